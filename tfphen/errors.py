@@ -1,0 +1,30 @@
+"""The errors that `tfphen` raises for a user to read. The command line prints their text and nothing else."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class TfphenError(Exception):
+    """Something failed that the user can act on. Exit code 1 at the command line."""
+
+    exit_code = 1
+
+
+class UsageError(TfphenError, ValueError):
+    """A wrong id, size, key or value. Exit code 2 at the command line."""
+
+    exit_code = 2
+
+
+class MissingData(TfphenError):
+    """A data set is not on this machine."""
+
+
+class CorruptRecord(TfphenError):
+    """A record on disk is not what was written."""
+
+
+def nearest(word: str, options: Iterable[str]) -> str:
+    """Returns " Did you mean 'x'?" for the option closest to `word`, or an empty string."""
+    found = difflib.get_close_matches(str(word), list(options), n=1, cutoff=0.6)
+    return f" Did you mean {found[0]!r}?" if found else ""

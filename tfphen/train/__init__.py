@@ -1,0 +1,1 @@
+"""The one training loop: populations of models that share a computation graph."""

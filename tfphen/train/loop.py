@@ -1,0 +1,373 @@
+"""The one training loop. A population trains as one compiled program, a stretch of steps at a time.
+
+Every training in the toolkit goes through `Trainer`: small resident populations and one large
+model fed by `tf.data`, on one device or under a mirrored strategy. What differs between phenomena
+is the data, the model, the objective, the optimizer, the hooks and the measurements.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfphen.train import batches, execution, population
+from tfphen.train.objectives import Objective, Step
+from tfphen.train.optimizers import MemberOptimizer
+from tfphen.train.population import Population
+
+# Numbers of one prediction chunk and of one stretch of positions that stay resident at a time.
+_CHUNK_NUMBERS = 2**23
+_STRETCH_NUMBERS = 2**22
+
+
+@dataclasses.dataclass(frozen=True)
+class StepHook:
+    """Something recorded at every step.
+
+    Args:
+        names: What the columns are called.
+        function: `(step, gradients) -> [members, len(names)]`, with gradients by weight path.
+    """
+
+    names: tuple[str, ...]
+    function: Callable[[Step, Mapping[str, tf.Tensor]], tf.Tensor]
+
+
+class Trainer:
+    """Trains one population.
+
+    Args:
+        members: The population, made inside the scope of `strategy`.
+        data: A `batches.Resident`, or a `tf.data.Dataset` of global batches
+            `(inputs, labels, weights)` of static size that all members share.
+        objective: What is minimised, see `objectives`.
+        optimizer: A `MemberOptimizer` on the same population, made in the same scope.
+        steps: Length of each member's training in updates.
+        batch_size: Global batch size, for resident data.
+        order_seeds: Where each member's stream `"order"` starts, for resident data.
+        drop_remainder: Leave out the last, smaller batch of an epoch.
+        constants: Arrays `[members, ...]` that the objective reads, by name.
+        step_hook: Recorded at every step beside the loss.
+        strategy: A `tf.distribute.Strategy`; the default one runs on one device.
+        how: How to compile; chosen by `execution.choose` when None.
+
+    Attributes:
+        step: Updates done so far.
+        active: Which members still train, bool, `[members]`.
+        diverged_at: Step at which a member's loss stopped being finite, -1 for never, `[members]`.
+        losses: What was recorded, float32, `[step, members, 1 + hook columns]`; the loss is first.
+    """
+
+    def __init__(
+        self,
+        members: Population,
+        data: batches.Resident | tf.data.Dataset,
+        objective: Objective,
+        optimizer: MemberOptimizer,
+        steps: int | Sequence[int],
+        batch_size: int | None = None,
+        order_seeds: Sequence[int] | None = None,
+        drop_remainder: bool = False,
+        constants: Mapping[str, np.ndarray] | None = None,
+        step_hook: StepHook | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+        how: execution.Execution | None = None,
+    ):
+        self.members, self.data, self.objective = members, data, objective
+        self.optimizer, self.step_hook = optimizer, step_hook
+        self.strategy = strategy or tf.distribute.get_strategy()
+        self.replicas = self.strategy.num_replicas_in_sync
+        self.how = how or execution.choose(members.model, self.replicas)
+        self.totals = np.broadcast_to(np.asarray(steps, "int32"), (members.size,)).copy()
+        self.constants = {k: tf.constant(v) for k, v in (constants or {}).items()}
+        self.keys = tf.constant(members.keys)
+        self.masks = {
+            t.path: tf.constant(members.masks[t.path])
+            for t, _ in members.trainable
+            if t.path in members.masks
+        }
+        self.step, self.active = 0, self.totals > 0
+        self.diverged_at = np.full(members.size, -1, "int32")
+        self.columns = 1 + (len(step_hook.names) if step_hook else 0)
+        self.losses = np.zeros((0, members.size, self.columns), "float32")
+        if isinstance(data, batches.Resident):
+            self._prepare_resident(batch_size, order_seeds, drop_remainder)
+        else:
+            self.padded = True
+            self._iterator = iter(batches.pipeline(data, self.strategy))
+            self._stretch_steps = 256
+        # A pipeline's ops run on the host, so only resident data compiles as a whole.
+        whole = self.how.xla and isinstance(data, batches.Resident) and self.replicas == 1
+        # Wrapped anew for each trainer: TensorFlow would take a bound method of many trainers for
+        # one function that is traced again and again, and warn.
+        self._stretch = tf.function(lambda *args: self._run_stretch(*args), jit_compile=whole)
+        self._outputs = tf.function(lambda x: self._run_outputs(x), jit_compile=self.how.xla)
+
+    def _prepare_resident(self, batch_size, order_seeds, drop_remainder):
+        data, members = self.data, self.members
+        sizes = data.sizes
+        batch_size = max(sizes) if batch_size is None else min(batch_size, max(sizes))
+        self.orders = [
+            batches.Order(seed, size, batch_size, drop_remainder)
+            for seed, size in zip(order_seeds, sizes, strict=True)
+        ]
+        self.rows_per_batch = math.ceil(batch_size / self.replicas) * self.replicas
+        whole = drop_remainder or all(size % batch_size == 0 for size in sizes)
+        self.padded = not whole or self.rows_per_batch != batch_size or min(sizes) < batch_size
+        self.pool = tf.constant(data.inputs)
+        self.labels = tf.constant(data.labels)
+        self.rows = tf.constant(data.rows.astype("int32"))
+        weights = data.weights
+        self.weights = None if weights is None else tf.constant(weights.astype("float32"))
+        stretch = _STRETCH_NUMBERS // (members.size * self.rows_per_batch)
+        self._stretch_steps = int(np.clip(stretch, 1, min(1000, max(self.totals.max(), 1))))
+
+    # ---- one step, in a replica context -------------------------------------------------------
+
+    def _gather(self, positions):
+        """Picks a batch of each member. `positions` has shape `[members, batch]`."""
+        real = positions >= 0
+        positions = tf.maximum(positions, 0)
+        rows = tf.gather(self.rows, positions, batch_dims=1)
+        weights = tf.cast(real, tf.float32)
+        if self.weights is not None:
+            weights *= tf.gather(self.weights, positions, batch_dims=1)
+        labels = tf.gather(self.labels, positions, batch_dims=1)
+        return tf.gather(self.pool, rows), labels, weights, tf.cast(real, tf.float32)
+
+    def _reduce_sum(self, value):
+        if self.replicas == 1:
+            return value
+        return tf.distribute.get_replica_context().all_reduce("SUM", value)
+
+    def _regularisation(self, weights):
+        """Sum of the model's weight penalties, one number a member."""
+        total = 0.0
+        for template, value in weights:
+            if template.regularizer is not None:
+                total += tf.vectorized_map(template.regularizer, value)
+        return total / self.replicas
+
+    def _loss_and_gradients(self, batch, number, first_row):
+        inputs, labels, weights, real = batch
+        size = self.members.size
+        trainable = [tf.convert_to_tensor(v.value) for _, v in self.members.trainable]
+        frozen = [tf.convert_to_tensor(v.value) for _, v in self.members.frozen]
+        if self.how.unrolled:
+            split = [[part[None] for part in tf.unstack(value)] for value in trainable]
+        else:
+            split = trainable
+        count = self._reduce_sum(tf.reduce_sum(real, 1))
+        with tf.GradientTape() as tape:
+            tape.watch(split)
+            stacked = [tf.concat(v, 0) for v in split] if self.how.unrolled else split
+            values = {id(t): v for (t, _), v in zip(self.members.trainable, split, strict=True)}
+            for (template, _), value in zip(self.members.frozen, frozen, strict=True):
+                parts = [part[None] for part in tf.unstack(value)] if self.how.unrolled else value
+                values[id(template)] = parts
+
+            def run(inputs):
+                return population.run(
+                    self.members.model,
+                    inputs,
+                    values,
+                    self.how.unrolled,
+                    training=True,
+                    row_mask=real if self.padded else None,
+                    keys=self.keys,
+                    step=number,
+                    first_row=first_row,
+                    layer_numbers=self.members.layer_numbers,
+                    reduce_sum=self._reduce_sum,
+                )
+
+            one = run(inputs)
+            paths = [t.path for t, _ in self.members.trainable]
+            step = Step(
+                inputs,
+                labels,
+                one.outputs,
+                one.activations,
+                dict(zip(paths, stacked, strict=True)),
+                self.constants,
+                number,
+                lambda inputs: run(inputs).outputs,
+            )
+            loss = self.objective(step)
+            if len(loss.shape) == 2:
+                weights = weights if self.padded or self.has_weights else None
+                per_row = loss if weights is None else loss * weights
+                loss = tf.reduce_sum(per_row, 1) / count
+            elif self.replicas > 1:
+                raise ValueError(
+                    "Under several replicas an objective returns per-example losses "
+                    f"[members, batch]. Received: a tensor of shape {loss.shape}"
+                )
+            penalty = self._regularisation(
+                zip((t for t, _ in self.members.trainable), stacked, strict=True)
+            )
+            total = tf.reduce_sum(loss + penalty)
+        gradients = tape.gradient(total, split)
+        if self.how.unrolled:
+            gradients = [
+                [tf.zeros_like(w) if g is None else g for g, w in zip(gs, ws, strict=True)]
+                for gs, ws in zip(gradients, split, strict=True)
+            ]
+            gradients = [tf.concat(parts, 0) for parts in gradients]
+        gradients = [
+            tf.zeros_like(w) if g is None else g for g, w in zip(gradients, stacked, strict=True)
+        ]
+        gradients = [
+            g * self.masks[path] if path in self.masks else g
+            for path, g in zip(paths, gradients, strict=True)
+        ]
+        loss = self._reduce_sum(tf.broadcast_to(loss + penalty, (size,)))
+        recorded = [loss[:, None]]
+        if self.step_hook:
+            recorded.append(self.step_hook.function(step, dict(zip(paths, gradients, strict=True))))
+        return gradients, one.updates, loss, tf.concat(recorded, 1)
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether examples carry weights of their own."""
+        return not isinstance(self.data, batches.Resident) or self.data.weights is not None
+
+    def _one_step(self, batch, number, active, diverged_at):
+        context = tf.distribute.get_replica_context()
+        first_row = 0
+        if isinstance(self.data, batches.Resident):
+            if self.replicas > 1:
+                share = self.rows_per_batch // self.replicas
+                first_row = context.replica_id_in_sync_group * share
+                batch = batch[:, first_row : first_row + share]
+                batch = tf.ensure_shape(batch, (self.members.size, share))
+            batch = self._gather(batch)
+        else:
+            batch = self._shared(batch)
+            if self.replicas > 1:
+                first_row = context.replica_id_in_sync_group * batch[0].shape[1]
+        gradients, updates, loss, recorded = self._loss_and_gradients(batch, number, first_row)
+        active = tf.logical_and(active, number < tf.constant(self.totals))
+        finite = tf.math.is_finite(loss)
+        diverged_at = tf.where(tf.logical_and(active, ~finite), number, diverged_at)
+        active = tf.logical_and(active, finite)
+        self.optimizer.apply(gradients, number, active)
+        stacked = {id(t): v for t, v in self.members.frozen}
+        for template, value in updates:
+            variable = stacked[id(template)]
+            moves = tf.reshape(active, (-1,) + (1,) * (len(value.shape) - 1))
+            variable.assign(tf.where(moves, value, tf.convert_to_tensor(variable.value)))
+        return active, diverged_at, recorded
+
+    def _shared(self, batch):
+        """Gives every member the same batch of a pipeline."""
+        inputs, labels, weights = batch
+        size = self.members.size
+        spread = [tf.broadcast_to(x[None], (size, *x.shape)) for x in (inputs, labels)]
+        weights = tf.broadcast_to(tf.cast(weights, tf.float32)[None], (size, *weights.shape))
+        return *spread, weights, tf.cast(weights > 0, tf.float32)
+
+    # ---- many steps ----------------------------------------------------------------------------
+
+    def _run_stretch(self, positions, first, count, active, diverged_at):
+        size = self.members.size
+        recorded = tf.TensorArray(
+            tf.float32, size=self._stretch_steps, element_shape=(size, self.columns)
+        )
+        for i in tf.range(count):
+            batch = positions[i] if positions is not None else next(self._iterator)
+            if self.replicas == 1:
+                active, diverged_at, row = self._one_step(batch, first + i, active, diverged_at)
+            else:
+                results = self.strategy.run(
+                    self._one_step, args=(batch, first + i, active, diverged_at)
+                )
+                active, diverged_at, row = (
+                    self.strategy.experimental_local_results(x)[0] for x in results
+                )
+            recorded = recorded.write(i, row)
+        return active, diverged_at, recorded.stack()
+
+    def _positions(self, first, last):
+        positions = np.full(
+            (self._stretch_steps, self.members.size, self.rows_per_batch), -1, "int32"
+        )
+        for index, order in enumerate(self.orders):
+            mine = order.steps_between(first, last)
+            positions[: last - first, index, : mine.shape[1]] = mine
+        return tf.constant(positions)
+
+    def advance(self, step: int, tick: Callable[[int], None] | None = None) -> None:
+        """Trains until `step` updates are done, or no member is active.
+
+        Args:
+            step: The step to reach, at most the longest member's length.
+            tick: Called with the number of steps just done, after each stretch.
+        """
+        recorded = [self.losses]
+        while self.step < step and self.active.any():
+            last = min(step, self.step + self._stretch_steps)
+            resident = isinstance(self.data, batches.Resident)
+            active, diverged_at, rows = self._stretch(
+                self._positions(self.step, last) if resident else None,
+                tf.constant(self.step),
+                tf.constant(last - self.step),
+                tf.constant(self.active),
+                tf.constant(self.diverged_at),
+            )
+            recorded.append(rows.numpy()[: last - self.step])
+            self.diverged_at = diverged_at.numpy()
+            self.active = active.numpy() & (self.totals > last)
+            if tick is not None:
+                tick(last - self.step)
+            self.step = last
+        self.losses = np.concatenate(recorded)
+
+    def freeze(self, which: np.ndarray) -> None:
+        """Stops the members of a bool mask `[members]`; their weights stay as they are."""
+        self.active = self.active & ~which
+
+    # ---- predictions ---------------------------------------------------------------------------
+
+    def _run_outputs(self, inputs):
+        values = {}
+        for template, variable in (*self.members.trainable, *self.members.frozen):
+            value = tf.convert_to_tensor(variable.value)
+            parts = [part[None] for part in tf.unstack(value)] if self.how.unrolled else value
+            values[id(template)] = parts
+        one = population.run(self.members.model, inputs, values, self.how.unrolled)
+        return one.outputs, one.activations
+
+    def predict(self, inputs, rows: np.ndarray | None = None, layers: Sequence[str] = ()):
+        """Runs all members without training behaviour.
+
+        Args:
+            inputs: A pool of examples, `[pool, ...]`.
+            rows: Rows of the pool for each member, `[members, n]`; None for the whole pool.
+            layers: Names of layers whose outputs are wanted beside the model's.
+
+        Returns:
+            Outputs `[members, n, ...]` as a NumPy array; with `layers`, also a dict of arrays.
+        """
+        size = self.members.size
+        if rows is None:
+            rows = np.broadcast_to(np.arange(len(inputs)), (size, len(inputs)))
+        count = rows.shape[1]
+        per_row = size * int(np.prod(inputs.shape[1:]))
+        chunk = int(np.clip(_CHUNK_NUMBERS // max(per_row, 1), 1, 1024))
+        outputs, hidden = [], {name: [] for name in layers}
+        for first in range(0, count, chunk):
+            part = rows[:, first : first + chunk]
+            wanted = part.shape[1]
+            part = np.pad(part, ((0, 0), (0, chunk - wanted)), mode="edge")
+            values, activations = self._outputs(tf.constant(inputs[part]))
+            outputs.append(keras.ops.convert_to_numpy(values)[:, :wanted])
+            for name in layers:
+                hidden[name].append(keras.ops.convert_to_numpy(activations[name])[:, :wanted])
+        outputs = np.concatenate(outputs, axis=1)
+        if not layers:
+            return outputs
+        return outputs, {name: np.concatenate(parts, axis=1) for name, parts in hidden.items()}

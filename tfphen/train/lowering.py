@@ -1,0 +1,130 @@
+"""Runs an ordinary Keras model with a leading member axis on every weight and activation.
+
+`forward(model, inputs, members)` walks the graph of a functional or sequential Keras model and
+replaces each layer by its member-axis form from a table (`lower.register`, see `member_layers`).
+Activations have shape `[members, batch, ...]`. An operation without weights or randomness that
+treats examples one by one (activations, pooling, reshapes, sums) needs no entry: members are
+folded into the batch. A layer with weights and no entry goes through `tf.vectorized_map`.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+
+@dataclasses.dataclass
+class Members:
+    """What a member-axis forward pass reads and collects.
+
+    Attributes:
+        weights: Stacked value of each template variable, shape `[members, ...]`, by `id`.
+        training: Whether layers behave as in training.
+        row_mask: 1 for a real row and 0 for padding, `[members, batch]`, or None for no padding.
+        keys: Keys of the members' dropout streams, `[members, 2]`, uint32; None outside training.
+        step: Training step, a scalar, for dropout.
+        first_row: Position of this replica's first row in the global batch.
+        layer_numbers: Number of each layer with randomness, by `id`.
+        native: One member only, and convolutions run on the native kernels.
+        reduce_sum: Sums a statistic over replicas before it is used or assigned.
+        activations: Outputs by layer name, filled by the pass.
+        updates: Pairs (template variable, new stacked value), filled by the pass.
+    """
+
+    weights: dict[int, tf.Tensor]
+    training: bool = False
+    row_mask: tf.Tensor | None = None
+    keys: tf.Tensor | None = None
+    step: tf.Tensor | int = 0
+    first_row: tf.Tensor | int = 0
+    layer_numbers: dict[int, int] = dataclasses.field(default_factory=dict)
+    native: bool = False
+    reduce_sum: Callable = lambda x: x
+    activations: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+    updates: list = dataclasses.field(default_factory=list)
+
+    def weight(self, variable, dtype=None) -> tf.Tensor:
+        """Returns the stacked value of a template variable, cast to `dtype`."""
+        value = self.weights[id(variable)]
+        return value if dtype is None else tf.cast(value, dtype)
+
+
+def functional_of(model: keras.Model):
+    """Returns the graph of a functional or built sequential model, or None."""
+    if isinstance(model, keras.Sequential):
+        return model._functional
+    return model if hasattr(model, "_run_through_graph") else None
+
+
+def forward(model: keras.Model, inputs: tf.Tensor, members: Members) -> tf.Tensor:
+    """Runs `model` on `inputs` of shape `[members, batch, ...]`.
+
+    Returns:
+        The model's outputs, shape `[members, batch, ...]`.
+    """
+    graph = functional_of(model)
+    if graph is None:
+        return lower_by_vectorized_map(model, members, inputs)
+    return graph._run_through_graph(
+        inputs, operation_fn=lambda operation: functools.partial(_apply, operation, members)
+    )
+
+
+def _apply(operation, members: Members, *args, **kwargs):
+    kwargs.pop("training", None)
+    if kwargs.get("mask") is None:
+        kwargs.pop("mask", None)
+    outputs = lower(operation, members, *args, **kwargs)
+    members.activations[operation.name] = outputs
+    return outputs
+
+
+@functools.singledispatch
+def lower(operation, members: Members, *args, **kwargs):
+    """Applies the member-axis form of a Keras operation. Register a layer class to add one."""
+    if isinstance(operation, keras.Model):
+        return forward(operation, args[0], members)
+    if not isinstance(operation, keras.Layer):
+        return fold(operation, *args, **kwargs)
+    if any(isinstance(v, keras.random.SeedGenerator) for v in vars(operation).values()):
+        raise NotImplementedError(
+            f"Layer {operation.name!r} ({type(operation).__name__}) draws random numbers and has "
+            "no member-axis form. Register one with `tfphen.train.lowering.lower.register`."
+        )
+    if operation.variables:
+        return lower_by_vectorized_map(operation, members, *args, **kwargs)
+    return fold(operation, *args, **kwargs)
+
+
+def fold(operation, *args, **kwargs):
+    """Folds members into the batch, applies an operation that treats examples one by one, unfolds."""
+    tensors = [x for x in keras.tree.flatten((args, kwargs)) if tf.is_tensor(x)]
+    lead = tf.shape(tensors[0])[:2] if None in tensors[0].shape[:2] else tensors[0].shape[:2]
+
+    def merge(x):
+        return tf.reshape(x, (lead[0] * lead[1], *x.shape[2:])) if tf.is_tensor(x) else x
+
+    args, kwargs = keras.tree.map_structure(merge, (args, kwargs))
+    outputs = operation(*args, **kwargs)
+    return keras.tree.map_structure(
+        lambda x: tf.reshape(x, (lead[0], lead[1], *x.shape[1:])), outputs
+    )
+
+
+def lower_by_vectorized_map(layer: keras.Layer, members: Members, *args, **kwargs):
+    """Applies any layer to each member through `tf.vectorized_map` over `stateless_call`."""
+    trainable = [members.weight(v) for v in layer.trainable_variables]
+    other = [members.weight(v) for v in layer.non_trainable_variables]
+    if layer._call_has_training_arg:
+        kwargs["training"] = members.training
+
+    def one(values):
+        trainable, other, args = values
+        return layer.stateless_call(trainable, other, *args, **kwargs)
+
+    outputs, updated = tf.vectorized_map(one, (trainable, other, args))
+    if members.training:
+        members.updates += zip(layer.non_trainable_variables, updated, strict=True)
+    return outputs

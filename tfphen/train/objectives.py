@@ -1,0 +1,73 @@
+"""What a population minimises. An objective is a function of a `Step`.
+
+It returns per-example losses `[members, batch]`, which the loop averages over real rows; or one
+number a member, `[members]`, already reduced; or a scalar, a joint objective over all members.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import keras
+import tensorflow as tf
+
+
+@dataclasses.dataclass
+class Step:
+    """What an objective sees of one training step.
+
+    Attributes:
+        inputs: `[members, batch, ...]`.
+        labels: `[members, batch, ...]`.
+        outputs: The model's outputs, `[members, batch, ...]`.
+        activations: Outputs of each layer by its name, `[members, batch, ...]`.
+        weights: Stacked weights by their path in the template model, `[members, ...]`.
+        constants: Arrays of the members, such as a noise matrix, `[members, ...]`, by name.
+        number: Updates done so far, a scalar.
+        apply: `apply(inputs) -> outputs`: runs the model again, for instance under a second
+            gradient tape that watches the inputs. Weights and dropout masks are those of the step.
+    """
+
+    inputs: tf.Tensor
+    labels: tf.Tensor
+    outputs: tf.Tensor
+    activations: Mapping[str, tf.Tensor]
+    weights: Mapping[str, tf.Tensor]
+    constants: Mapping[str, tf.Tensor]
+    number: tf.Tensor
+    apply: Callable
+
+
+Objective = Callable[[Step], tf.Tensor]
+
+
+def per_example(function: Callable) -> Objective:
+    """Makes an objective of `function(labels, outputs) -> losses`, one loss for each example.
+
+    Members are folded into the batch, so the function sees what it would see of one model. A Keras
+    loss is called without its reduction.
+    """
+    call = function.call if isinstance(function, keras.losses.Loss) else function
+
+    def objective(step: Step) -> tf.Tensor:
+        lead = tf.shape(step.outputs)[:2]
+
+        def merge(x):
+            return tf.reshape(x, (-1, *x.shape[2:]))
+
+        losses = call(merge(step.labels), merge(step.outputs))
+        return tf.reshape(losses, (lead[0], lead[1]))
+
+    return objective
+
+
+def cross_entropy(step: Step) -> tf.Tensor:
+    """Cross-entropy of integer labels with logits, in nats."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels=step.labels, logits=tf.cast(step.outputs, tf.float32)
+    )
+
+
+def squared_error(step: Step) -> tf.Tensor:
+    """Mean over classes of the squared difference from one-hot labels."""
+    outputs = tf.cast(step.outputs, tf.float32)
+    return tf.reduce_mean(tf.square(outputs - tf.one_hot(step.labels, outputs.shape[-1])), -1)

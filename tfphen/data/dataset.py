@@ -1,0 +1,124 @@
+"""A classification data set as NumPy arrays: the one form that every source has."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Training and test examples of a classification task. The arrays are read-only.
+
+    Args:
+        train_inputs: float32, `(n, ...)`.
+        train_labels: int32, `(n,)`, in `[0, num_classes)`.
+        test_inputs: float32, `(m, ...)`.
+        test_labels: int32, `(m,)`.
+        num_classes: Number of classes.
+        name: What a report calls the data.
+        description: One sentence.
+        differs: In which ways the data differ from the published ones, one phrase each.
+    """
+
+    train_inputs: np.ndarray
+    train_labels: np.ndarray
+    test_inputs: np.ndarray
+    test_labels: np.ndarray
+    num_classes: int
+    name: str
+    description: str = ""
+    differs: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        for part in ("train", "test"):
+            inputs = _read_only(getattr(self, f"{part}_inputs"), np.float32)
+            labels = _read_only(getattr(self, f"{part}_labels"), np.int32)
+            if labels.ndim != 1 or len(inputs) != len(labels):
+                raise ValueError(
+                    f"There must be one label for each {part} input. "
+                    f"Received: inputs {inputs.shape}, labels {labels.shape}"
+                )
+            if labels.size and not 0 <= labels.min() <= labels.max() < self.num_classes:
+                raise ValueError(
+                    f"Labels must be in [0, {self.num_classes}). "
+                    f"Received: {part} labels from {labels.min()} to {labels.max()}"
+                )
+            object.__setattr__(self, f"{part}_inputs", inputs)
+            object.__setattr__(self, f"{part}_labels", labels)
+        object.__setattr__(self, "differs", tuple(self.differs))
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Resolved(Dataset):
+    """The data that one trial sees: split, subset and corruptions applied.
+
+    Args:
+        clean_labels: int32, `(n,)`: the training labels before any label corruption.
+        transition_matrix: float64, `(num_classes, num_classes)`: row c holds the probabilities of
+            the labels that an example of clean class c was given. Identity for clean labels.
+        corrupted: bool, `(n,)`: where the training label differs from the clean one. Derived.
+    """
+
+    clean_labels: np.ndarray
+    transition_matrix: np.ndarray
+    corrupted: np.ndarray = dataclasses.field(init=False)
+
+    def __post_init__(self):
+        super().__post_init__()
+        clean = _read_only(self.clean_labels, np.int32)
+        matrix = _read_only(self.transition_matrix, np.float64)
+        object.__setattr__(self, "clean_labels", clean)
+        object.__setattr__(self, "transition_matrix", matrix)
+        object.__setattr__(self, "corrupted", _read_only(self.train_labels != clean, bool))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples:
+    """Training examples on their way through corruptions.
+
+    Args:
+        inputs: `(n, ...)`.
+        labels: int32, `(n,)`.
+        num_classes: Number of classes.
+        clean_labels: Labels before any label corruption. Defaults to `labels`.
+        transition_matrix: Product of the label corruptions so far, `(num_classes, num_classes)`.
+            Defaults to the identity.
+        test_inputs: Inputs of the test set, for the one corruption that can reach it.
+    """
+
+    inputs: np.ndarray
+    labels: np.ndarray
+    num_classes: int
+    clean_labels: np.ndarray | None = None
+    transition_matrix: np.ndarray | None = None
+    test_inputs: np.ndarray | None = None
+
+    def __post_init__(self):
+        if self.clean_labels is None:
+            object.__setattr__(self, "clean_labels", self.labels)
+        if self.transition_matrix is None:
+            object.__setattr__(self, "transition_matrix", np.eye(self.num_classes))
+
+    def take(self, index: np.ndarray) -> "Examples":
+        """Returns the examples at `index`, in that order."""
+        return dataclasses.replace(
+            self,
+            inputs=self.inputs[index],
+            labels=self.labels[index],
+            clean_labels=self.clean_labels[index],
+        )
+
+    def relabel(self, labels: np.ndarray, transition_matrix: np.ndarray) -> "Examples":
+        """Returns the examples with new labels, drawn from the old ones by `transition_matrix`."""
+        return dataclasses.replace(
+            self,
+            labels=labels.astype(self.labels.dtype),
+            transition_matrix=self.transition_matrix @ transition_matrix,
+        )
+
+
+def _read_only(array: np.ndarray, dtype: type) -> np.ndarray:
+    # A view, so that an array that the caller still owns stays writable for the caller.
+    view = np.asarray(array, dtype=dtype).view()
+    view.setflags(write=False)
+    return view

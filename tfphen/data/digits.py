@@ -1,0 +1,42 @@
+"""Handwritten digits that come with scikit-learn: 1797 images of 8 by 8 pixels, no download.
+
+Reference:
+    E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI repository, 1998 (its
+    test set).
+"""
+
+import numpy as np
+
+from tfphen.data.dataset import Dataset
+from tfphen.data.settings import boolean
+
+_TRAIN_SIZE = 1437
+
+
+def digits(*, flatten: bool = True) -> Dataset:
+    """Returns scikit-learn's digits scaled to [0, 1], 1437 for training and 360 for testing.
+
+    The source's own order is not random (writers come one after the other), so the split is a
+    fixed permutation.
+
+    Args:
+        flatten: True gives inputs `(n, 64)`, False images `(n, 8, 8, 1)`.
+    """
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    inputs = pixels / 16.0  # pixels are whole numbers from 0 to 16
+    if not boolean("flatten", flatten):
+        inputs = inputs.reshape(-1, 8, 8, 1)
+    # The legacy generator defines this split; the object is local.
+    order = np.random.RandomState(0).permutation(len(labels))
+    train, test = order[:_TRAIN_SIZE], order[_TRAIN_SIZE:]
+    return Dataset(
+        inputs[train],
+        labels[train],
+        inputs[test],
+        labels[test],
+        num_classes=10,
+        name="digits",
+        description="scikit-learn digits, 8 by 8 pixels in [0, 1], fixed split 1437 / 360",
+    )

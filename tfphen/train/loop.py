@@ -17,9 +17,9 @@ from tfphen.train import batches, execution, population
 from tfphen.train.objectives import Objective, Step
 from tfphen.train.optimizers import MemberOptimizer
 from tfphen.train.population import Population
+from tfphen.train.prediction import Predictor
 
-# Numbers of one prediction chunk and of one stretch of positions that stay resident at a time.
-_CHUNK_NUMBERS = 2**23
+# Positions of one stretch that are on the device at a time.
 _STRETCH_NUMBERS = 2**22
 
 
@@ -57,7 +57,9 @@ class Trainer:
     Attributes:
         step: Updates done so far.
         active: Which members still train, bool, `[members]`.
+        predict: A `Predictor` of the population.
         diverged_at: Step at which a member's loss stopped being finite, -1 for never, `[members]`.
+        stretch_steps: Most steps of one call of the compiled program.
         losses: What was recorded, float32, `[step, members, 1 + hook columns]`; the loss is first.
     """
 
@@ -98,13 +100,13 @@ class Trainer:
         else:
             self.padded = True
             self._iterator = iter(batches.pipeline(data, self.strategy))
-            self._stretch_steps = 256
+            self.stretch_steps = 256
         # A pipeline's ops run on the host, so only resident data compiles as a whole.
         whole = self.how.xla and isinstance(data, batches.Resident) and self.replicas == 1
         # Wrapped anew for each trainer: TensorFlow would take a bound method of many trainers for
         # one function that is traced again and again, and warn.
         self._stretch = tf.function(lambda *args: self._run_stretch(*args), jit_compile=whole)
-        self._outputs = tf.function(lambda x: self._run_outputs(x), jit_compile=self.how.xla)
+        self.predict = Predictor(members, self.how)
 
     def _prepare_resident(self, batch_size, order_seeds, drop_remainder):
         data, members = self.data, self.members
@@ -123,7 +125,7 @@ class Trainer:
         weights = data.weights
         self.weights = None if weights is None else tf.constant(weights.astype("float32"))
         stretch = _STRETCH_NUMBERS // (members.size * self.rows_per_batch)
-        self._stretch_steps = int(np.clip(stretch, 1, min(1000, max(self.totals.max(), 1))))
+        self.stretch_steps = int(np.clip(stretch, 1, min(1000, max(self.totals.max(), 1))))
 
     # ---- one step, in a replica context -------------------------------------------------------
 
@@ -275,7 +277,7 @@ class Trainer:
     def _run_stretch(self, positions, first, count, active, diverged_at):
         size = self.members.size
         recorded = tf.TensorArray(
-            tf.float32, size=self._stretch_steps, element_shape=(size, self.columns)
+            tf.float32, size=self.stretch_steps, element_shape=(size, self.columns)
         )
         for i in tf.range(count):
             batch = positions[i] if positions is not None else next(self._iterator)
@@ -293,23 +295,18 @@ class Trainer:
 
     def _positions(self, first, last):
         positions = np.full(
-            (self._stretch_steps, self.members.size, self.rows_per_batch), -1, "int32"
+            (self.stretch_steps, self.members.size, self.rows_per_batch), -1, "int32"
         )
         for index, order in enumerate(self.orders):
             mine = order.steps_between(first, last)
             positions[: last - first, index, : mine.shape[1]] = mine
         return tf.constant(positions)
 
-    def advance(self, step: int, tick: Callable[[int], None] | None = None) -> None:
-        """Trains until `step` updates are done, or no member is active.
-
-        Args:
-            step: The step to reach, at most the longest member's length.
-            tick: Called with the number of steps just done, after each stretch.
-        """
+    def advance(self, step: int) -> None:
+        """Trains until `step` updates are done in all, or no member is active."""
         recorded = [self.losses]
         while self.step < step and self.active.any():
-            last = min(step, self.step + self._stretch_steps)
+            last = min(step, self.step + self.stretch_steps)
             resident = isinstance(self.data, batches.Resident)
             active, diverged_at, rows = self._stretch(
                 self._positions(self.step, last) if resident else None,
@@ -321,8 +318,6 @@ class Trainer:
             recorded.append(rows.numpy()[: last - self.step])
             self.diverged_at = diverged_at.numpy()
             self.active = active.numpy() & (self.totals > last)
-            if tick is not None:
-                tick(last - self.step)
             self.step = last
         self.losses = np.concatenate(recorded)
 
@@ -330,44 +325,24 @@ class Trainer:
         """Stops the members of a bool mask `[members]`; their weights stay as they are."""
         self.active = self.active & ~which
 
-    # ---- predictions ---------------------------------------------------------------------------
+    def state(self) -> dict[str, np.ndarray]:
+        """Returns everything that a training needs to go on, as arrays by name."""
+        arrays = {f"weight_{i}": v for i, v in enumerate(self.members.values())}
+        for i, variable in enumerate(self.optimizer.optimizer.variables):
+            arrays[f"optimizer_{i}"] = keras.ops.convert_to_numpy(variable)
+        return arrays | {
+            "step": np.int64(self.step),
+            "active": self.active,
+            "diverged_at": self.diverged_at,
+            "losses": self.losses,
+        }
 
-    def _run_outputs(self, inputs):
-        values = {}
-        for template, variable in (*self.members.trainable, *self.members.frozen):
-            value = tf.convert_to_tensor(variable.value)
-            parts = [part[None] for part in tf.unstack(value)] if self.how.unrolled else value
-            values[id(template)] = parts
-        one = population.run(self.members.model, inputs, values, self.how.unrolled)
-        return one.outputs, one.activations
-
-    def predict(self, inputs, rows: np.ndarray | None = None, layers: Sequence[str] = ()):
-        """Runs all members without training behaviour.
-
-        Args:
-            inputs: A pool of examples, `[pool, ...]`.
-            rows: Rows of the pool for each member, `[members, n]`; None for the whole pool.
-            layers: Names of layers whose outputs are wanted beside the model's.
-
-        Returns:
-            Outputs `[members, n, ...]` as a NumPy array; with `layers`, also a dict of arrays.
-        """
-        size = self.members.size
-        if rows is None:
-            rows = np.broadcast_to(np.arange(len(inputs)), (size, len(inputs)))
-        count = rows.shape[1]
-        per_row = size * int(np.prod(inputs.shape[1:]))
-        chunk = int(np.clip(_CHUNK_NUMBERS // max(per_row, 1), 1, 1024))
-        outputs, hidden = [], {name: [] for name in layers}
-        for first in range(0, count, chunk):
-            part = rows[:, first : first + chunk]
-            wanted = part.shape[1]
-            part = np.pad(part, ((0, 0), (0, chunk - wanted)), mode="edge")
-            values, activations = self._outputs(tf.constant(inputs[part]))
-            outputs.append(keras.ops.convert_to_numpy(values)[:, :wanted])
-            for name in layers:
-                hidden[name].append(keras.ops.convert_to_numpy(activations[name])[:, :wanted])
-        outputs = np.concatenate(outputs, axis=1)
-        if not layers:
-            return outputs
-        return outputs, {name: np.concatenate(parts, axis=1) for name, parts in hidden.items()}
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Puts back what `state` returned. Data order and dropout follow from the step."""
+        for i, variable in enumerate(self.members.variables):
+            variable.assign(arrays[f"weight_{i}"])
+        for i, variable in enumerate(self.optimizer.optimizer.variables):
+            variable.assign(arrays[f"optimizer_{i}"])
+        self.step = int(arrays["step"])
+        self.active, self.diverged_at = arrays["active"], arrays["diverged_at"]
+        self.losses = arrays["losses"]

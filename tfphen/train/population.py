@@ -113,6 +113,15 @@ class Pass:
     updates: list
 
 
+def weight_values(members: Population, unrolled: bool) -> dict:
+    """Returns the weights by `id` of the template's variable, as `run` takes them."""
+    values = {}
+    for template, variable in (*members.trainable, *members.frozen):
+        value = tf.convert_to_tensor(variable.value)
+        values[id(template)] = [part[None] for part in tf.unstack(value)] if unrolled else value
+    return values
+
+
 def run(model: keras.Model, inputs, weights: dict, unrolled: bool, **settings) -> Pass:
     """Runs all members, at once or one after the other on native convolution kernels.
 

@@ -1,0 +1,70 @@
+"""What can be measured on a trained population: functions from a `Trained` view to NumPy arrays.
+
+A measure returns one value a member, `[members]`, or one array a member, `[members, ...]`.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tfphen.train.trained import Trained
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """A named measurement.
+
+    Args:
+        name: Column of the findings table.
+        function: `(trained) -> array [members]` or `[members, ...]`.
+    """
+
+    name: str
+    function: Callable[["Trained"], object]
+
+
+def error(split: str, labels: str = "labels") -> Measure:
+    """Share of examples whose largest logit is not the label's.
+
+    Args:
+        split: `"train"` or `"test"`.
+        labels: `"labels"` as trained on, or `"clean_labels"`, before any corruption.
+    """
+    name = f"{split}_error" if labels == "labels" else f"{split}_error_on_clean_labels"
+
+    def function(trained):
+        wrong = trained.logits(split).argmax(-1) != trained.labels(split, labels)
+        return trained.mean(split, wrong)
+
+    return Measure(name, function)
+
+
+def loss(split: str) -> Measure:
+    """Mean cross-entropy of the labels, in nats."""
+
+    return Measure(f"{split}_loss", lambda trained: trained.mean_loss(split))
+
+
+def wrong(split: str) -> Measure:
+    """Whether each example is misclassified, bool, `[members, n]`."""
+
+    def function(trained):
+        return trained.logits(split).argmax(-1) != trained.labels(split)
+
+    return Measure(f"{split}_wrong", function)
+
+
+def predictions(split: str) -> Measure:
+    """The predicted class of each example, uint8 or int32, `[members, n]`."""
+
+    def function(trained):
+        classes = trained.logits(split).argmax(-1)
+        return classes.astype("uint8" if trained.num_classes <= 256 else "int32")
+
+    return Measure(f"{split}_predictions", function)
+
+
+def log_probabilities(split: str) -> Measure:
+    """Log-softmax of the logits, float64, `[members, n, classes]`."""
+    return Measure(f"{split}_log_probabilities", lambda trained: trained.log_probabilities(split))

@@ -1,0 +1,1 @@
+"""The phenomena, one file each. The folder is the registry."""

@@ -1,0 +1,152 @@
+"""A phenomenon declares what to train, what to measure and what to test. It never trains or prints.
+
+One Python file, one config, one file of published numbers: nothing else is edited to add one.
+"""
+
+import importlib
+import importlib.metadata
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tfphen import config as configs
+from tfphen.errors import UsageError, nearest
+from tfphen.measures import Measure
+from tfphen.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
+
+    from tfphen.findings import Signature
+    from tfphen.stats import Estimate
+
+ENTRY_POINT_GROUP = "tfphen.phenomena"
+
+
+class Phenomenon:
+    """The base class. A subclass in `tfphen/phenomena/<id>.py` or behind an entry point is found.
+
+    Class attributes:
+        id: Its name at the command line, the name of its module.
+        title: A few words.
+        claim: What the paper says, in a sentence.
+        paper: Authors, title, venue, arXiv id.
+        Config: Its settings, a subclass of `tfphen.config.Config`.
+        measures: Taken on each trained population.
+        curve_measures: Taken also at each step of a trial's `curve`.
+        models, objectives: Builders of its own by name, beside those of `tfphen.models` and
+            `tfphen.train.objectives`.
+    """
+
+    id: ClassVar[str]
+    title: ClassVar[str]
+    claim: ClassVar[str]
+    paper: ClassVar[str]
+    Config: ClassVar[type[configs.Config]] = configs.Config
+    measures: ClassVar[tuple[Measure, ...]] = ()
+    curve_measures: ClassVar[tuple[Measure, ...]] = ()
+    models: ClassVar[Mapping[str, Callable]] = {}
+    objectives: ClassVar[Mapping[str, Callable]] = {}
+
+    def trials(self, config: configs.Config) -> Iterable[Trial]:
+        """Yields the grid of trials as plain data."""
+        raise NotImplementedError
+
+    def findings(
+        self, table: "pandas.DataFrame", config: configs.Config
+    ) -> Iterable["Signature"]:
+        """Yields signatures and negative controls, from records only, one row a trial."""
+        raise NotImplementedError
+
+    def reproductions(
+        self, table: "pandas.DataFrame", config: configs.Config, number: Mapping[str, Any]
+    ) -> "tuple[Estimate, Estimate | None] | None":
+        """Returns our estimate, and that of its baseline, for a published number, or None.
+
+        Args:
+            table: The records of one paper experiment.
+            config: Its settings.
+            number: The published number's `metric`, `setting` and `experiment`.
+        """
+        return None
+
+    def figure(
+        self, table: "pandas.DataFrame", config: configs.Config, figure: "Figure"
+    ) -> None:
+        """Draws the phenomenon into an empty Matplotlib figure."""
+        raise NotImplementedError
+
+    # ---- where its files are -------------------------------------------------------------------
+
+    @classmethod
+    def _file(cls, kind: str, beside: str) -> Path:
+        from tfphen.published import resource_folder
+
+        shipped = resource_folder(kind) / f"{cls.id}.toml"
+        if cls.__module__ == f"tfphen.phenomena.{cls.id}":
+            return shipped
+        return Path(inspect.getfile(cls)).with_name(beside)
+
+    @classmethod
+    def config_path(cls) -> Path:
+        """Its config: `configs/<id>.toml`, or `<id>.toml` beside a module outside the package."""
+        return cls._file("configs", f"{cls.id}.toml")
+
+    @classmethod
+    def published_path(cls) -> Path:
+        """Its published numbers; `<id>.published.toml` beside a module outside the package."""
+        return cls._file("published", f"{cls.id}.published.toml")
+
+    @classmethod
+    def configure(
+        cls,
+        size: str,
+        experiment: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> configs.Config:
+        """Returns the settings of one size. See `tfphen.config.select`."""
+        return configs.select(cls.Config, cls.config_path(), size, experiment, overrides)
+
+
+def discover() -> dict[str, type[Phenomenon]]:
+    """Returns every phenomenon by id: those of `tfphen/phenomena`, and those of entry points."""
+    import tfphen.phenomena
+
+    found: dict[str, type[Phenomenon]] = {}
+    for module in sorted(pkgutil.iter_modules(tfphen.phenomena.__path__), key=lambda m: m.name):
+        loaded = importlib.import_module(f"tfphen.phenomena.{module.name}")
+        for value in vars(loaded).values():
+            is_one = inspect.isclass(value) and issubclass(value, Phenomenon)
+            if is_one and value.__module__ == loaded.__name__:
+                value.id = module.name
+                found[value.id] = value
+    for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
+        value = point.load()
+        if not (inspect.isclass(value) and issubclass(value, Phenomenon)):
+            raise UsageError(
+                f"The entry point {point.name!r} of group {ENTRY_POINT_GROUP} must be a subclass "
+                f"of tfphen.phenomenon.Phenomenon. Received: {value!r}"
+            )
+        if point.name in found:
+            raise UsageError(f"Two phenomena have the id {point.name!r}. Rename the entry point.")
+        value.id = point.name
+        found[point.name] = value
+    return found
+
+
+def get(identifier: str) -> type[Phenomenon]:
+    """Returns the phenomenon with this id.
+
+    Raises:
+        UsageError: There is none; the message names the nearest.
+    """
+    found = discover()
+    if identifier not in found:
+        raise UsageError(
+            f"Unknown phenomenon {identifier!r}.{nearest(identifier, found)} "
+            f"Allowed: {', '.join(found)}"
+        )
+    return found[identifier]

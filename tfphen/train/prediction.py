@@ -1,0 +1,68 @@
+"""Runs all members of a population on examples, without training behaviour."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfphen.train import execution
+from tfphen.train.population import Population, run, weight_values
+
+# Numbers of input that one call may hold.
+_CHUNK_NUMBERS = 2**23
+
+
+class Predictor:
+    """Predicts with every member of a population.
+
+    Args:
+        members: The population.
+        how: How to compile; chosen by `execution.choose` when None.
+    """
+
+    def __init__(self, members: Population, how: execution.Execution | None = None):
+        self.members = members
+        self.how = how or execution.choose(members.model)
+        # A lambda of its own: see the note in `loop.Trainer`.
+        self._outputs = tf.function(lambda x: self._run(x), jit_compile=self.how.xla)
+
+    def _run(self, inputs):
+        one = run(
+            self.members.model,
+            inputs,
+            weight_values(self.members, self.how.unrolled),
+            self.how.unrolled,
+        )
+        return one.outputs, one.activations
+
+    def __call__(self, inputs, rows: np.ndarray | None = None, layers: Sequence[str] = ()):
+        """Returns the outputs of all members.
+
+        Args:
+            inputs: A pool of examples, `[pool, ...]`.
+            rows: Rows of the pool for each member, `[members, n]`; None for the whole pool.
+            layers: Names of layers whose outputs are wanted beside the model's.
+
+        Returns:
+            Outputs `[members, n, ...]` as a NumPy array; with `layers`, also a dict of arrays.
+        """
+        size = self.members.size
+        if rows is None:
+            rows = np.broadcast_to(np.arange(len(inputs)), (size, len(inputs)))
+        per_row = size * int(np.prod(inputs.shape[1:]))
+        chunk = int(np.clip(_CHUNK_NUMBERS // max(per_row, 1), 1, 1024))
+        outputs, hidden = [], {name: [] for name in layers}
+        for first in range(0, rows.shape[1], chunk):
+            part = rows[:, first : first + chunk]
+            wanted = part.shape[1]
+            # Padded to one static shape, so that the program is compiled once.
+            part = np.pad(part, ((0, 0), (0, chunk - wanted)), mode="edge")
+            values, activations = self._outputs(tf.constant(inputs[part]))
+            outputs.append(keras.ops.convert_to_numpy(values)[:, :wanted])
+            for name in layers:
+                hidden[name].append(keras.ops.convert_to_numpy(activations[name])[:, :wanted])
+        outputs = np.concatenate(outputs, axis=1)
+        if not layers:
+            return outputs
+        return outputs, {name: np.concatenate(parts, axis=1) for name, parts in hidden.items()}

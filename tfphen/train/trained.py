@@ -1,0 +1,68 @@
+"""A view of a population and its examples, as measures see it: NumPy arrays with a member axis."""
+
+import functools
+
+import numpy as np
+from scipy.special import log_softmax
+
+from tfphen.train.population import Population
+from tfphen.train.prediction import Predictor
+
+
+class Trained:
+    """A trained population with its data.
+
+    Args:
+        predictor: Runs the population.
+        splits: For `"train"` and `"test"`: the pool of inputs, the rows of each member
+            `[members, n]`, and a dict of labels `[members, n]` by name.
+        num_classes: Number of classes.
+        sizes: How many of the rows of `"train"` each member really has; the rest is padding.
+    """
+
+    def __init__(self, predictor: Predictor, splits: dict, num_classes: int, sizes: list[int]):
+        self._predictor, self._splits, self.num_classes = predictor, splits, num_classes
+        self._sizes = sizes
+
+    @property
+    def members(self) -> Population:
+        """The population, for measures that need its weights."""
+        return self._predictor.members
+
+    @functools.cache  # noqa: B019 - a view lives as long as one measurement
+    def logits(self, split: str) -> np.ndarray:
+        """The model's outputs, `[members, n, classes]`, float32."""
+        inputs, rows, _ = self._splits[split]
+        return self._predictor(inputs, rows)
+
+    @functools.cache  # noqa: B019
+    def log_probabilities(self, split: str) -> np.ndarray:
+        """Log-softmax in float64, `[members, n, classes]`."""
+        return log_softmax(self.logits(split).astype("float64"), axis=-1)
+
+    def activations(self, split: str, layer: str) -> np.ndarray:
+        """Outputs of a layer by its name, `[members, n, ...]`."""
+        inputs, rows, _ = self._splits[split]
+        return self._predictor(inputs, rows, (layer,))[1][layer]
+
+    def labels(self, split: str, kind: str = "labels") -> np.ndarray:
+        """Labels `[members, n]`: as trained on, or `"clean_labels"`."""
+        return self._splits[split][2][kind]
+
+    def mean(self, split: str, per_example: np.ndarray) -> np.ndarray:
+        """Returns the mean over each member's own examples, `[members]`.
+
+        Args:
+            split: `"train"` or `"test"`.
+            per_example: `[members, n]`.
+        """
+        if split == "test" or len(set(self._sizes)) == 1:
+            return per_example.mean(1)
+        pairs = zip(per_example, self._sizes, strict=True)
+        return np.asarray([row[:size].mean() for row, size in pairs])
+
+    def mean_loss(self, split: str) -> np.ndarray:
+        """Returns the mean cross-entropy of the labels in nats, `[members]`, float64."""
+        labels = self.labels(split)[..., None]
+        losses = -np.take_along_axis(self.log_probabilities(split), labels, -1)[..., 0]
+        return self.mean(split, losses)

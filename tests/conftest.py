@@ -9,6 +9,7 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -70,3 +71,94 @@ def data_dir():
             "holds them"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def toy_folder(tmp_path_factory):
+    """A folder that, on the path, brings the phenomenon of tests/toy as a package would."""
+    folder = tmp_path_factory.mktemp("toy")
+    for file in (ROOT / "tests" / "toy").iterdir():
+        if file.is_file():
+            shutil.copy(file, folder)
+    metadata = folder / "toy_width-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-width\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[tfphen.phenomena]\ntoy_width = toy_width:ToyWidth\n"
+    )
+    return folder
+
+
+@pytest.fixture
+def toy(toy_folder, monkeypatch):
+    """The toy phenomenon's class, discovered through its entry point."""
+    from tfphen import phenomenon
+
+    monkeypatch.syspath_prepend(str(toy_folder))
+    return phenomenon.get("toy_width")
+
+
+@pytest.fixture
+def toy_runs(toy, tmp_path):
+    """Writes records of the toy as if it had been trained. Returns a function.
+
+    Its arguments: size, experiment, overrides, and `only`, which picks trials. Its result: the
+    folder to give to --out.
+    """
+    import numpy as np
+
+    from tfphen import api, plan, records
+
+    def write(size="smoke", experiment=None, overrides=None, only=lambda trial: True, wide=0.1):
+        config = toy.configure(size, experiment, overrides)
+        folder = api.folder_of(tmp_path / "runs", toy.id, size, experiment)
+        made = []
+        for trial in plan.with_parents(toy().trials(config)):
+            if not only(trial):
+                continue
+            generator = np.random.default_rng([trial.seed, len(trial.stream_seeds)])
+            error = (0.8 if trial.tags["units"] == 1 else wide) + 0.01 * generator.standard_normal()
+            made.append(
+                records.Record(
+                    trial.id,
+                    toy.id,
+                    trial.to_json(),
+                    {"test_error": error, "steps": config.steps},
+                    {"test_wrong": generator.random(20) < error},
+                    records.environment({"device": "CPU", "threads": 2, "seed": trial.seed}),
+                    seconds=0.5,
+                )
+            )
+        records.write_group(made, folder)
+        return tmp_path / "runs"
+
+    return write
+
+
+@pytest.fixture
+def tfphen_command(capsys):
+    """Runs the command line in this process. Returns (exit code, standard output, error)."""
+    from tfphen import cli
+
+    def call(*words):
+        with pytest.raises(SystemExit) as left:
+            cli.main([str(word) for word in words])
+        output = capsys.readouterr()
+        return left.value.code or 0, output.out, output.err
+
+    return call
+
+
+@pytest.fixture
+def tfphen_process(toy_folder):
+    """Runs the command line in a process of its own, with the toy installed."""
+    import subprocess
+
+    def call(*words, **settings):
+        path = os.pathsep.join([str(ROOT), str(toy_folder)])
+        settings = {"capture_output": True, "text": True, "timeout": 120, **settings}
+        environment = {**os.environ, "PYTHONPATH": path, **settings.pop("env", {})}
+        command = [sys.executable, "-m", "tfphen", *map(str, words)]
+        return subprocess.run(command, env=environment, check=False, **settings)
+
+    return call

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfphen import config as configs
-from tfphen import findings, phenomenon, published, records, runner
+from tfphen import findings, phenomenon, published, record_format, records, runner
 from tfphen.comparison import Comparison
 from tfphen.errors import TfphenError
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DEFAULT_FOLDER = "runs"
+
+
+class Unfinished(TfphenError):
+    """Trials are left to run, as when this was one shard of several."""
 
 
 class Run:
@@ -27,6 +31,10 @@ class Run:
         experiment: The paper experiment, or None.
         config: The settings.
         known: Records by trial id.
+        overrides: Those settings that are not the config file's.
+
+    Raises:
+        Unfinished: Not every trial has a record.
 
     Attributes:
         table: One row a trial: tags, values and arrays.
@@ -41,12 +49,14 @@ class Run:
         experiment: str | None,
         config: configs.Config,
         known: Mapping[str, records.Record],
+        overrides: Mapping[str, Any] | None = None,
     ):
         self.phenomenon, self.size, self.experiment, self.config = kind(), size, experiment, config
+        self.overrides = dict(overrides or {})
         trials = list(self.phenomenon.trials(config))
         missing = [trial.id for trial in trials if trial.id not in known]
         if missing:
-            raise TfphenError(
+            raise Unfinished(
                 f"{len(missing)} of {len(trials)} trials of {kind.id} are not run yet. "
                 "Run the same command without --shard, or the other shards first."
             )
@@ -84,8 +94,11 @@ class Run:
         """Draws the phenomenon. Returns a Matplotlib figure."""
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(8.0, 4.5), layout="constrained")
-        self.phenomenon.figure(self.table, self.config, figure)
+        from tfphen.report import plots
+
+        with plots.style():
+            figure = Figure(figsize=(8.0, 4.5), layout="constrained")
+            self.phenomenon.figure(self.table, self.config, figure)
         return figure
 
     def __repr__(self) -> str:
@@ -122,6 +135,9 @@ def run(
     Returns:
         A `Run` with `.table`, `.findings`, `.verdict` and `.figure()`.
 
+    Raises:
+        Unfinished: This was one shard, and the others are not done yet.
+
     Example:
 
     ```python
@@ -137,19 +153,18 @@ def run(
         (experiment,) = configs.experiments(configs.read(kind.config_path())[1])
     folder = folder_of(out, kind.id, size, experiment)
     known = runner.run(kind(), kind().trials(config), folder, **settings)
+    finished = Run(kind, size, experiment, config, known, values)
     _write_settings(folder, size, experiment, values)
-    return Run(kind, size, experiment, config, known)
+    return finished
 
 
 _SETTINGS = "run.json"
 
 
 def _write_settings(folder: Path, size: str, experiment: str | None, values: Mapping) -> None:
-    """Notes what the last run of this folder was, so that a report can read it back."""
+    """Notes what the last finished run of this folder was, so that a report can read it back."""
     text = json.dumps({"size": size, "experiment": experiment, "overrides": values}, indent=1)
-    temporary = folder / f".{_SETTINGS}"
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(folder / _SETTINGS)
+    record_format.write_atomically(folder / _SETTINGS, text.encode("utf-8"))
 
 
 def read_runs(out: str | Path) -> list[Run]:
@@ -172,7 +187,7 @@ def read_runs(out: str | Path) -> list[Run]:
         config = kind.configure(size, experiment, values)
         ids = [trial.id for trial in kind().trials(config)]
         known = records.read_all(path.parent, ids)
-        runs.append(Run(kind, size, experiment, config, known))
+        runs.append(Run(kind, size, experiment, config, known, values))
     if not runs:
         raise TfphenError(f"There are no runs in {out}. Run `tfphen run ID --out {out}` first.")
     return runs

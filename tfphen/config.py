@@ -109,7 +109,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     elif isinstance(hint, type) and origin is None and isinstance(value, hint):
         if not (isinstance(value, bool) and hint is not bool):
             return value
-    wanted = f"a list of {options[0].__name__}" if origin is tuple else getattr(hint, "__name__", hint)
+    wanted = (
+        f"a list of {options[0].__name__}" if origin is tuple else getattr(hint, "__name__", hint)
+    )
     raise UsageError(f"{where} must be {wanted}. Received: {value!r} ({type(value).__name__})")
 
 

@@ -55,9 +55,7 @@ class Phenomenon:
         """Yields the grid of trials as plain data."""
         raise NotImplementedError
 
-    def findings(
-        self, table: "pandas.DataFrame", config: configs.Config
-    ) -> Iterable["Signature"]:
+    def findings(self, table: "pandas.DataFrame", config: configs.Config) -> Iterable["Signature"]:
         """Yields signatures and negative controls, from records only, one row a trial."""
         raise NotImplementedError
 
@@ -73,11 +71,13 @@ class Phenomenon:
         """
         return None
 
-    def figure(
-        self, table: "pandas.DataFrame", config: configs.Config, figure: "Figure"
-    ) -> None:
+    def figure(self, table: "pandas.DataFrame", config: configs.Config, figure: "Figure") -> None:
         """Draws the phenomenon into an empty Matplotlib figure."""
         raise NotImplementedError
+
+    def __init_subclass__(cls, **settings: Any):
+        super().__init_subclass__(**settings)
+        cls.id = cls.__module__.rpartition(".")[2]
 
     # ---- where its files are -------------------------------------------------------------------
 
@@ -121,7 +121,6 @@ def discover() -> dict[str, type[Phenomenon]]:
         for value in vars(loaded).values():
             is_one = inspect.isclass(value) and issubclass(value, Phenomenon)
             if is_one and value.__module__ == loaded.__name__:
-                value.id = module.name
                 found[value.id] = value
     for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
         value = point.load()

@@ -20,7 +20,7 @@ class Progress:
     """What the runner tells while it works. This one is silent; the command line shows a bar."""
 
     def begin(self, total: int, done: int) -> None:
-        """`total` trials are planned, `done` of them are finished already."""
+        """`total` trials are to be done here, `done` of them are finished already."""
 
     def group(self, description: str) -> None:
         """A population begins to train."""
@@ -37,6 +37,12 @@ def check_environment() -> None:
     if "TF_USE_LEGACY_KERAS" in os.environ:
         raise UsageError(
             "TF_USE_LEGACY_KERAS is set, which breaks Keras 3. Unset it and run again."
+        )
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend != "tensorflow":
+        raise UsageError(
+            "Training needs Keras on TensorFlow. Unset KERAS_BACKEND and run again. "
+            f"Received: KERAS_BACKEND={backend}"
         )
 
 
@@ -98,17 +104,23 @@ def run(
                 f"Record {identifier} in {folder} was written by a version of {phenomenon.id} that "
                 f"did not measure {', '.join(sorted(missing))}. Use another --out, or delete it."
             )
-    progress.begin(len(wanted), len(known))
-    for number, group in enumerate(groups):
-        if number % shard[1] != shard[0] - 1 and not _needed(group, groups, shard):
-            continue
+    if shard != (1, 1):
+        groups = [
+            group
+            for number, group in enumerate(groups)
+            if number % shard[1] == shard[0] - 1 or _needed(group, groups, shard)
+        ]
+    mine = [trial.id for group in groups for trial in group.trials]
+    progress.begin(len(mine), sum(identifier in known for identifier in mine))
+    for group in groups:
         missing = [trial for trial in group.trials if trial.id not in known]
         if missing:
             known |= _train(
                 phenomenon, missing, known, folder, strategy, data_dir, deterministic, progress
             )
     progress.end()
-    return known
+    # What other shards have finished meanwhile.
+    return known | records.read_all(folder, [t.id for t in wanted if t.id not in known])
 
 
 def _needed(group: plan.Group, groups: list[plan.Group], shard: tuple[int, int]) -> bool:

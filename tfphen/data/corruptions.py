@@ -1,4 +1,4 @@
-"""What is done to training data on purpose: label noise, subsets, class imbalance, random inputs.
+"""What is done to training data on purpose: label noise, samples of it, imbalance, random inputs.
 
 Every corruption is a pure function `(examples, generator, **settings) -> Examples`, found by its
 name in `CORRUPTIONS`. Its keyword-only parameters are the settings it allows. How much randomness
@@ -15,6 +15,7 @@ from tfphen.data.dataset import Examples
 from tfphen.data.noise_models import flip_labels, mixture, redraw, transition_matrix
 from tfphen.data.settings import boolean, checked_settings, choice
 from tfphen.data.subsets import (
+    bootstrap,
     long_tail,
     long_tail_counts,
     step_counts,
@@ -27,6 +28,7 @@ from tfphen.trial import Spec
 
 __all__ = [
     "CORRUPTIONS",
+    "bootstrap",
     "cifar10_flips",
     "corrupt",
     "gaussian_inputs",
@@ -180,6 +182,7 @@ CORRUPTIONS: dict[str, Callable[..., Examples]] = {
         cifar10_flips,
         random_labels,
         subset,
+        bootstrap,
         long_tail,
         step_imbalance,
         shuffled_pixels,

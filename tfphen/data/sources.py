@@ -19,6 +19,7 @@ from tfphen.data.mixtures import gaussian_mixture
 from tfphen.data.mnist1d import mnist1d
 from tfphen.data.settings import checked_settings, whole_number
 from tfphen.data.subsets import stratified_order
+from tfphen.data.two_scales import two_scales
 from tfphen.errors import MissingData, nearest
 from tfphen.train.seeds import stream
 from tfphen.trial import Data, FrozenMapping
@@ -27,6 +28,7 @@ EMBEDDED: dict[str, Callable[..., Dataset]] = {
     "digits": digits,
     "mnist1d": mnist1d,
     "gaussian_mixture": gaussian_mixture,
+    "two_scales": two_scales,
 }
 
 

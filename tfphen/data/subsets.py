@@ -1,4 +1,4 @@
-"""Which examples are kept: stratified subsets and imbalanced classes.
+"""Which examples are kept: stratified subsets, bootstrap samples and imbalanced classes.
 
 The random order does not depend on how many are kept, so with one generator seed a smaller subset
 is part of a larger one.
@@ -45,6 +45,12 @@ def subset(
     size = whole_number("size", size, 1, available)
     chosen = stratified_order(examples.labels, generator)[:size]
     return examples.take(generator.permutation(chosen))
+
+
+def bootstrap(examples: Examples, generator: np.random.Generator) -> Examples:
+    """Draws as many examples as there are, with replacement (Efron 1979, Ann. Stat. 7, 1-26)."""
+    available = len(examples.labels)
+    return examples.take(generator.integers(available, size=available))
 
 
 def long_tail_counts(max_count: int, ratio: float, num_classes: int) -> np.ndarray:

@@ -5,6 +5,7 @@ a timing would let the same trial give other bits on another day.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -34,6 +35,15 @@ class Execution:
         compiler = "XLA" if self.xla else "TensorFlow graph"
         form = "members unrolled" if self.unrolled else "members on one axis"
         return f"{compiler}, {form}: {self.reason}"
+
+
+def compiled(function: Callable, xla: bool) -> Callable:
+    """Returns `function` as a compiled TensorFlow program, traced once for each set of shapes."""
+    program = tf.function(function, jit_compile=xla)
+    # Each population has programs of its own. TensorFlow tells functions apart by address, takes
+    # those of populations that came and went for one that is traced again and again, and warns.
+    program._omit_frequent_tracing_warning = True
+    return program
 
 
 def patch_size(model: keras.Model) -> int:

@@ -72,11 +72,12 @@ def _(initializer: initializers.TruncatedNormal, shape, generator):
 
 def initializer_of(layer: keras.Layer, variable) -> object | None:
     """Returns the initializer that a layer's variable was made with, by Keras' naming, or None."""
-    for owner in (layer, *layer._flatten_layers(include_self=False)):
-        for name in (variable.name, variable.name.lstrip("_")):
-            found = getattr(owner, f"{name}_initializer", None)
-            if found is not None and any(v is variable for v in owner.weights):
-                return found
+    # "recurrent_kernel" has a `recurrent_initializer`, and a depthwise "kernel" a
+    # `depthwise_initializer`; elsewhere the names agree.
+    for name in (variable.name, variable.name.removesuffix("_kernel"), "depthwise"):
+        found = getattr(layer, f"{name}_initializer", None)
+        if found is not None:
+            return found
     return None
 
 

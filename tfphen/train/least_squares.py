@@ -1,5 +1,7 @@
 """Solves a linear readout exactly instead of by gradient descent."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.linalg
 
@@ -10,37 +12,41 @@ from tfphen.train.prediction import Predictor
 _RCOND = 1e-10
 
 
-def readout(features: np.ndarray, targets: np.ndarray, ridge: float) -> np.ndarray:
-    """Solves `min |features @ kernel - targets|² + ridge |kernel|²`, of least norm when `ridge` is 0.
+class LeastSquares:
+    """`min |features @ kernel - targets|² + ridge |kernel|²`, of least norm where `ridge` is 0.
 
     Args:
         features: `[examples, features]`.
         targets: `[examples, classes]`.
         ridge: Non-negative.
-
-    Returns:
-        The kernel, `[features, classes]`, float64.
     """
-    left, values, right = scipy.linalg.svd(
-        features.astype("float64"), full_matrices=False, check_finite=False
-    )
-    kept = values > _RCOND * values[0]
-    shrink = np.where(kept, values / np.where(kept, values**2 + ridge, 1.0), 0.0)
-    return right.T @ (shrink[:, None] * (left.T @ targets))
+
+    def __init__(self, features: np.ndarray, targets: np.ndarray, ridge: float = 0.0):
+        left, values, self._right = scipy.linalg.svd(
+            features.astype("float64"), full_matrices=False, check_finite=False
+        )
+        kept = values > _RCOND * values[0]
+        self._curvature = values**2 + ridge
+        shrink = np.where(kept, values / np.where(kept, self._curvature, 1.0), 0.0)
+        self._coordinates = shrink[:, None] * (left.T @ targets)
+
+    def kernel(self, descent_steps: int | None = None) -> np.ndarray:
+        """Returns the solution, `[features, classes]`, float64.
+
+        Args:
+            descent_steps: Instead of the minimum, the point that full-batch gradient descent from
+                zero reaches after this many steps, at half the inverse of the largest curvature:
+                along an axis of curvature c, a share `1 - (1 - c / (2 c_max)) ** steps` of the way.
+        """
+        coordinates = self._coordinates
+        if descent_steps is not None:
+            left = (1.0 - 0.5 * self._curvature / self._curvature[0]) ** descent_steps
+            coordinates = (1.0 - left)[:, None] * coordinates
+        return self._right.T @ coordinates
 
 
-def solve(
-    members: Population,
-    inputs: np.ndarray,
-    rows: np.ndarray,
-    labels: np.ndarray,
-    sizes: list[int],
-    num_classes: int,
-    ridges: np.ndarray,
-    features: str = "features",
-    kernel: str = "readout",
-) -> Predictor:
-    """Fits the readout of each member to centred one-hot labels and assigns it.
+class ReadoutSolver:
+    """Fits the readout of each member to centred one-hot labels.
 
     Args:
         members: A population whose model has a layer `features` and, behind it, a layer `kernel`
@@ -54,17 +60,36 @@ def solve(
         features: Name of the layer whose outputs are the features.
         kernel: Name of the layer whose kernel is solved for.
 
-    Returns:
-        A predictor of the population.
+    Attributes:
+        predict: A `Predictor` of the population.
     """
-    predictor = Predictor(members)
-    _, hidden = predictor(inputs, rows, (features,))
-    solved = []
-    for index, size in enumerate(sizes):
-        targets = np.eye(num_classes)[labels[index, :size]] - 1.0 / num_classes
-        solved.append(readout(hidden[features][index, :size], targets, float(ridges[index])))
-    path = members.model.get_layer(kernel).kernel.path
-    for template, variable in members.trainable:
-        if template.path == path:
-            variable.assign(np.stack(solved).astype("float32"))
-    return predictor
+
+    def __init__(
+        self,
+        members: Population,
+        inputs: np.ndarray,
+        rows: np.ndarray,
+        labels: np.ndarray,
+        sizes: Sequence[int],
+        num_classes: int,
+        ridges: np.ndarray,
+        features: str = "features",
+        kernel: str = "readout",
+    ):
+        self.predict = Predictor(members)
+        _, hidden = self.predict(inputs, rows, (features,))
+        path = members.model.get_layer(kernel).kernel.path
+        (self._variable,) = (v for t, v in members.trainable if t.path == path)
+        self._problems = [
+            LeastSquares(
+                hidden[features][index, :size],
+                np.eye(num_classes)[labels[index, :size]] - 1.0 / num_classes,
+                float(ridges[index]),
+            )
+            for index, size in enumerate(sizes)
+        ]
+
+    def solve(self, descent_steps: int | None = None) -> None:
+        """Assigns the solution to every member. See `LeastSquares.kernel`."""
+        kernels = [problem.kernel(descent_steps) for problem in self._problems]
+        self._variable.assign(np.stack(kernels).astype("float32"))

@@ -103,9 +103,7 @@ class Trainer:
             self.stretch_steps = 256
         # A pipeline's ops run on the host, so only resident data compiles as a whole.
         whole = self.how.xla and isinstance(data, batches.Resident) and self.replicas == 1
-        # Wrapped anew for each trainer: TensorFlow would take a bound method of many trainers for
-        # one function that is traced again and again, and warn.
-        self._stretch = tf.function(lambda *args: self._run_stretch(*args), jit_compile=whole)
+        self._stretch = execution.compiled(self._run_stretch, whole)
         self.predict = Predictor(members, self.how)
 
     def _prepare_resident(self, batch_size, order_seeds, drop_remainder):
@@ -220,7 +218,8 @@ class Trainer:
             ]
             gradients = [tf.concat(parts, 0) for parts in gradients]
         gradients = [
-            tf.zeros_like(w) if g is None else g for g, w in zip(gradients, stacked, strict=True)
+            tf.zeros_like(w) if g is None else tf.convert_to_tensor(g)
+            for g, w in zip(gradients, stacked, strict=True)
         ]
         gradients = [
             g * self.masks[path] if path in self.masks else g

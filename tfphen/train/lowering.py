@@ -88,7 +88,7 @@ def lower(operation, members: Members, *args, **kwargs):
         return forward(operation, args[0], members)
     if not isinstance(operation, keras.Layer):
         return fold(operation, *args, **kwargs)
-    if any(isinstance(v, keras.random.SeedGenerator) for v in vars(operation).values()):
+    if _draws(operation):
         raise NotImplementedError(
             f"Layer {operation.name!r} ({type(operation).__name__}) draws random numbers and has "
             "no member-axis form. Register one with `tfphen.train.lowering.lower.register`."
@@ -96,6 +96,17 @@ def lower(operation, members: Members, *args, **kwargs):
     if operation.variables:
         return lower_by_vectorized_map(operation, members, *args, **kwargs)
     return fold(operation, *args, **kwargs)
+
+
+def _draws(layer: keras.Layer) -> bool:
+    """Whether a layer draws random numbers in training. Recurrent layers with rate 0 do not."""
+    for part in layer._flatten_layers():
+        if any(isinstance(value, keras.random.SeedGenerator) for value in vars(part).values()):
+            names = ("rate", "dropout", "recurrent_dropout")
+            rates = [getattr(part, name) for name in names if hasattr(part, name)]
+            if not rates or any(rates):
+                return True
+    return False
 
 
 def fold(operation, *args, **kwargs):
@@ -116,15 +127,22 @@ def fold(operation, *args, **kwargs):
 def lower_by_vectorized_map(layer: keras.Layer, members: Members, *args, **kwargs):
     """Applies any layer to each member through `tf.vectorized_map` over `stateless_call`."""
     trainable = [members.weight(v) for v in layer.trainable_variables]
-    other = [members.weight(v) for v in layer.non_trainable_variables]
+    # A seed that is never used, as in a recurrent layer without dropout, is no weight of the model.
+    kept = [v for v in layer.non_trainable_variables if id(v) in members.weights]
+    other = [members.weight(v) for v in kept]
+    unused = {id(v): v.value for v in layer.non_trainable_variables if id(v) not in members.weights}
     if layer._call_has_training_arg:
         kwargs["training"] = members.training
 
     def one(values):
         trainable, other, args = values
-        return layer.stateless_call(trainable, other, *args, **kwargs)
+        mine = {**unused, **{id(v): value for v, value in zip(kept, other, strict=True)}}
+        state = [mine[id(v)] for v in layer.non_trainable_variables]
+        outputs, state = layer.stateless_call(trainable, state, *args, **kwargs)
+        pairs = zip(layer.non_trainable_variables, state, strict=True)
+        return outputs, [value for v, value in pairs if id(v) not in unused]
 
     outputs, updated = tf.vectorized_map(one, (trainable, other, args))
     if members.training:
-        members.updates += zip(layer.non_trainable_variables, updated, strict=True)
+        members.updates += zip(kept, updated, strict=True)
     return outputs

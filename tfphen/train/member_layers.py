@@ -88,7 +88,11 @@ def _convolution(layer, members: Members, inputs):
     inputs = tf.cast(inputs, layer.compute_dtype)
     kernel = members.weight(layer._kernel, layer.compute_dtype)
     if members.native:
-        padded = _pad(layer, inputs[0], range(1, layer.rank + 1)) if layer.padding == "causal" else inputs[0]
+        padded = (
+            _pad(layer, inputs[0], range(1, layer.rank + 1))
+            if layer.padding == "causal"
+            else inputs[0]
+        )
         outputs = tf.nn.convolution(
             padded,
             kernel[0],
@@ -234,9 +238,7 @@ def multi_head_attention(
 ):
     """Scaled dot-product attention over the second last axis, heads and members batched."""
     causal = kwargs.pop("use_causal_mask", False)
-    if kwargs.pop("return_attention_scores", False) or any(
-        v is not None for v in kwargs.values()
-    ):
+    if kwargs.pop("return_attention_scores", False) or any(v is not None for v in kwargs.values()):
         raise NotImplementedError(
             f"MultiHeadAttention {layer.name!r}: masks and returned scores have no member-axis "
             f"form; `use_causal_mask` has. Received: {sorted(kwargs)}"

@@ -99,7 +99,9 @@ class MemberOptimizer:
         elif optimizer.global_clipnorm:
             squares = [tf.add_n([norms(g) for g in gradients])] * len(gradients)
         elif optimizer.clipvalue:
-            return [tf.clip_by_value(g, -optimizer.clipvalue, optimizer.clipvalue) for g in gradients]
+            return [
+                tf.clip_by_value(g, -optimizer.clipvalue, optimizer.clipvalue) for g in gradients
+            ]
         else:
             return gradients
         limit = optimizer.clipnorm or optimizer.global_clipnorm

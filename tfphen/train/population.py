@@ -93,9 +93,7 @@ class Population:
         for template, variable in zip(self.model.weights, self.variables, strict=True):
             if template.path == path:
                 return keras.ops.convert_to_numpy(variable)
-        raise KeyError(
-            f"No weight {path!r}. Allowed: {sorted(v.path for v in self.model.weights)}"
-        )
+        raise KeyError(f"No weight {path!r}. Allowed: {sorted(v.path for v in self.model.weights)}")
 
 
 @dataclasses.dataclass

@@ -24,8 +24,7 @@ class Predictor:
     def __init__(self, members: Population, how: execution.Execution | None = None):
         self.members = members
         self.how = how or execution.choose(members.model)
-        # A lambda of its own: see the note in `loop.Trainer`.
-        self._outputs = tf.function(lambda x: self._run(x), jit_compile=self.how.xla)
+        self._outputs = execution.compiled(self._run, self.how.xla)
 
     def _run(self, inputs):
         one = run(

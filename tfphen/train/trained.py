@@ -18,11 +18,20 @@ class Trained:
             `[members, n]`, and a dict of labels `[members, n]` by name.
         num_classes: Number of classes.
         sizes: How many of the rows of `"train"` each member really has; the rest is padding.
+        transition_matrices: Noise matrix of each member's training labels, `[members, K, K]`:
+            row c holds the probabilities of the labels that clean class c was given.
     """
 
-    def __init__(self, predictor: Predictor, splits: dict, num_classes: int, sizes: list[int]):
+    def __init__(
+        self,
+        predictor: Predictor,
+        splits: dict,
+        num_classes: int,
+        sizes: list[int],
+        transition_matrices: np.ndarray,
+    ):
         self._predictor, self._splits, self.num_classes = predictor, splits, num_classes
-        self._sizes = sizes
+        self._sizes, self.transition_matrices = sizes, transition_matrices
 
     @property
     def members(self) -> Population:

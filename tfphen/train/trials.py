@@ -66,6 +66,7 @@ class _Examples:
         self.num_classes = first.num_classes
         self.input_shape = first.train_inputs.shape[1:]
         self.sizes = [len(one.train_labels) for one in self.resolved]
+        self.transition_matrices = np.stack([one.transition_matrix for one in self.resolved])
         longest = max(self.sizes)
 
         def padded(values):
@@ -111,6 +112,12 @@ class _Examples:
                 length += len(array)
         pool = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return pool, [starts[a.__array_interface__["data"][0], a.shape] for a in arrays]
+
+    def view(self, predictor: Predictor) -> Trained:
+        """Returns what measures see of a trained population and these examples."""
+        return Trained(
+            predictor, self.splits, self.num_classes, self.sizes, self.transition_matrices
+        )
 
     def resident(self) -> batches.Resident:
         pool, rows, labels = self.splits["train"]
@@ -158,19 +165,7 @@ def train(
             model, [t.seed for t in trials], init_seeds=[t.seed_of("init") for t in trials]
         )
     if first.optimizer.name == "least_squares":
-        ridges = np.asarray([t.optimizer.settings.get("ridge", 0.0) for t in trials])
-        _, rows, labels = examples.splits["train"]
-        predictor = least_squares.solve(
-            members,
-            examples.splits["train"][0],
-            rows,
-            labels["labels"],
-            examples.sizes,
-            examples.num_classes,
-            ridges,
-        )
-        tick(len(trials))
-        curve, extra = {}, [{} for _ in trials]
+        predictor, curve, extra = _by_least_squares(phenomenon, trials, examples, members, tick)
     else:
         predictor, curve, extra = _by_gradient(
             phenomenon, trials, examples, members, inputs, strategy, checkpoint_path, tick
@@ -198,7 +193,7 @@ def train(
 
 
 def _measure(measures, predictor: Predictor, examples: _Examples) -> dict[str, np.ndarray]:
-    view = Trained(predictor, examples.splits, examples.num_classes, examples.sizes)
+    view = examples.view(predictor)
     return {measure.name: np.asarray(measure.function(view)) for measure in measures}
 
 
@@ -231,14 +226,38 @@ def _length(trial: Trial, size: int) -> int:
     return max(1, round(trial.epochs * -(-size // batch)))
 
 
+def _by_least_squares(phenomenon, trials, examples, members, tick):
+    """Solves the readout exactly. Returns what `_by_gradient` does."""
+    pool, rows, labels = examples.splits["train"]
+    ridges = np.asarray([t.optimizer.settings.get("ridge", 0.0) for t in trials])
+    first = trials[0]
+    points = sorted({*first.curve, first.steps}) if first.steps is not None else [None]
+    solver = least_squares.ReadoutSolver(
+        members, pool, rows, labels["labels"], examples.sizes, examples.num_classes, ridges
+    )
+    curve = {measure.name: [] for measure in phenomenon.curve_measures}
+    for steps in points:
+        solver.solve(steps)
+        if first.curve:
+            for name, value in _measure(phenomenon.curve_measures, solver.predict, examples).items():
+                curve[name].append(value)
+        tick(len(trials) / len(points))
+    arrays = _stacked(curve, points, len(trials)) if first.curve else {}
+    return solver.predict, arrays, [{} for _ in trials]
+
+
+def _stacked(curve, points, members):
+    """Puts the curves of all members into arrays `[members, points]`, beside their steps."""
+    arrays = {f"curve_{name}": np.stack(parts, 1) for name, parts in curve.items()}
+    return arrays | {"curve_step": np.tile(np.asarray(points), (members, 1))}
+
+
 def _by_gradient(phenomenon, trials, examples, members, inputs, strategy, path, tick):
     """Trains through the one loop. Returns the predictor, curves and extra values."""
     first = trials[0]
     totals = [_length(t, n) for t, n in zip(trials, examples.sizes, strict=True)]
     make = _named("objective", {**OBJECTIVES, **phenomenon.objectives}, first.objective)
-    constants = {
-        "transition_matrix": np.stack([one.transition_matrix for one in examples.resolved])
-    }
+    constants = {"transition_matrix": examples.transition_matrices}
     given = [inputs(trial) for trial in trials]
     for name in first.inputs:
         constants[name] = np.stack([arrays[name] for arrays in given])
@@ -284,17 +303,15 @@ def _by_gradient(phenomenon, trials, examples, members, inputs, strategy, path, 
             trainer.advance(min(point, trainer.step + trainer.stretch_steps))
             after_stretch(trainer.step - before)
         if with_curve:
-            for name, value in _measure(phenomenon.curve_measures, trainer.predict, examples).items():
+            for name, value in _measure(
+                phenomenon.curve_measures, trainer.predict, examples
+            ).items():
                 curve[name].append(value)
         if first.stop_at_loss is not None:
-            view = Trained(trainer.predict, examples.splits, examples.num_classes, examples.sizes)
-            reached = view.mean_loss("train") <= first.stop_at_loss
+            reached = examples.view(trainer.predict).mean_loss("train") <= first.stop_at_loss
             stopped_at = np.where(reached & (stopped_at < 0), trainer.step, stopped_at)
             trainer.freeze(reached)
-    arrays = {}
-    if with_curve:
-        arrays = {f"curve_{name}": np.stack(parts, 1) for name, parts in curve.items()}
-        arrays["curve_step"] = np.tile(np.asarray(points), (len(trials), 1))
+    arrays = _stacked(curve, points, len(trials)) if with_curve else {}
     extra = [
         {"steps": int(total), "diverged_at": int(diverged), "stopped_at": int(stopped)}
         for total, diverged, stopped in zip(totals, trainer.diverged_at, stopped_at, strict=True)

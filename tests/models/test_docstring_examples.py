@@ -1,0 +1,21 @@
+"""The examples in the docstrings of the importable library run and give what they say."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+PACKAGES = ("tfphen.losses", "tfphen.metrics", "tfphen.models")
+
+
+def modules():
+    for package in PACKAGES:
+        found = importlib.import_module(package)
+        yield from (f"{package}.{m.name}" for m in pkgutil.iter_modules(found.__path__))
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_examples(name, tensorflow):
+    result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert result.failed == 0

@@ -1,0 +1,54 @@
+"""Keeps TensorFlow's own messages off a user's screen. What tfphen says is its own."""
+
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow and Keras without the lines that they write on the way.
+
+    A user's own choice shows them again: `-W` the warnings of Python, `TF_CPP_MIN_LOG_LEVEL` less
+    than 3 the messages of TensorFlow.
+    """
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
+        import keras
+
+        return
+    for name in ("tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with _no_native_messages():
+        import keras  # noqa: F401
+
+
+@contextlib.contextmanager
+def _no_native_messages() -> Iterator[None]:
+    """Drops what is written to the file descriptor of standard error, unless something is raised.
+
+    Until absl's logging is initialised, which happens during the import, TensorFlow's C++ side
+    logs to that descriptor whatever the level is set to.
+    """
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # Standard error is closed: nothing can be seen there.
+        yield
+        return
+    with tempfile.TemporaryFile() as dropped:
+        os.dup2(dropped.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            dropped.seek(0)
+            os.write(2, dropped.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,81 @@
+"""What the losses share: integer labels, log-probabilities, and rows of a matrix by label."""
+
+import keras
+from keras import ops
+
+
+def labels_and_predictions(y_true, y_pred):
+    """Returns integer labels `[...]` and float predictions `[..., classes]`.
+
+    Args:
+        y_true: Integer class labels, `[...]` or `[..., 1]`, of any dtype.
+        y_pred: Predictions, `[..., classes]`. 16-bit floats become float32.
+
+    Raises:
+        ValueError: Shapes that do not go together, such as one-hot labels.
+    """
+    y_pred = ops.convert_to_tensor(y_pred)
+    dtype = keras.backend.standardize_dtype(y_pred.dtype)
+    if dtype not in ("float32", "float64"):
+        y_pred = ops.cast(y_pred, "float32")
+    y_true = ops.convert_to_tensor(y_true)
+    rank = len(y_pred.shape)
+    if len(y_true.shape) == rank and y_true.shape[-1] == 1:
+        y_true = ops.squeeze(y_true, -1)
+    if len(y_true.shape) != rank - 1:
+        raise ValueError(
+            "`y_true` holds integer class labels, one axis less than `y_pred` (for one-hot labels "
+            "pass their argmax). "
+            f"Received: y_true.shape={tuple(y_true.shape)}, y_pred.shape={tuple(y_pred.shape)}"
+        )
+    return ops.cast(y_true, "int32"), y_pred
+
+
+def log_probabilities(y_pred, from_logits: bool, clip: bool = False):
+    """Returns log p, `[..., classes]`, in nats.
+
+    Args:
+        y_pred: Logits or probabilities, `[..., classes]`.
+        from_logits: Which of the two. Probabilities are divided by their sum and kept away from 0
+            by `keras.config.epsilon()`.
+        clip: Keep p in [epsilon, 1 - epsilon] for logits too. The gradient outside is zero.
+    """
+    epsilon = keras.config.epsilon()
+    if not from_logits:
+        y_pred = y_pred / ops.sum(y_pred, axis=-1, keepdims=True)
+        return ops.log(ops.clip(y_pred, epsilon, 1.0 - epsilon))
+    values = ops.log_softmax(y_pred, axis=-1)
+    if clip:
+        limits = ops.log(ops.convert_to_tensor([epsilon, 1.0 - epsilon], values.dtype))
+        values = ops.clip(values, limits[0], limits[1])
+    return values
+
+
+def entry_of_label(values, labels):
+    """Returns `values[..., label]`, `[...]`, of `values` `[..., classes]`."""
+    return ops.squeeze(ops.take_along_axis(values, ops.expand_dims(labels, -1), axis=-1), -1)
+
+
+def row_of_label(matrix, labels):
+    """Returns row `label` of each example's matrix, `[..., K]`.
+
+    Args:
+        matrix: `[K, K]`, or `[..., K, K]` with leading axes that broadcast against `labels`.
+        labels: Integers, `[...]`.
+    """
+    if len(matrix.shape) == 2:
+        return ops.take(matrix, labels, axis=0)
+    lead, rank = len(matrix.shape) - 2, len(labels.shape)
+    if lead > rank:
+        raise ValueError(
+            "A stack of matrices has at most as many leading axes as the labels have axes. "
+            f"Received: matrix shape {tuple(matrix.shape)}, labels shape {tuple(labels.shape)}"
+        )
+    missing = [1] * (rank - lead)
+    matrix = ops.reshape(matrix, (*missing, *matrix.shape))
+    if matrix.shape[-3] == 1:
+        # All examples of the last axis share one matrix: its rows are looked up, not copied.
+        matrix = ops.squeeze(matrix, -3)
+        return ops.take_along_axis(matrix, ops.expand_dims(labels, -1), axis=-2)
+    rows = ops.take_along_axis(matrix, labels[..., None, None], axis=-2)
+    return ops.squeeze(rows, -2)

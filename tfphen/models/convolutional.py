@@ -1,0 +1,174 @@
+"""Plain convolutional networks."""
+
+import keras
+
+from tfphen.errors import UsageError
+from tfphen.models.layer_defaults import LayerDefaults, classifier, image_inputs
+
+
+def mnist1d_cnn(
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    *,
+    channels: int = 25,
+    defaults: str = "keras",
+    seed: int = 0,
+    name: str = "mnist1d_cnn",
+) -> keras.Model:
+    """The convolutional network of MNIST-1D.
+
+    Three one-dimensional convolutions with ReLU, kernels 5, 3, 3, stride 2, one zero on each side;
+    then a dense layer on all positions.
+
+    Args:
+        input_shape: `(steps,)` or `(steps, channels)`, at least 8 steps.
+        num_classes: Number of logits.
+        channels: Of each convolution.
+        defaults: `"keras"` or `"torch"`; the published network has those of PyTorch.
+        seed: For the initial weights of this Keras model.
+        name: Of the model.
+
+    Returns:
+        A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`.
+
+    Raises:
+        UsageError: Inputs that are no sequences, or too short; an unknown `defaults`.
+
+    Example:
+
+    >>> mnist1d_cnn((40,), 10).count_params()
+    5210
+
+    Reference:
+        S. Greydanus, D. Kobak, "Scaling down deep learning with MNIST-1D", ICML 2024,
+        arXiv 2011.14439.
+    """
+    if len(input_shape) not in (1, 2) or input_shape[0] < 8:
+        raise UsageError(
+            "`mnist1d_cnn` takes sequences, (steps,) or (steps, channels), of at least 8 steps. "
+            f"Received: input_shape={tuple(input_shape)}"
+        )
+    make = LayerDefaults(defaults, seed)
+    inputs = x = keras.Input(input_shape, name="inputs")
+    if len(input_shape) == 1:
+        x = keras.layers.Reshape((input_shape[0], 1), name="channel_axis")(x)
+    for number, size in enumerate((5, 3, 3), 1):
+        x = make.convolution(
+            channels, size, x, f"conv_{number}", strides=2, padding=1, activation="relu"
+        )
+    x = keras.layers.Flatten(name="flatten")(x)
+    return keras.Model(inputs, classifier(x, num_classes, make), name=name)
+
+
+def lenet5(
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    *,
+    activation: str = "relu",
+    pooling: str = "max",
+    defaults: str = "keras",
+    seed: int = 0,
+    name: str = "lenet5",
+) -> keras.Model:
+    """LeNet-5 with full connections: two convolutions 5×5 with pooling, three dense layers.
+
+    Channels 6 and 16, dense layers of 120 and 84 units. Images of fewer than 32 rows are padded by
+    two zeros on each side first, so that 28×28 and 32×32 give networks of one size.
+
+    Args:
+        input_shape: `(rows, columns)` or `(rows, columns, channels)`, at least 12 by 12.
+        num_classes: Number of logits.
+        activation: Of all hidden layers; the published network has a scaled `"tanh"`.
+        pooling: `"max"` or `"average"`; the published network averages and has weights there.
+        defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`.
+        seed: For the initial weights of this Keras model.
+        name: Of the model.
+
+    Returns:
+        A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`.
+
+    Raises:
+        UsageError: Inputs that are no images, or too small; another `pooling` or `defaults`.
+
+    Example:
+
+    >>> lenet5((28, 28, 1), 10).count_params()
+    61706
+
+    Reference:
+        Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-Based Learning Applied to Document
+        Recognition", Proceedings of the IEEE 86, 1998.
+    """
+    pools = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
+    if pooling not in pools:
+        raise UsageError(f'`pooling` is "max" or "average". Received: pooling={pooling!r}')
+    make = LayerDefaults(defaults, seed)
+    inputs, x = image_inputs(input_shape, "lenet5")
+    if min(input_shape[:2]) < 12:
+        raise UsageError(
+            "`lenet5` takes images of at least 12 by 12. "
+            f"Received: input_shape={tuple(input_shape)}"
+        )
+    padding = 2 if min(input_shape[:2]) < 32 else 0
+    for number, (filters, pad) in enumerate(((6, padding), (16, 0)), 1):
+        x = make.convolution(filters, 5, x, f"conv_{number}", padding=pad, activation=activation)
+        x = pools[pooling](2, name=f"pool_{number}")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    for number, units in enumerate((120, 84), 1):
+        x = make.dense(units, x, f"hidden_{number}", activation=activation)
+    return keras.Model(inputs, classifier(x, num_classes, make), name=name)
+
+
+def convnet(
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    *,
+    width: int = 64,
+    defaults: str = "keras",
+    seed: int = 0,
+    name: str = "convnet",
+) -> keras.Model:
+    """The five-layer convolutional network of the double-descent experiments.
+
+    Four times convolution 3×3, batch normalisation and ReLU, with k, 2k, 4k, 8k channels, max
+    pooling by two after the last three, then the maximum over what is left (4×4 for 32×32 inputs).
+    For 32×32×3 inputs and ten classes it has 378 k² + 152 k + 10 trainable weights.
+
+    Args:
+        input_shape: `(rows, columns)` or `(rows, columns, channels)`, at least 8 by 8.
+        num_classes: Number of logits.
+        width: Channels k of the first convolution.
+        defaults: `"keras"` or `"torch"`; the published network has those of PyTorch.
+        seed: For the initial weights of this Keras model.
+        name: Of the model.
+
+    Returns:
+        A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`.
+
+    Raises:
+        UsageError: Inputs that are no images, or too small; an unknown `defaults`.
+
+    Example:
+
+    >>> model = convnet((32, 32, 3), 10, width=10)
+    >>> sum(int(keras.ops.size(weight)) for weight in model.trainable_variables)
+    39330
+
+    Reference:
+        P. Nakkiran et al., "Deep Double Descent: Where Bigger Models and More Data Hurt",
+        ICLR 2020, arXiv 1912.02292.
+    """
+    make = LayerDefaults(defaults, seed)
+    inputs, x = image_inputs(input_shape, "convnet")
+    if min(input_shape[:2]) < 8:
+        raise UsageError(
+            f"`convnet` takes images of at least 8 by 8. Received: input_shape={tuple(input_shape)}"
+        )
+    for number in range(1, 5):
+        x = make.convolution(width * 2 ** (number - 1), 3, x, f"conv_{number}", padding="same")
+        x = make.batch_normalization(x, f"norm_{number}")
+        x = keras.layers.ReLU(name=f"relu_{number}")(x)
+        if number > 1:
+            x = keras.layers.MaxPooling2D(2, name=f"pool_{number}")(x)
+    x = keras.layers.GlobalMaxPooling2D(name="pool")(x)
+    return keras.Model(inputs, classifier(x, num_classes, make), name=name)

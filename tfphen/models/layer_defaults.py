@@ -1,0 +1,169 @@
+"""Stock Keras layers with the initial values and constants of Keras or of PyTorch.
+
+Every initializer and every dropout gets an integer seed here: a layer without one draws it from
+Python's global generator. Initializers stay standard ones, so that whoever draws initial weights
+elsewhere finds their distributions on the layers.
+"""
+
+import inspect
+import math
+from collections.abc import Mapping
+
+import keras
+
+from tfphen.errors import UsageError, nearest
+from tfphen.train import seeds
+
+DEFAULTS = ("keras", "torch")
+
+InitializerSetting = str | Mapping | keras.initializers.Initializer
+
+
+def seeded_initializer(
+    setting: InitializerSetting, seed: int, what: str = "kernel_initializer"
+) -> keras.initializers.Initializer:
+    """Returns a Keras initializer with an explicit seed.
+
+    Args:
+        setting: A Keras name such as `"he_normal"`; a mapping of `"name"` and the initializer's
+            settings, such as `{"name": "random_normal", "stddev": 0.02}`; or an initializer, of
+            which a copy with another seed is returned.
+        seed: The seed, used where the initializer draws random numbers.
+        what: Name of the argument, for the message.
+
+    Raises:
+        UsageError: Keras has no initializer of that name, or it lacks one of the settings.
+    """
+    if isinstance(setting, keras.initializers.Initializer):
+        make, settings = type(setting), setting.get_config()
+        settings.pop("seed", None)
+    else:
+        settings = dict(setting) if isinstance(setting, Mapping) else {"name": setting}
+        name = settings.pop("name", None)
+        make = getattr(keras.initializers, name, None) if isinstance(name, str) else None
+        if not (isinstance(make, type) and issubclass(make, keras.initializers.Initializer)):
+            known = [key for key in dir(keras.initializers) if key[0].islower()]
+            raise UsageError(
+                f"`{what}` is the name of a Keras initializer, such as 'he_normal', or a mapping "
+                f"of its name and settings.{nearest(str(name), known)} Received: {setting!r}"
+            )
+    if "seed" in settings:
+        raise UsageError(
+            f"`{what}` has no seed of its own; the model has one. Received: {setting!r}"
+        )
+    if "seed" in inspect.signature(make).parameters:
+        settings["seed"] = seed
+    try:
+        return make(**settings)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"`{what}`: {error} Received: {setting!r}") from None
+
+
+class LayerDefaults:
+    """Makes and applies stock layers that follow the defaults of one library.
+
+    Args:
+        defaults: `"keras"`: Glorot uniform kernels, zero biases, batch normalisation with momentum
+            .99 and epsilon 1e-3. `"torch"`: kernels and biases uniform in ±1/sqrt(fan in), batch
+            normalisation with momentum .9 and epsilon 1e-5 (in the convention of Keras).
+        seed: From which the seed of each layer is derived.
+        kernel_initializer: For every kernel that does not get one of its own, see
+            `seeded_initializer`; None for that of `defaults`.
+
+    Raises:
+        UsageError: `defaults` is neither.
+    """
+
+    def __init__(
+        self, defaults: str, seed: int, kernel_initializer: InitializerSetting | None = None
+    ):
+        if defaults not in DEFAULTS:
+            raise UsageError(
+                f'`defaults` is "keras" or "torch".{nearest(str(defaults), DEFAULTS)} '
+                f"Received: defaults={defaults!r}"
+            )
+        self.torch = defaults == "torch"
+        self._kernel = kernel_initializer
+        self._seed, self._number = seed, 0
+
+    def next_seed(self) -> int:
+        """Returns another seed at each call, the same ones in the same order for one `seed`."""
+        self._number += 1
+        return int(seeds.key(self._seed, "keras_layers", self._number)[0] % 2**31)
+
+    def initializers(self, fan_in: int, kernel: InitializerSetting | None = None) -> dict:
+        """Returns the arguments `kernel_initializer` and `bias_initializer` of a layer."""
+        default, bias = "glorot_uniform", "zeros"
+        if self.torch:
+            bound = 1.0 / math.sqrt(fan_in)
+            bias = {"name": "random_uniform", "minval": -bound, "maxval": bound}
+            # Uniform up to sqrt(3 * scale / fan_in), with the fan in of each kernel.
+            default = {
+                "name": "variance_scaling",
+                "scale": 1.0 / 3.0,
+                "mode": "fan_in",
+                "distribution": "uniform",
+            }
+        kernel = kernel or self._kernel or default
+        return {
+            "kernel_initializer": seeded_initializer(kernel, self.next_seed()),
+            "bias_initializer": seeded_initializer(bias, self.next_seed(), "bias_initializer"),
+        }
+
+    def dense(self, units: int, inputs, name: str, **settings):
+        """Applies a `Dense` layer."""
+        start = self.initializers(inputs.shape[-1], settings.pop("kernel_initializer", None))
+        return keras.layers.Dense(units, name=name, **{**start, **settings})(inputs)
+
+    def convolution(self, filters: int, kernel_size: int, inputs, name: str, **settings):
+        """Applies a `Conv1D` or `Conv2D`, by the rank of `inputs`.
+
+        Args:
+            filters: Number of output channels.
+            kernel_size: Size of the kernel in every direction.
+            inputs: `[batch, steps, channels]` or `[batch, rows, columns, channels]`.
+            name: Name of the layer.
+            **settings: Of the Keras layer. `padding` may be an integer: so many zeros on both
+                sides, as in PyTorch. With strides, `padding="same"` would shift the windows.
+        """
+        rank = len(inputs.shape) - 2
+        padding = settings.pop("padding", 0)
+        if isinstance(padding, int) and padding > 0:
+            pad = keras.layers.ZeroPadding1D if rank == 1 else keras.layers.ZeroPadding2D
+            inputs = pad(padding, name=f"{name}_padding")(inputs)
+        settings["padding"] = "valid" if isinstance(padding, int) else padding
+        make = keras.layers.Conv1D if rank == 1 else keras.layers.Conv2D
+        start = self.initializers(inputs.shape[-1] * kernel_size**rank)
+        return make(filters, kernel_size, name=name, **{**start, **settings})(inputs)
+
+    def batch_normalization(self, inputs, name: str):
+        """Applies a `BatchNormalization` over all axes but the channels."""
+        constants = {"momentum": 0.9, "epsilon": 1e-5} if self.torch else {}
+        return keras.layers.BatchNormalization(name=name, **constants)(inputs)
+
+    def dropout(self, rate: float, inputs, name: str):
+        """Applies a `Dropout`."""
+        return keras.layers.Dropout(rate, seed=self.next_seed(), name=name)(inputs)
+
+
+def image_inputs(input_shape: tuple[int, ...], what: str):
+    """Returns (model inputs, the same with a channel axis) for images with or without channels.
+
+    Raises:
+        UsageError: `input_shape` is not that of an image.
+    """
+    inputs = keras.Input(input_shape, name="inputs")
+    if len(input_shape) == 2:
+        return inputs, keras.layers.Reshape((*input_shape, 1), name="channel_axis")(inputs)
+    if len(input_shape) == 3:
+        return inputs, inputs
+    raise UsageError(
+        f"`{what}` takes images, (rows, columns) or (rows, columns, channels). "
+        f"Received: input_shape={tuple(input_shape)}"
+    )
+
+
+def classifier(features, num_classes: int, layer_defaults: LayerDefaults, **settings):
+    """Ends a model: names its last activations `"features"` and applies the layer `"logits"`."""
+    features = keras.layers.Identity(name="features")(features)
+    return layer_defaults.dense(num_classes, features, "logits", **settings)

@@ -1,0 +1,1 @@
+"""Reports of runs: on a terminal, as HTML, Markdown and JSON. Nothing here trains."""

@@ -1,0 +1,138 @@
+"""How results look on a terminal: consoles, tables, and numbers as text. Light, except for rich."""
+
+import functools
+import math
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from tfphen.findings import ABSENT, INCONCLUSIVE, PRESENT
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from tfphen.api import Run
+    from tfphen.findings import Signature
+
+# A verdict is told by its word and its sign; colour only repeats it.
+SIGNS = {PRESENT: "●", ABSENT: "○", INCONCLUSIVE: "◐"}
+_STYLES = {PRESENT: "bold blue", ABSENT: "bold yellow", INCONCLUSIVE: "dim"}
+# Wide enough for a table where there is no screen to fit into.
+_COLUMNS_WITHOUT_SCREEN = 160
+
+
+@functools.cache
+def _width(is_terminal: bool) -> int | None:
+    if is_terminal or os.environ.get("COLUMNS"):
+        return None
+    return max(_COLUMNS_WITHOUT_SCREEN, shutil.get_terminal_size().columns)
+
+
+def console(errors: bool = False) -> "Console":
+    """Returns the console of standard output, or of standard error."""
+    from rich.console import Console
+
+    stream = sys.stderr if errors else sys.stdout
+    # Made anew each time: tests and pipes change what the streams are.
+    return Console(
+        file=stream, width=_width(stream.isatty()), highlight=False, markup=False, emoji=False
+    )
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence], right: Sequence[str] = ()) -> "Table":
+    """Returns a plain table.
+
+    Args:
+        columns: Headings.
+        rows: Cells: text or rich text.
+        right: Headings of the columns that are set flush right.
+    """
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for name in columns:
+        made.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def number(value: float | None) -> str:
+    """Returns a number with four significant digits, `"–"` where there is none."""
+    if value is None or math.isnan(value):
+        return "–"
+    text = f"{value:.4g}"
+    if "e" not in text:
+        return text
+    mantissa, exponent = text.split("e")
+    # A count such as 120,000 is easier to read written out.
+    if value == int(value) and abs(value) < 1e9:
+        return f"{int(value):,}"
+    return f"{mantissa}e{int(exponent)}"
+
+
+def interval(value: float | None, low: float | None, high: float | None) -> str:
+    """Returns an estimate with its interval, such as `"0.12 [0.08, 0.16]"`."""
+    if number(low) == number(high) == "–":
+        return f"{number(value)} (no interval)"
+    return f"{number(value)} [{number(low)}, {number(high)}]"
+
+
+def duration(seconds: float) -> str:
+    """Returns a time such as `"4 s"`, `"2 min 5 s"` or `"3 h 20 min"`."""
+    if not math.isfinite(seconds):
+        return "–"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.2g} s" if seconds < 9.5 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    hours, minutes = divmod(round(whole / 60), 60)
+    return f"{hours:,} h {minutes} min" if minutes else f"{hours:,} h"
+
+
+def verdict(word: str):
+    """Returns a verdict as rich text, with its sign."""
+    from rich.text import Text
+
+    return Text(f"{SIGNS.get(word, ' ')} {word}", style=_STYLES.get(word, ""))
+
+
+def remark(finding: "Signature") -> str:
+    """Returns what a verdict means where that is not plain: a control must come out absent."""
+    if finding.role == "control":
+        return {PRESENT: "a false alarm", ABSENT: "as it must be"}.get(finding.verdict, "")
+    return ""
+
+
+def verdicts(run: "Run") -> "Table":
+    """Returns the table of a run's signatures and controls."""
+    columns = ("id", "role", "statistic", "estimate", "n", "threshold", "verdict")
+    rows = []
+    for finding in run.findings:
+        estimate = finding.estimate
+        word = verdict(finding.verdict)
+        if said := remark(finding):
+            word.append(f" ({said})", style="dim")
+        rows.append(
+            (
+                finding.id,
+                finding.role,
+                estimate.statistic,
+                interval(estimate.value, estimate.low, estimate.high),
+                str(estimate.n),
+                finding.threshold,
+                word,
+            )
+        )
+    return table(columns, rows, right=("n",))
+
+
+def name(run: "Run") -> str:
+    """Returns what a run is called: id, size and experiment."""
+    experiment = f", {run.experiment}" if run.experiment else ""
+    return f"{run.phenomenon.id} ({run.size}{experiment})"

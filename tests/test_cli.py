@@ -107,7 +107,7 @@ def test_show(toy, tfphen_command):
         toy.paper,
         "Expect a difference in test error well above 0.05",
         "paper, reference",
-        "wide=[8, 16, 32]",
+        "wide=[8, 32]",
         "400 steps",
         "mlp(hidden_units=(32,))",
         "40 ± 3 (n = 5)",

@@ -113,5 +113,5 @@ def test_files_that_are_no_configs_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"Unknown section \[smal\].*Did you mean 'small'"):
         config.select(Settings, file, "small")
     file.write_text("[smoke]\nseeds = 1\nseets = 2\n")
-    with pytest.raises(UsageError, match="Unknown key 'seets'.*Did you mean 'seeds'"):
+    with pytest.raises(UsageError, match=r"Unknown key 'seets'.*Did you mean 'seeds'"):
         config.select(Settings, file, "smoke")

@@ -101,14 +101,16 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return build(hint, value, where)
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(_convert(options[0], item, where) for item in value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    # Python's True is an int; a setting's is not.
+    number = isinstance(value, int) and not isinstance(value, bool)
+    if hint is float and number:
         return float(value)
-    if origin is dict or hint is dict:
-        if isinstance(value, Mapping):
-            return dict(value)
-    elif isinstance(hint, type) and origin is None and isinstance(value, hint):
-        if not (isinstance(value, bool) and hint is not bool):
-            return value
+    if dict in (origin, hint) and isinstance(value, Mapping):
+        return dict(value)
+    if hint is int and number:
+        return value
+    if hint in (float, str, bool) and isinstance(value, hint):
+        return value
     wanted = (
         f"a list of {options[0].__name__}" if origin is tuple else getattr(hint, "__name__", hint)
     )

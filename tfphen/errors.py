@@ -1,4 +1,4 @@
-"""The errors that `tfphen` raises for a user to read. The command line prints their text and nothing else."""
+"""The errors that `tfphen` raises for a user to read: the command line prints their text alone."""
 
 import difflib
 from collections.abc import Iterable

@@ -123,7 +123,13 @@ def discover() -> dict[str, type[Phenomenon]]:
             if is_one and value.__module__ == loaded.__name__:
                 found[value.id] = value
     for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
-        value = point.load()
+        try:
+            value = point.load()
+        except (ImportError, AttributeError) as error:
+            raise UsageError(
+                f"The entry point {point.name!r} of group {ENTRY_POINT_GROUP} cannot be loaded: "
+                f"{error}. Repair or uninstall its package. Received: {point.value!r}"
+            ) from error
         if not (inspect.isclass(value) and issubclass(value, Phenomenon)):
             raise UsageError(
                 f"The entry point {point.name!r} of group {ENTRY_POINT_GROUP} must be a subclass "

@@ -1,4 +1,4 @@
-"""Puts trials in order and into populations: those that share a computation graph train together."""
+"""Puts trials in order and into populations, which share a computation graph and train together."""
 
 import dataclasses
 import json

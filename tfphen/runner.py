@@ -7,7 +7,7 @@ last checkpoint.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from tfphen import plan, records

@@ -142,7 +142,7 @@ class Trial:
         optimizer: A stock Keras optimizer by name with its settings, or `least_squares`.
         schedule: Learning rate over steps, relative to the optimizer's own rate.
         batch_size: Global batch size; None trains on the full batch.
-        epochs: Length in passes over the trial's own training set. Exactly one of `epochs`, `steps`.
+        epochs: Length in passes over the trial's own training set; or give `steps`.
         steps: Length in updates.
         seed: Where all random streams start from.
         stream_seeds: Streams that start from another seed, such as `{"split": 3}`.

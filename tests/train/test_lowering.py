@@ -55,9 +55,15 @@ MODELS = {
         (8, 8, 4), layers.DepthwiseConv2D(3), layers.ZeroPadding2D(1), layers.Flatten()
     ),
     "group_norm": lambda: sequential(
-        (8, 8, 4), layers.GroupNormalization(2), layers.MaxPooling2D(3, 2), layers.Flatten(), layers.Dense(3)
+        (8, 8, 4),
+        layers.GroupNormalization(2),
+        layers.MaxPooling2D(3, 2),
+        layers.Flatten(),
+        layers.Dense(3),
     ),
-    "odd_pooling": lambda: sequential((7, 9, 2), layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(3)),
+    "odd_pooling": lambda: sequential(
+        (7, 9, 2), layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(3)
+    ),
     "recurrent": lambda: sequential((6, 3), layers.GRU(5, unroll=True), layers.Dense(3)),
     "prelu": lambda: sequential((10,), layers.Dense(8), layers.PReLU(), layers.Dense(3)),
 }

@@ -191,7 +191,9 @@ def test_coupled_decay_is_the_gradient_of_half_the_squared_norm():
     coupled = train(mlp, [0, 1], 20, decays=decays, coupled=True, optimizer=make(0.1, 0.9))
 
     def penalised(step):
-        norm = tf.add_n([tf.reduce_sum(w**2, range(1, len(w.shape))) for w in step.weights.values()])
+        norm = tf.add_n(
+            [tf.reduce_sum(w**2, range(1, len(w.shape))) for w in step.weights.values()]
+        )
         return tf.reduce_mean(objectives.cross_entropy(step), 1) + 0.05 * norm
 
     explicit = train(mlp, [0], 20, objective=penalised, optimizer=make(0.1, 0.9))

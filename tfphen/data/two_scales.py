@@ -20,9 +20,9 @@ def two_scales(
     """Two classes, told apart by the sign of a sum of a fast and a slow linear signal.
 
     With z standard normal and unit vectors a, b, the label is 1 where
-    `sqrt(1 - slow_share) * a @ z_fast + sqrt(slow_share) * b @ z_slow` is positive. The learner sees
-    `z_fast` and `scale * z_slow`: what the slow features explain looks like label noise until they
-    are learned, about `1 / scale**2` times later.
+    `sqrt(1 - slow_share) * a @ z_fast + sqrt(slow_share) * b @ z_slow` is positive. The learner
+    sees `z_fast` and `scale * z_slow`: what the slow features explain looks like label noise until
+    they are learned, about `1 / scale**2` times later.
 
     Args:
         fast: Features of scale 1.

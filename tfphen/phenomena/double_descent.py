@@ -6,6 +6,7 @@ Descent: Where Bigger Models and More Data Hurt*, ICLR 2020, arXiv 1912.02292.
 
 import dataclasses
 from collections.abc import Iterator
+from typing import ClassVar
 
 from tfphen import config as configs
 from tfphen.findings import Control, Signature
@@ -107,7 +108,7 @@ class DoubleDescent(Phenomenon):
     )
     paper = "Nakkiran et al., Deep Double Descent, ICLR 2020, arXiv 1912.02292"
     Config = Config
-    models = {"linear_readout": _linear_readout}
+    models: ClassVar = {"linear_readout": _linear_readout}
     measures = (
         error("train"),
         error("test"),
@@ -192,7 +193,14 @@ class DoubleDescent(Phenomenon):
             steps=config.descent_steps[-1],
             curve=config.descent_steps,
             seed=seed,
-            tags={"arm": "descent", "size": 0, "label_noise": 0.0, "scale": scale, "ridge": 0.0, "seed": seed},
+            tags={
+                "arm": "descent",
+                "size": 0,
+                "label_noise": 0.0,
+                "scale": scale,
+                "ridge": 0.0,
+                "seed": seed,
+            },
         )
 
     # ---- what it shows -------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfphen import __version__
+from tfphen import config as configs
 from tfphen.findings import ABSENT, PRESENT
 from tfphen.report import data, forest, plots, terminal
 
@@ -97,13 +98,17 @@ def _score(run: "Run") -> dict[str, Any]:
 
 def _phenomenon(runs: "Sequence[Run]") -> dict[str, Any]:
     kind = runs[0].phenomenon
+    known = configs.experiments(configs.read(kind.config_path())[1])
     return {
         "id": kind.id,
         "title": kind.title,
         "claim": kind.claim,
         "paper": kind.paper,
         "runs": [_run(run, runs) for run in runs],
-        "not_run": [_published(one) for one in data.not_run(runs)],
+        "not_run": [
+            _published(one) | {"can_run": one.number.experiment in known}
+            for one in data.not_run(runs)
+        ],
     }
 
 

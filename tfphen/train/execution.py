@@ -47,7 +47,7 @@ def compiled(function: Callable, xla: bool) -> Callable:
 
 
 def patch_size(model: keras.Model) -> int:
-    """Returns the numbers in the patches of the largest two-dimensional convolution, one example."""
+    """Returns the numbers in the patches of the largest 2-D or 3-D convolution, for one example."""
     largest = 0
     for layer in model._flatten_layers(include_self=False):
         if isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv3D)):

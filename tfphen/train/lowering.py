@@ -110,7 +110,7 @@ def _draws(layer: keras.Layer) -> bool:
 
 
 def fold(operation, *args, **kwargs):
-    """Folds members into the batch, applies an operation that treats examples one by one, unfolds."""
+    """Applies an operation that treats examples one by one, with members folded into the batch."""
     tensors = [x for x in keras.tree.flatten((args, kwargs)) if tf.is_tensor(x)]
     lead = tf.shape(tensors[0])[:2] if None in tensors[0].shape[:2] else tensors[0].shape[:2]
 

@@ -16,6 +16,7 @@ from tfphen.train.population import Population
 ELEMENTWISE = (
     keras.optimizers.SGD,
     keras.optimizers.Adam,
+    keras.optimizers.AdamW,
     keras.optimizers.Adamax,
     keras.optimizers.RMSprop,
     keras.optimizers.Adagrad,
@@ -112,7 +113,7 @@ class MemberOptimizer:
         """Updates the variables of the members that are active. Called in a replica context.
 
         Args:
-            gradients: One tensor `[members, ...]` for each trainable variable, this replica's share.
+            gradients: This replica's share, one `[members, ...]` for each trainable variable.
             step: Updates done so far, a scalar.
             active: Which members may move, bool, shape `[members]`.
         """

@@ -1,4 +1,4 @@
-"""The tf.distribute strategy of a run. One object a process: a second mirrored one can poison it."""
+"""The tf.distribute strategy of a run: one object a process, since a second can poison it."""
 
 import functools
 
@@ -10,13 +10,28 @@ from tfphen.errors import UsageError, nearest
 STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
 
 
+def _two_logical_cpus() -> None:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    try:
+        devices = [tf.config.LogicalDeviceConfiguration()] * 2
+        tf.config.set_logical_device_configuration(cpu, devices)
+    except RuntimeError:
+        # TensorFlow is at work already: it keeps the devices that it has.
+        if len(tf.config.list_logical_devices("CPU")) < 2:
+            raise UsageError(
+                "The mirrored strategy needs a second device, and TensorFlow has started with one "
+                "CPU device. Choose the strategy before anything else runs."
+            ) from None
+
+
 @functools.cache
 def get(name: str = "auto") -> tf.distribute.Strategy:
     """Returns the strategy of this name, always the same object in one process.
 
     Args:
-        name: `"one"` runs on one device; `"mirrored"` on all devices of the kind that is there;
-            `"auto"` is `"mirrored"` with more than one GPU and `"one"` otherwise.
+        name: `"one"` runs on one device; `"mirrored"` on all GPUs, or, without one, on two logical
+            CPU devices, which tries the code and gains no time; `"auto"` is `"mirrored"` with more
+            than one GPU and `"one"` otherwise.
 
     Raises:
         UsageError: The name is unknown, or the strategy is not available in this release.
@@ -31,7 +46,9 @@ def get(name: str = "auto") -> tf.distribute.Strategy:
     if name == "one":
         return tf.distribute.get_strategy()
     if name == "mirrored":
-        kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+        kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+        if kind == "CPU":
+            _two_logical_cpus()
         devices = [device.name for device in tf.config.list_logical_devices(kind)]
         return tf.distribute.MirroredStrategy(devices)
     if name in STRATEGIES:

@@ -10,17 +10,16 @@ import numpy as np
 import tensorflow as tf
 
 from tfphen import models
-from tfphen.data import Resolved, resolve
 from tfphen.errors import UsageError, nearest
 from tfphen.phenomenon import Phenomenon
-from tfphen.train import batches, checkpoint, least_squares
+from tfphen.train import checkpoint, least_squares
+from tfphen.train.examples import Examples
 from tfphen.train.loop import Trainer
 from tfphen.train.loss_objectives import OBJECTIVES
 from tfphen.train.optimizers import ELEMENTWISE, MemberOptimizer
 from tfphen.train.population import Population
 from tfphen.train.prediction import Predictor
 from tfphen.train.schedules import SCHEDULES
-from tfphen.train.trained import Trained
 from tfphen.trial import Spec, Trial
 
 OPTIMIZERS = {optimizer.__name__.lower(): optimizer for optimizer in ELEMENTWISE}
@@ -50,80 +49,6 @@ def _named(kind: str, table: Mapping[str, Callable], spec: Spec) -> Callable:
     return table[spec.name]
 
 
-class _Examples:
-    """The examples of all members, with inputs that several members share held once."""
-
-    def __init__(self, trials: Sequence[Trial], data_dir: str | Path | None):
-        self._known: dict = {}
-        self.resolved = [self._resolve(trial, data_dir) for trial in trials]
-        first = self.resolved[0]
-        for other in self.resolved:
-            if other.test_labels.shape != first.test_labels.shape:
-                raise UsageError(
-                    "Trials of one population must have test sets of one size. "
-                    f"Received: {len(first.test_labels)} and {len(other.test_labels)}"
-                )
-        self.num_classes = first.num_classes
-        self.input_shape = first.train_inputs.shape[1:]
-        self.sizes = [len(one.train_labels) for one in self.resolved]
-        self.transition_matrices = np.stack([one.transition_matrix for one in self.resolved])
-        longest = max(self.sizes)
-
-        def padded(values):
-            return np.stack([np.pad(v, (0, longest - len(v)), mode="edge") for v in values])
-
-        pool, starts = self._pool([one.train_inputs for one in self.resolved])
-        rows = padded([s + np.arange(n) for s, n in zip(starts, self.sizes, strict=True)])
-        labels = {
-            "labels": padded([one.train_labels for one in self.resolved]),
-            "clean_labels": padded([one.clean_labels for one in self.resolved]),
-        }
-        test_pool, starts = self._pool([one.test_inputs for one in self.resolved])
-        test_rows = np.asarray(starts)[:, None] + np.arange(len(first.test_labels))
-        test = np.stack([one.test_labels for one in self.resolved])
-        self.splits = {
-            "train": (pool, rows, labels),
-            "test": (test_pool, test_rows, {"labels": test, "clean_labels": test}),
-        }
-
-    def _resolve(self, trial: Trial, data_dir) -> Resolved:
-        for asked, resolved in self._known.setdefault(trial.data, []):
-            if all(trial.seed_of(name) == seed for name, seed in asked.items()):
-                return resolved
-        asked = {}
-
-        def seed_of(name):
-            asked[name] = trial.seed_of(name)
-            return asked[name]
-
-        resolved = resolve(trial.data, seed_of, data_dir)
-        self._known[trial.data].append((asked, resolved))
-        return resolved
-
-    @staticmethod
-    def _pool(arrays):
-        """Puts different arrays one after the other. Returns the pool and where each one starts."""
-        starts, parts, length = {}, [], 0
-        for array in arrays:
-            place = array.__array_interface__["data"][0], array.shape
-            if place not in starts:
-                starts[place] = length
-                parts.append(array)
-                length += len(array)
-        pool = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return pool, [starts[a.__array_interface__["data"][0], a.shape] for a in arrays]
-
-    def view(self, predictor: Predictor) -> Trained:
-        """Returns what measures see of a trained population and these examples."""
-        return Trained(
-            predictor, self.splits, self.num_classes, self.sizes, self.transition_matrices
-        )
-
-    def resident(self) -> batches.Resident:
-        pool, rows, labels = self.splits["train"]
-        return batches.Resident(pool, labels["labels"], rows, sizes=self.sizes)
-
-
 def train(
     phenomenon: Phenomenon,
     trials: Sequence[Trial],
@@ -149,7 +74,7 @@ def train(
     """
     started = time.perf_counter()
     first = trials[0]
-    examples = _Examples(trials, data_dir)
+    examples = Examples(trials, data_dir)
     builder = _named("model", {**models.MODELS, **phenomenon.models}, first.model)
     model = builder(examples.input_shape, examples.num_classes, **first.model.settings)
     most = max(1, _WEIGHT_NUMBERS // max(model.count_params(), 1))
@@ -192,7 +117,7 @@ def train(
     return outcomes
 
 
-def _measure(measures, predictor: Predictor, examples: _Examples) -> dict[str, np.ndarray]:
+def _measure(measures, predictor: Predictor, examples: Examples) -> dict[str, np.ndarray]:
     view = examples.view(predictor)
     return {measure.name: np.asarray(measure.function(view)) for measure in measures}
 
@@ -235,12 +160,12 @@ def _by_least_squares(phenomenon, trials, examples, members, tick):
     solver = least_squares.ReadoutSolver(
         members, pool, rows, labels["labels"], examples.sizes, examples.num_classes, ridges
     )
-    curve = {measure.name: [] for measure in phenomenon.curve_measures}
+    taken = phenomenon.curve_measures if first.curve else ()
+    curve = {measure.name: [] for measure in taken}
     for steps in points:
         solver.solve(steps)
-        if first.curve:
-            for name, value in _measure(phenomenon.curve_measures, solver.predict, examples).items():
-                curve[name].append(value)
+        for name, value in _measure(taken, solver.predict, examples).items():
+            curve[name].append(value)
         tick(len(trials) / len(points))
     arrays = _stacked(curve, points, len(trials)) if first.curve else {}
     return solver.predict, arrays, [{} for _ in trials]
@@ -276,7 +201,8 @@ def _by_gradient(phenomenon, trials, examples, members, inputs, strategy, path, 
     )
     last = max(totals)
     points = sorted({step for step in first.curve if step < last} | {last})
-    curve: dict[str, list[np.ndarray]] = {m.name: [] for m in phenomenon.curve_measures}
+    taken = phenomenon.curve_measures if first.curve else ()
+    curve: dict[str, list[np.ndarray]] = {measure.name: [] for measure in taken}
     stopped_at = np.full(len(trials), -1)
     saved = checkpoint.load(path) if path is not None else None
     if saved is not None:
@@ -294,24 +220,20 @@ def _by_gradient(phenomenon, trials, examples, members, inputs, strategy, path, 
             checkpoint.save(path, arrays | {"curve_stopped_at": stopped_at})
             last_save = time.monotonic()
 
-    with_curve = bool(first.curve)
-    done = next(iter(curve.values()), []) if with_curve else []
+    done = next(iter(curve.values()), [])
     tick(len(trials) * trainer.step / last)
     for point in points[len(done) :]:
         while trainer.step < point and trainer.active.any():
             before = trainer.step
             trainer.advance(min(point, trainer.step + trainer.stretch_steps))
             after_stretch(trainer.step - before)
-        if with_curve:
-            for name, value in _measure(
-                phenomenon.curve_measures, trainer.predict, examples
-            ).items():
-                curve[name].append(value)
+        for name, value in _measure(taken, trainer.predict, examples).items():
+            curve[name].append(value)
         if first.stop_at_loss is not None:
             reached = examples.view(trainer.predict).mean_loss("train") <= first.stop_at_loss
             stopped_at = np.where(reached & (stopped_at < 0), trainer.step, stopped_at)
             trainer.freeze(reached)
-    arrays = _stacked(curve, points, len(trials)) if with_curve else {}
+    arrays = _stacked(curve, points, len(trials)) if curve else {}
     extra = [
         {"steps": int(total), "diverged_at": int(diverged), "stopped_at": int(stopped)}
         for total, diverged, stopped in zip(totals, trainer.diverged_at, stopped_at, strict=True)

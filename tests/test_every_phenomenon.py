@@ -1,0 +1,183 @@
+"""What every phenomenon must satisfy: those of the package, and those that are installed beside it.
+
+Nothing here names one. Smoke runs use seeds below 1000, which only explore.
+"""
+
+import json
+import math
+import subprocess
+import sys
+import time
+import warnings
+
+import pytest
+
+from tfphen import api, plan, published, runner
+from tfphen import config as configs
+from tfphen.findings import overall
+from tfphen.phenomenon import discover
+from tfphen.trial import Trial
+
+PHENOMENA = discover()
+SMOKE_SECONDS = 25.0
+
+every = pytest.mark.parametrize("kind", PHENOMENA.values(), ids=PHENOMENA.keys())
+
+
+def sections(kind):
+    """Returns the pairs of size and experiment in the config of a phenomenon."""
+    _, tables = configs.read(kind.config_path())
+    simple = [(size, None) for size in ("smoke", "small") if size in tables]
+    return simple + [("paper", name) for name in configs.experiments(tables)]
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory, tensorflow):
+    """Runs the smoke size of a phenomenon, once a module. Returns the run, folder and seconds."""
+    known = {}
+
+    def run(kind):
+        if kind.id not in known:
+            out = tmp_path_factory.mktemp(kind.id)
+            started = time.perf_counter()
+            known[kind.id] = api.run(kind.id, "smoke", seed=0, out=out), out, started
+            known[kind.id] = (*known[kind.id][:2], time.perf_counter() - started)
+        return known[kind.id]
+
+    return run
+
+
+@every
+def test_metadata(kind):
+    for name in ("id", "title", "claim", "paper"):
+        text = getattr(kind, name)
+        assert isinstance(text, str)
+        assert text == text.strip() != ""
+    assert kind.id.isidentifier()
+    assert len(kind.title) <= 60
+    assert kind.claim.endswith(".")
+    names = [measure.name for measure in (*kind.measures, *kind.curve_measures)]
+    assert kind.measures
+    assert len(names) == len(set(names)) or len(set(kind.measures)) == len(kind.measures)
+
+
+@every
+def test_is_light_to_import(kind):
+    code = (
+        f"import sys, {kind.__module__}\n"
+        "heavy = {'tensorflow', 'keras', 'numpy', 'pandas', 'scipy', 'matplotlib', 'sklearn'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    path = [entry for entry in sys.path if entry]
+    code = f"import sys; sys.path[:0] = {path!r}\n{code}"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@every
+def test_every_size_has_settings(kind):
+    header, tables = configs.read(kind.config_path())
+    assert "minutes" in header, "the header card says how many minutes it takes"
+    assert kind.id in header, "the header card gives the command"
+    assert {"smoke", "small"} <= tables.keys()
+    for size, experiment in sections(kind):
+        config = kind.configure(size, experiment)
+        assert isinstance(config, kind.Config)
+        assert math.isfinite(config.minutes), f"{size} {experiment or ''}: minutes are not stated"
+        assert config.machine
+
+
+@every
+def test_plan_of_every_size(kind):
+    for size, experiment in sections(kind):
+        config = kind.configure(size, experiment)
+        trials = list(kind().trials(config))
+        assert trials
+        assert all(isinstance(trial, Trial) for trial in trials)
+        ids = [trial.id for trial in trials]
+        assert len(ids) == len(set(ids)), f"{size}: two trials are the same training"
+        for trial in trials:
+            json.dumps(trial.to_json(), allow_nan=False)
+        assert ids == [trial.id for trial in kind().trials(config)], "the plan changes"
+        grouped = [trial.id for group in plan.groups(trials) for trial in group.trials]
+        assert len(grouped) == len(set(grouped))
+        assert set(ids) <= set(grouped)
+
+
+@every
+def test_seeds_are_those_that_were_asked_for(kind):
+    few = kind.configure("smoke", overrides={"seeds": 2, "seed": 0})
+    other = kind.configure("smoke", overrides={"seeds": 2, "seed": 50})
+    first, second = ({trial.id for trial in kind().trials(config)} for config in (few, other))
+    assert not first & second, "a trial does not depend on the seed"
+
+
+@every
+def test_published_numbers(kind):
+    path = kind.published_path()
+    assert path.exists(), f"there are no published numbers: {path}"
+    experiments = [experiment for size, experiment in sections(kind) if size == "paper"]
+    numbers = published.load_file(path)
+    assert numbers
+    if experiments:
+        compared = [number for number in numbers if number.experiment in experiments]
+        assert compared, f"no number is of one of the paper experiments {experiments}"
+
+
+@every
+def test_smoke_run_gives_records_and_findings(kind, smoke):
+    run, out, seconds = smoke(kind)
+    folder = api.folder_of(out, kind.id, "smoke")
+    assert len(run.records) == len(run.table)
+    assert {f"{name}.json" for name in run.records} <= {path.name for path in folder.iterdir()}
+    roles = [finding.role for finding in run.findings]
+    assert roles.count("signature") >= 1
+    assert roles.count("control") >= 1, "every phenomenon has a negative control"
+    assert run.verdict == overall(run.findings)
+    for comparison in run.published:
+        assert comparison.verdict == "not run", "a smoke run is never compared with a paper"
+    if seconds > SMOKE_SECONDS:
+        warnings.warn(f"the smoke run took {seconds:.0f} s", stacklevel=1)
+
+
+@every
+def test_findings_follow_from_the_records_alone(kind, smoke):
+    run, out, _ = smoke(kind)
+    (again,) = api.read_runs(out)
+    texts = [
+        json.dumps([finding.to_json() for finding in one.findings], allow_nan=False)
+        for one in (run, again, again)
+    ]
+    assert texts[0] == texts[1]
+    # Not even the order in which they are read matters.
+    shuffled = run.table.iloc[::-1].reset_index(drop=True)
+    backwards = list(run.phenomenon.findings(shuffled, run.config))
+    for first, second in zip(run.findings, backwards, strict=True):
+        assert (first.id, first.verdict) == (second.id, second.verdict)
+        assert first.estimate.value == pytest.approx(second.estimate.value, nan_ok=True)
+
+
+@every
+def test_a_second_run_trains_nothing(kind, smoke):
+    _, out, _ = smoke(kind)
+
+    class Counting(runner.Progress):
+        def begin(self, total, done):
+            self.total, self.done = total, done
+
+        def group(self, description):
+            raise AssertionError(f"{description} trains again")
+
+    progress = Counting()
+    api.run(kind.id, "smoke", seed=0, out=out, progress=progress)
+    assert progress.total == progress.done > 0
+
+
+@every
+def test_figure_draws(kind, smoke):
+    from tfphen.report import plots
+
+    run, _, _ = smoke(kind)
+    svg = plots.to_svg(run.figure(), kind.id, kind.title)
+    assert svg.startswith("<svg ")
+    assert len(svg) < 2_000_000

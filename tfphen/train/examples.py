@@ -1,0 +1,105 @@
+"""The examples of the members of a population, resolved from plain data."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfphen.data import Resolved, resolve
+from tfphen.errors import UsageError
+from tfphen.train import batches
+from tfphen.train.prediction import Predictor
+from tfphen.train.trained import Trained
+from tfphen.trial import Trial
+
+
+class Examples:
+    """The examples of all members of a population, with inputs that several share held once.
+
+    Args:
+        trials: The members.
+        data_dir: First folder in which tfds sets are looked for.
+
+    Attributes:
+        resolved: What each trial sees.
+        sizes: Number of training examples of each member.
+        splits: For `"train"` and `"test"`: the pool of inputs, the rows of each member
+            `[members, n]`, and labels `[members, n]` by name.
+    """
+
+    def __init__(self, trials: Sequence[Trial], data_dir: str | Path | None):
+        self._known: dict = {}
+        self.resolved = [self._resolve(trial, data_dir) for trial in trials]
+        first = self.resolved[0]
+        for other in self.resolved:
+            if other.test_labels.shape != first.test_labels.shape:
+                raise UsageError(
+                    "Trials of one population must have test sets of one size. "
+                    f"Received: {len(first.test_labels)} and {len(other.test_labels)}"
+                )
+        self.num_classes = first.num_classes
+        self.input_shape = first.train_inputs.shape[1:]
+        self.sizes = [len(one.train_labels) for one in self.resolved]
+        self.transition_matrices = np.stack([one.transition_matrix for one in self.resolved])
+        longest = max(self.sizes)
+
+        def padded(values):
+            return np.stack([np.pad(v, (0, longest - len(v)), mode="edge") for v in values])
+
+        pool, starts = self._pool([one.train_inputs for one in self.resolved])
+        rows = padded([s + np.arange(n) for s, n in zip(starts, self.sizes, strict=True)])
+        labels = {
+            "labels": padded([one.train_labels for one in self.resolved]),
+            "clean_labels": padded([one.clean_labels for one in self.resolved]),
+        }
+        test_pool, starts = self._pool([one.test_inputs for one in self.resolved])
+        test_rows = np.asarray(starts)[:, None] + np.arange(len(first.test_labels))
+        test = np.stack([one.test_labels for one in self.resolved])
+        self.splits = {
+            "train": (pool, rows, labels),
+            "test": (test_pool, test_rows, {"labels": test, "clean_labels": test}),
+        }
+
+    def _resolve(self, trial: Trial, data_dir) -> Resolved:
+        for asked, resolved in self._known.setdefault(trial.data, []):
+            if all(trial.seed_of(name) == seed for name, seed in asked.items()):
+                return resolved
+        asked = {}
+
+        def seed_of(name):
+            asked[name] = trial.seed_of(name)
+            return asked[name]
+
+        resolved = resolve(trial.data, seed_of, data_dir)
+        self._known[trial.data].append((asked, resolved))
+        return resolved
+
+    @staticmethod
+    def _pool(arrays):
+        """Puts different arrays one after the other. Returns the pool and where each one starts."""
+        digests, starts, parts, length = {}, {}, [], 0
+        members = []
+        for array in arrays:
+            place = array.__array_interface__["data"][0], array.shape
+            if place not in digests:
+                content = hashlib.blake2b(np.ascontiguousarray(array)).digest()
+                digests[place] = content, array.shape
+            content = digests[place]
+            if content not in starts:
+                starts[content] = length
+                parts.append(array)
+                length += len(array)
+            members.append(starts[content])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts), members
+
+    def view(self, predictor: Predictor) -> Trained:
+        """Returns what measures see of a trained population and these examples."""
+        return Trained(
+            predictor, self.splits, self.num_classes, self.sizes, self.transition_matrices
+        )
+
+    def resident(self) -> batches.Resident:
+        """Returns the training examples as the loop takes them."""
+        pool, rows, labels = self.splits["train"]
+        return batches.Resident(pool, labels["labels"], rows, sizes=self.sizes)

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ class Run:
         if missing:
             raise Unfinished(
                 f"{len(missing)} of {len(trials)} trials of {kind.id} are not run yet. "
-                "Run the same command without --shard, or the other shards first."
+                "Run its command again, or its other shards: finished trials are kept."
             )
         self.records = {trial.id: known[trial.id] for trial in trials}
         self._rows = [(trial.tags, known[trial.id]) for trial in trials]
@@ -167,11 +167,17 @@ def _write_settings(folder: Path, size: str, experiment: str | None, values: Map
     record_format.write_atomically(folder / _SETTINGS, text.encode("utf-8"))
 
 
-def read_runs(out: str | Path) -> list[Run]:
+def read_runs(out: str | Path, left_out: Callable[[Unfinished], None] | None = None) -> list[Run]:
     """Returns every run below `out`, from its records alone. Nothing is trained.
+
+    Args:
+        out: Where records are.
+        left_out: Told about a run whose records are not complete, as after its config changed.
+            When None, such a run is an error.
 
     Raises:
         TfphenError: There is none, or a record is damaged.
+        Unfinished: The records of a run are not complete.
     """
     runs = []
     for path in sorted(Path(out).glob(f"*/*/{_SETTINGS}")):
@@ -187,7 +193,12 @@ def read_runs(out: str | Path) -> list[Run]:
         config = kind.configure(size, experiment, values)
         ids = [trial.id for trial in kind().trials(config)]
         known = records.read_all(path.parent, ids)
-        runs.append(Run(kind, size, experiment, config, known, values))
+        try:
+            runs.append(Run(kind, size, experiment, config, known, values))
+        except Unfinished as error:
+            if left_out is None:
+                raise
+            left_out(error)
     if not runs:
         raise TfphenError(f"There are no runs in {out}. Run `tfphen run ID --out {out}` first.")
     return runs

@@ -170,7 +170,7 @@ def report(
     """Write a report of all runs in a folder. Trains nothing."""
     from tfphen.commands import reporting
 
-    reporting.report(out, style, to)
+    raise typer.Exit(reporting.report(out, style, to))
 
 
 @app.command()

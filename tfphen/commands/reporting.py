@@ -10,8 +10,8 @@ from tfphen.errors import TfphenError, UsageError, nearest
 FORMATS = ("html", "md", "json")
 
 
-def report(out: Path, style: str, to: Path | None) -> None:
-    """Writes the report of all finished runs below `out`.
+def report(out: Path, style: str, to: Path | None) -> int:
+    """Writes the report of all finished runs below `out`. Returns 1 if one had to be left out.
 
     Args:
         out: Folder of records.
@@ -24,7 +24,10 @@ def report(out: Path, style: str, to: Path | None) -> None:
         )
     from tfphen import api
 
-    runs = api.read_runs(out)
+    left_out: list[api.Unfinished] = []
+    runs = api.read_runs(out, left_out.append)
+    for error in left_out:
+        typer.echo(f"Left out: {error}", err=True)
     if style == "html":
         from tfphen.report import html
 
@@ -39,7 +42,7 @@ def report(out: Path, style: str, to: Path | None) -> None:
         text = json.dumps(data.entries(runs), indent=2, allow_nan=False) + "\n"
     if to is None or str(to) == "-":
         typer.echo(text, nl=False)
-        return
+        return int(bool(left_out))
     try:
         to.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -47,3 +50,4 @@ def report(out: Path, style: str, to: Path | None) -> None:
             f"The report {to} cannot be written: {error.strerror}. Choose another file with --to."
         ) from None
     typer.echo(str(to))
+    return int(bool(left_out))

@@ -9,8 +9,8 @@ from tfphen.train.seeds import stream
 
 def two_scales(
     *,
-    fast: int = 220,
-    slow: int = 5,
+    fast: int = 270,
+    slow: int = 6,
     scale: float = 0.05,
     slow_share: float = 0.5,
     train_size: int = 300,

@@ -174,8 +174,6 @@ class BiasVarianceAlignment(Phenomenon):
 
         estimate = _mean(fits, "median_log_ratio")
         yield Signature("equal", estimate, within=_EQUAL, note=_terms(points))
-        estimate = _mean(noise, "median_log_ratio")
-        yield Control("constant_noise_equal", estimate, within=_EQUAL, note=_AROUND)
         if config.control_members:
             linear = _fits(_points(table, "linear"))
             slope, r_squared = (_mean(linear, name).value for name in ("slope", "r_squared"))

@@ -38,7 +38,7 @@ class Config(configs.Config):
         symmetric: Rate of symmetric noise, or None.
         clean: Whether to train without noise too.
         wrong: Rate of the asymmetric matrix that controls assume where it is false.
-        compared: Other losses, of `COMPARED`.
+        compared: Other losses, of `COMPARED`, under the first of `noises` only.
         percentile: One of `PERCENTILES`, see `tfphen.losses.estimate_transition_matrix`.
         hidden_units, dropout: Of the perceptron.
         optimizer, optimizer_settings: Name and settings of a Keras optimizer.
@@ -254,7 +254,7 @@ def _arms(config: Config, noise: str, rate: float, seed: int) -> Iterator[Trial]
     else:
         wrong = {"kind": config.flips, "rate": config.wrong}
         yield trial("forward_wrong", Spec("forward_correction", transition=wrong))
-    for loss in config.compared if noise != "none" else ():
+    for loss in config.compared if (noise, rate) == config.noises()[0] else ():
         yield trial(loss, Spec(loss), model="normalized_mlp" if loss in BOUNDED else "mlp")
 
 

@@ -5,9 +5,9 @@ from html import escape
 
 from tfphen.estimate import Estimate
 from tfphen.findings import ABSENT, PRESENT, Signature
-from tfphen.report.terminal import interval, number
+from tfphen.report.terminal import interval, number, threshold
 
-_WIDTH, _HEIGHT, _MARGIN = 200, 26, 10
+_WIDTH, _HEIGHT, _MARGIN = 180, 26, 10
 
 
 class _Scale:
@@ -35,7 +35,9 @@ def finding(found: Signature) -> str:
     marks = [_region(start, end), *(_line(x) for x in edges), *_interval(ours, scale)]
     if math.isfinite(ours.value):
         marks.append(_marker(scale(ours.value), found.verdict))
-    words = f"{interval(ours.value, ours.low, ours.high)}, to be {found.threshold}: {found.verdict}"
+    words = (
+        f"{interval(ours.value, ours.low, ours.high)}, to be {threshold(found)}: {found.verdict}"
+    )
     return _svg(found.role, words, marks)
 
 

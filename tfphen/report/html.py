@@ -22,8 +22,8 @@ _SIGNS = {
 }
 _SIZES = {
     "paper": "the paper's protocol",
-    "small": "minutes on a laptop; not the paper's protocol",
-    "smoke": "seconds, to see that it works; says little about the phenomenon",
+    "small": "fit for a laptop, not the paper's protocol",
+    "smoke": "shows that everything works and says little about the phenomenon",
 }
 _ENVIRONMENT = (
     ("tfphen", "tfphen"),
@@ -57,6 +57,7 @@ def render(runs: "Sequence[Run]") -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.globals["signs"] = _SIGNS
+    environment.filters["breakable"] = _breakable
     page = environment.get_template("page.html.jinja")
     finished = [record.finished for run in runs for record in run.records.values()]
     return page.render(
@@ -68,6 +69,13 @@ def render(runs: "Sequence[Run]") -> str:
         ],
         phenomena=[_phenomenon(group) for group in data.by_phenomenon(runs).values()],
     )
+
+
+def _breakable(name: str):
+    """Returns a name that may be broken after an underscore."""
+    from markupsafe import Markup, escape
+
+    return escape(name).replace("_", Markup("_<wbr>"))
 
 
 def _anchor(run: "Run") -> str:
@@ -148,7 +156,7 @@ def _finding(found) -> dict[str, Any]:
         if ours.has_interval
         else "no interval",
         "n": ours.n,
-        "threshold": found.threshold,
+        "threshold": terminal.threshold(found),
         "verdict": found.verdict,
         "remark": terminal.remark(found),
         "note": found.note,

@@ -77,7 +77,7 @@ def _findings(run: "Run") -> list[str]:
                 ours.statistic,
                 terminal.interval(ours.value, ours.low, ours.high),
                 str(ours.n),
-                finding.threshold,
+                terminal.threshold(finding),
                 _verdict(finding.verdict) + (f" ({said})" if said else ""),
             )
         )

@@ -22,6 +22,7 @@ SIGNS = {PRESENT: "●", ABSENT: "○", INCONCLUSIVE: "◐"}
 _STYLES = {PRESENT: "bold blue", ABSENT: "bold yellow", INCONCLUSIVE: "dim"}
 # Wide enough for a table where there is no screen to fit into.
 _COLUMNS_WITHOUT_SCREEN = 160
+_WIDE = 120
 
 
 @functools.cache
@@ -54,8 +55,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence], right: Sequence[str]
     from rich.table import Table
 
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for name in columns:
-        made.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    wide = console().width >= _WIDE
+    for number, name in enumerate(columns):
+        justify = "right" if name in right else "left"
+        # A name stays whole, so that it can be copied, where there is room for it.
+        made.add_column(name, justify=justify, overflow="fold", no_wrap=wide and number == 0)
     for row in rows:
         made.add_row(*row)
     return made
@@ -80,6 +84,16 @@ def interval(value: float | None, low: float | None, high: float | None) -> str:
     if number(low) == number(high) == "–":
         return f"{number(value)} (no interval)"
     return f"{number(value)} [{number(low)}, {number(high)}]"
+
+
+def threshold(finding: "Signature") -> str:
+    """Returns the statement of a finding with four significant digits, such as `"> 0.1"`."""
+    if finding.above is not None:
+        return f"> {number(finding.above)}"
+    if finding.below is not None:
+        return f"< {number(finding.below)}"
+    low, high = finding.within
+    return f"in [{number(low)}, {number(high)}]"
 
 
 def duration(seconds: float) -> str:
@@ -125,7 +139,7 @@ def verdicts(run: "Run") -> "Table":
                 estimate.statistic,
                 interval(estimate.value, estimate.low, estimate.high),
                 str(estimate.n),
-                finding.threshold,
+                threshold(finding),
                 word,
             )
         )

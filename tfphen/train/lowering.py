@@ -30,6 +30,7 @@ class Members:
         native: One member only, and convolutions run on the native kernels.
         reduce_sum: Sums a statistic over replicas before it is used or assigned.
         activations: Outputs by layer name, filled by the pass.
+        blocks: `block_convolution.Blocks` of activations, by the `id` of the standard form.
         updates: Pairs (template variable, new stacked value), filled by the pass.
     """
 
@@ -43,6 +44,7 @@ class Members:
     native: bool = False
     reduce_sum: Callable = lambda x: x
     activations: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+    blocks: dict = dataclasses.field(default_factory=dict)
     updates: list = dataclasses.field(default_factory=list)
 
     def weight(self, variable, dtype=None) -> tf.Tensor:

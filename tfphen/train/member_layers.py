@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from tfphen.train import noise
+from tfphen.train import block_convolution, noise
 from tfphen.train.lowering import Members, fold, lower, lower_by_vectorized_map
 
 
@@ -87,33 +87,39 @@ def _convolution(layer, members: Members, inputs):
         return lower_by_vectorized_map(layer, members, inputs)
     inputs = tf.cast(inputs, layer.compute_dtype)
     kernel = members.weight(layer._kernel, layer.compute_dtype)
+    bias = members.weight(layer.bias, layer.compute_dtype) if layer.use_bias else None
+    activation = layer.activation or (lambda x: x)
     if members.native:
-        padded = (
-            _pad(layer, inputs[0], range(1, layer.rank + 1))
-            if layer.padding == "causal"
-            else inputs[0]
-        )
-        outputs = tf.nn.convolution(
-            padded,
-            kernel[0],
-            strides=list(layer.strides),
-            padding="VALID" if layer.padding == "causal" else layer.padding.upper(),
-            dilations=list(layer.dilation_rate),
-        )
-        if layer.use_bias:
-            outputs = tf.nn.bias_add(outputs, members.weight(layer.bias, layer.compute_dtype)[0])
-        outputs = outputs[None]
-    else:
-        axes = range(2, 2 + layer.rank)
-        patches = tf.concat(list(_slices(layer, _pad(layer, inputs, axes), axes)), axis=-1)
-        depth = patches.shape[-1]
-        flat = tf.reshape(patches, (patches.shape[0], -1, depth))
-        outputs = tf.matmul(flat, tf.reshape(kernel, (kernel.shape[0], depth, layer.filters)))
-        lead = tf.unstack(tf.shape(patches))[:2] if None in patches.shape[:2] else patches.shape[:2]
-        outputs = tf.reshape(outputs, (*lead, *patches.shape[2:-1], layer.filters))
-        if layer.use_bias:
-            outputs += _over_members(members.weight(layer.bias, layer.compute_dtype), outputs)
-    return layer.activation(outputs) if layer.activation is not None else outputs
+        return activation(_native_convolution(layer, inputs, kernel, bias))[None]
+    if layer.rank == 2 and inputs.shape[0] is not None:
+        size = block_convolution.size_of(layer, inputs.shape[2:4])
+        if size > 1:
+            return block_convolution.convolution(layer, members, inputs, kernel, bias, size)
+    axes = range(2, 2 + layer.rank)
+    patches = tf.concat(list(_slices(layer, _pad(layer, inputs, axes), axes)), axis=-1)
+    depth = patches.shape[-1]
+    flat = tf.reshape(patches, (patches.shape[0], -1, depth))
+    outputs = tf.matmul(flat, tf.reshape(kernel, (kernel.shape[0], depth, layer.filters)))
+    lead = tf.unstack(tf.shape(patches))[:2] if None in patches.shape[:2] else patches.shape[:2]
+    outputs = tf.reshape(outputs, (*lead, *patches.shape[2:-1], layer.filters))
+    if bias is not None:
+        outputs += _over_members(bias, outputs)
+    return activation(outputs)
+
+
+def _native_convolution(layer, inputs, kernel, bias):
+    """Convolves the one member there is, without its axis."""
+    # Not `inputs[0]`: the gradient of a slice is a copy of the whole.
+    inputs, kernel = tf.squeeze(inputs, 0), tf.squeeze(kernel, 0)
+    causal = layer.padding == "causal"
+    outputs = tf.nn.convolution(
+        _pad(layer, inputs, range(1, layer.rank + 1)) if causal else inputs,
+        kernel,
+        strides=list(layer.strides),
+        padding="VALID" if causal else layer.padding.upper(),
+        dilations=list(layer.dilation_rate),
+    )
+    return outputs if bias is None else tf.nn.bias_add(outputs, tf.squeeze(bias, 0))
 
 
 @lower.register
@@ -177,7 +183,8 @@ def embedding(layer: layers.Embedding, members: Members, inputs):
     """A lookup in each member's own table."""
     if layer.mask_zero or layer.lora_enabled or layer.quantization_mode:
         raise NotImplementedError(
-            f"Embedding {layer.name!r}: `mask_zero`, LoRA and quantization have no member-axis form."
+            f"Embedding {layer.name!r}: `mask_zero`, LoRA and quantization have no member-axis "
+            "form."
         )
     table = members.weight(layer._embeddings, layer.compute_dtype)
     return tf.gather(table, tf.cast(inputs, tf.int32), batch_dims=1)
@@ -217,12 +224,14 @@ def spatial_dropout2d(layer: layers.SpatialDropout2D, members: Members, inputs):
 
 @lower.register
 def max_pooling2d(layer: layers.MaxPooling2D, members: Members, inputs):
-    """Under XLA, windows that tile the input are a maximum of strided slices."""
+    """Windows that tile the input are a maximum of strided slices, or of places in a block."""
     rows, columns = layer.pool_size
     channels_last = layer.data_format == "channels_last"
     tiles = layer.strides == layer.pool_size and layer.padding == "valid" and channels_last
     if members.native or not tiles:
         return fold(layer, inputs)
+    if (rows, columns) == (2, 2) and id(inputs) in members.blocks:
+        return block_convolution.max_pooling_by_two(members, inputs)
     height, width = inputs.shape[2] // rows, inputs.shape[3] // columns
     inputs = inputs[:, :, : height * rows, : width * columns]
     parts = [inputs[:, :, i::rows, j::columns] for i in range(rows) for j in range(columns)]

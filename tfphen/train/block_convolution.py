@@ -1,0 +1,212 @@
+"""Small two-dimensional convolutions as matrix products over blocks of outputs.
+
+A convolution with few channels is a poor matrix product: for LeNet's first layer each patch has 25
+numbers and gives 6. Here one patch covers the window of a whole block of s × s neighbouring
+outputs, and one product gives all of them from a kernel that holds the layer's kernel s × s times,
+shifted. That costs multiplications by zero, and saves most of the copying of patches.
+
+Outputs stay in block form, `[members, batch, rows / s, columns / s, s * s, channels]`, for the
+layers that can go on from there: pooling by two is a maximum over four neighbours in memory, and
+the next convolution reads blocks. Every layer also gets the standard form; where nothing reads it,
+the compiler leaves it out.
+
+Outputs within a block of four by four come in the order of pooling: first the place within a
+window of two by two, then the window. In a block of two by two, row by row.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+# Most outputs of one product, and how much work the zeros may add. Measured on a CPU: beyond, the
+# product is wide enough as it is.
+_MOST_COLUMNS = 96
+_MOST_WORK = 2.6
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocks:
+    """The block form of an activation.
+
+    Attributes:
+        standard: The same numbers as `[members, batch, rows, columns, channels]`.
+        values: `[members, batch, rows / size, columns / size, size * size, channels]`.
+        size: Rows and columns of a block.
+    """
+
+    standard: tf.Tensor
+    values: tf.Tensor
+    size: int
+
+
+def _order(size: int) -> tuple[tuple[int, int], ...]:
+    """Returns row and column within a block of each of its outputs, in the order of memory."""
+    half = range(size // 2)
+    windows = [(row, column) for row in half for column in half]
+    places = [(row, column) for row in (0, 1) for column in (0, 1)]
+    return tuple((2 * a + i, 2 * b + j) for i, j in places for a, b in windows)
+
+
+def _row_by_row(size: int) -> tuple[tuple[int, int], ...]:
+    return tuple((row, column) for row in range(size) for column in range(size))
+
+
+def _reach(kernel: int, size: int) -> int:
+    """Returns how many blocks of inputs, in one direction, the outputs of one block depend on."""
+    return -(-(kernel + size - 1) // size)
+
+
+def size_of(layer, spatial: tuple[int | None, int | None]) -> int:
+    """Returns the block size for a `Conv2D` on inputs of this many rows and columns; 1 for none."""
+    if layer.strides != (1, 1) or layer.dilation_rate != (1, 1) or None in spatial:
+        return 1
+    kernel = layer.kernel_size
+    if layer.padding == "valid":
+        spatial = tuple(n - k + 1 for n, k in zip(spatial, kernel, strict=True))
+    for size in (4, 2):
+        fits = all(n % size == 0 for n in spatial) and size**2 * layer.filters <= _MOST_COLUMNS
+        work = np.prod([_reach(k, size) * size / k for k in kernel])
+        if fits and work <= _MOST_WORK:
+            return size
+    return 1
+
+
+@functools.cache
+def _placement(kernel: tuple[int, int], size: int, order: tuple) -> np.ndarray:
+    """Returns where each number of a kernel stands in the block kernel, zeros and ones.
+
+    Shape `[blocks of inputs, size * size, outputs, kernel rows * kernel columns]`, flattened but
+    for the last axis.
+    """
+    reach = [_reach(k, size) for k in kernel]
+    out = _order(size)
+    places = np.zeros((*reach, size**2, size**2, kernel[0] * kernel[1]), "float32")
+    for top, left, i, o in np.ndindex(places.shape[:-1]):
+        row = top * size + order[i][0] - out[o][0]
+        column = left * size + order[i][1] - out[o][1]
+        if 0 <= row < kernel[0] and 0 <= column < kernel[1]:
+            places[top, left, i, o, row * kernel[1] + column] = 1.0
+    return places.reshape(-1, places.shape[-1])
+
+
+def _block_kernel(kernel: tf.Tensor, size: int, order: tuple) -> tf.Tensor:
+    """Returns the matrix of a block, `[members, inputs of a block's window, outputs]`."""
+    members, rows, columns, channels, filters = kernel.shape
+    places = tf.constant(_placement((rows, columns), size, order), kernel.dtype)
+    flat = tf.reshape(kernel, (members, rows * columns, channels * filters))
+    placed = tf.reshape(places @ flat, (members, -1, size**2, channels, filters))
+    return tf.reshape(tf.transpose(placed, (0, 1, 3, 2, 4)), (members, -1, size**2 * filters))
+
+
+def _to_blocks(inputs: tf.Tensor, size: int) -> tf.Tensor:
+    """Returns `[members, batch, rows / size, columns / size, size * size * channels]`.
+
+    Inputs of a block come row by row. A concatenation rather than a transposition: it is written
+    to memory once, where XLA would do a transposition anew for each slice that reads it.
+    """
+    members, _, rows, columns, channels = inputs.shape
+    rows, columns = rows // size, columns // size
+    split = tf.reshape(inputs, (members, -1, rows, size, columns, size * channels))
+    return tf.concat([split[:, :, :, i] for i in range(size)], -1)
+
+
+def _to_standard(values: tf.Tensor, size: int) -> tf.Tensor:
+    """Returns block form as `[members, batch, rows, columns, channels]`."""
+    members, _, rows, columns, _, channels = values.shape
+    half = size // 2
+    split = tf.reshape(values, (members, -1, rows, columns, 2, 2, half, half, channels))
+    return tf.reshape(
+        tf.transpose(split, (0, 1, 2, 6, 4, 3, 7, 5, 8)),
+        (members, -1, rows * size, columns * size, channels),
+    )
+
+
+def _remember(members, values: tf.Tensor, size: int) -> tf.Tensor:
+    standard = _to_standard(values, size)
+    # Holding the standard form keeps its id from being given to another tensor.
+    members.blocks[id(standard)] = Blocks(standard, values, size)
+    return standard
+
+
+def convolution(layer, members, inputs, kernel, bias, size: int) -> tf.Tensor:
+    """Applies a `Conv2D` with stride 1, in blocks.
+
+    Args:
+        layer: The `keras.layers.Conv2D`.
+        members: A `lowering.Members`.
+        inputs: `[members, batch, rows, columns, channels]`.
+        kernel: `[members, kernel rows, kernel columns, channels, filters]`.
+        bias: `[members, filters]`, or None.
+        size: The block size, from `size_of`.
+
+    Returns:
+        The outputs in standard form, `[members, batch, rows, columns, filters]`.
+    """
+    source, order, blocks = _source(layer, members, inputs, size)
+    rows, columns = blocks
+    reach = [_reach(k, size) for k in layer.kernel_size]
+    taps = [(i, j) for i in range(reach[0]) for j in range(reach[1])]
+    patches = tf.concat([source[:, :, i : i + rows, j : j + columns] for i, j in taps], -1)
+    flat = tf.reshape(patches, (patches.shape[0], -1, patches.shape[-1]))
+    # Of as many axes as the standard form has, which every activation can deal with.
+    lead = (patches.shape[0], -1, rows)
+    outputs = tf.reshape(
+        flat @ _block_kernel(kernel, size, order), (*lead, columns * size**2, layer.filters)
+    )
+    if bias is not None:
+        outputs += bias[:, None, None, None]
+    if layer.activation is not None:
+        outputs = layer.activation(outputs)
+    values = tf.reshape(outputs, (*lead, columns, size**2, layer.filters))
+    return _remember(members, values, size)
+
+
+def _source(layer, members, inputs, size: int):
+    """Returns inputs as blocks, the order within a block, and how many blocks of outputs there are.
+
+    The inputs have shape `[members, batch, rows, columns, size * size * channels]`.
+    """
+    pads, blocks = [(0, 0), (0, 0)], []
+    for n, k in zip(inputs.shape[2:4], layer.kernel_size, strict=True):
+        same = layer.padding == "same"
+        before = (k - 1) // 2 if same else 0
+        blocks.append((n if same else n - k + 1) // size)
+        pads.append((before, (blocks[-1] + _reach(k, size) - 1) * size - before - n))
+    known = members.blocks.get(id(inputs))
+    if all(pad == (0, 0) for pad in pads):
+        if known is not None and known.size == size:
+            shape = known.values.shape
+            values = tf.reshape(known.values, (shape[0], -1, *shape[2:4], shape[4] * shape[5]))
+            return values, _order(size), blocks
+        return _to_blocks(inputs, size), _row_by_row(size), blocks
+    return _to_blocks(tf.pad(inputs, [*pads, (0, 0)]), size), _row_by_row(size), blocks
+
+
+@tf.custom_gradient
+def _window_maximum(windows: tf.Tensor):
+    """Maximum over the second last axis. The gradient goes to the first maximum, as in Keras."""
+    maximum = tf.reduce_max(windows, -2)
+    # Kept as a place: XLA would compute comparisons with the maximum anew for each output.
+    first = tf.argmax(windows, -2, output_type=tf.int32)[..., None, :]
+    places = tf.range(windows.shape[-2])[:, None]
+
+    def gradient(upstream):
+        return tf.where(first == places, upstream[..., None, :], tf.zeros((), upstream.dtype))
+
+    return maximum, gradient
+
+
+def max_pooling_by_two(members, inputs: tf.Tensor) -> tf.Tensor:
+    """Pools windows of two by two of an activation that has a block form."""
+    known = members.blocks[id(inputs)]
+    count, _, rows, columns, _, channels = known.values.shape
+    half = known.size // 2
+    windows = tf.reshape(known.values, (count, -1, rows, columns, 4, half**2 * channels))
+    pooled = _window_maximum(windows)
+    if half == 1:
+        return pooled
+    return _remember(
+        members, tf.reshape(pooled, (count, -1, rows, columns, half**2, channels)), half
+    )

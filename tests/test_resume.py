@@ -13,7 +13,8 @@ import pytest
 from tfphen import api, records, runner
 
 ROOT = Path(__file__).resolve().parents[1]
-KILLS = 3
+# Shares of the whole time between which a kill comes: early, and late in what is then left.
+KILLS = ((0.3, 0.6), (0.5, 0.9))
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def start(toy_folder):
     path = os.pathsep.join([str(ROOT), str(toy_folder)])
 
     def begin(out):
-        words = ["run", "toy_width", "--size", "small", "--seed", "0", "--out", str(out)]
+        words = ["run", "toy_width", "--size", "smoke", "--seed", "0", "--out", str(out)]
         return subprocess.Popen(
             [sys.executable, "-m", "tfphen", *words],
             env={**os.environ, "PYTHONPATH": path},
@@ -43,7 +44,7 @@ def finish(process):
 
 def read(out):
     """Returns the records of a run below a folder."""
-    folder = api.folder_of(out, "toy_width", "small")
+    folder = api.folder_of(out, "toy_width", "smoke")
     names = [path.stem for path in folder.glob("*.json") if path.name != "run.json"]
     return records.read_all(folder, names)
 
@@ -60,22 +61,21 @@ def test_kill_and_go_on(start, tmp_path):
     finish(start(undisturbed))
     seconds = time.monotonic() - started
     generator = random.Random(20)
-    for _ in range(KILLS):
+    for shares in KILLS:
         process = start(disturbed)
-        # From while TensorFlow is loaded to about the end.
-        time.sleep(generator.uniform(0.2, 0.9) * seconds)
+        time.sleep(generator.uniform(*shares) * seconds)
         process.kill()
         process.communicate()
         assert process.returncode in (-signal.SIGKILL, 0)
     finish(start(disturbed))
     expected, found = read(undisturbed), read(disturbed)
-    assert len(expected) == 24
+    assert len(expected) == 12
     assert expected.keys() == found.keys()
     for name, record in expected.items():
         assert records.same_results(record, found[name]), f"trial {name} differs"
     written = modified(disturbed)
     error = finish(start(disturbed))
-    assert "24 of 24 trials were already done, nothing was trained" in error
+    assert "12 of 12 trials were already done, nothing was trained" in error
     assert modified(disturbed) == written, "a finished trial was written again"
     checkpoints = list(disturbed.rglob("*.npz")) + list(disturbed.rglob("*.part"))
     assert not checkpoints, "checkpoints of finished trials are left"

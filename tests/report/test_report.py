@@ -35,7 +35,7 @@ def runs(toy_runs):
 class Page(HTMLParser):
     """Checks that elements close, and collects them."""
 
-    void = ("meta", "br", "link", "img", "input", "hr")
+    void = ("meta", "br", "wbr", "link", "img", "input", "hr")
 
     def __init__(self, text):
         super().__init__()
@@ -213,3 +213,14 @@ def test_output_file(runs, tfphen_command, tmp_path):
     words = ("report", "--out", tmp_path / "runs", "--format", "md", "-o", file)
     assert tfphen_command(*words) == (0, f"{file}\n", "")
     assert file.read_text(encoding="utf-8") == markdown.render(runs)
+
+
+def test_unfinished_run_is_left_out_and_named(runs, tfphen_command, tmp_path):
+    out = tmp_path / "runs"
+    (out / "toy_width" / "smoke" / f"{next(iter(runs[1].records))}.json").unlink()
+    code, printed, error = tfphen_command("report", "--out", out, "--format", "json")
+    assert code == 1
+    assert [one["size"] for one in json.loads(printed)] == ["paper"]
+    assert error.startswith("Left out: 1 of 16 trials of toy_width are not run yet.")
+    with pytest.raises(api.Unfinished):
+        api.read_runs(out)

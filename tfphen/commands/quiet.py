@@ -44,7 +44,7 @@ def _no_native_messages() -> Iterator[None]:
         os.dup2(dropped.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             os.dup2(kept, 2)
             dropped.seek(0)
             os.write(2, dropped.read())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Members of one ensemble; keeps the seeds of different ensembles apart.
 _MOST_MEMBERS = 100_000
 
-_SLOPE, _R_SQUARED, _SHARE, _GAIN = (0.8, 1.2), 0.8, 0.95, 0.2
+_SLOPE, _R_SQUARED, _SHARE, _GAIN = (0.8, 1.2), 0.8, 0.95, 0.02
 # A factor of two either way.
 _EQUAL = (-math.log(2.0), math.log(2.0))
 _SWAPPED = "The variances are permuted over the points."
@@ -49,7 +49,7 @@ class Config(configs.Config):
         batch_size: Global batch size.
         epochs, narrow_epochs: Lengths of training of the large and the small model.
         control_members: Members in the trained controls; 0 leaves these out.
-        linear_optimizer: Optimizer of softmax regression, which needs a larger rate.
+        small_optimizer: Optimizer of the small model and softmax regression.
         differs: Settings that differ from the paper's, for its comparison.
     """
 
@@ -68,7 +68,7 @@ class Config(configs.Config):
     epochs: float = 15.0
     narrow_epochs: float = 25.0
     control_members: int = 16
-    linear_optimizer: dict = dataclasses.field(default_factory=lambda: {"name": "adam"})
+    small_optimizer: dict = dataclasses.field(default_factory=lambda: {"name": "adam"})
     differs: tuple[str, ...] = ()
 
 
@@ -125,13 +125,13 @@ class BiasVarianceAlignment(Phenomenon):
 
     def trials(self, config: Config) -> Iterator[Trial]:
         wide, narrow = Spec(**config.wide), Spec(**config.narrow)
-        optimizer, linear = Spec(**config.optimizer), Spec(**config.linear_optimizer)
+        optimizer, small = Spec(**config.optimizer), Spec(**config.small_optimizer)
         many, few = config.members, config.control_members
         shuffled = (Spec("random_labels"),)
         for arm, members, model, rule, epochs, corruptions in (
             ("wide", many, wide, optimizer, config.epochs, ()),
-            ("narrow", many, narrow, optimizer, config.narrow_epochs, ()),
-            ("linear", few, Spec("linear"), linear, config.epochs, ()),
+            ("narrow", many, narrow, small, config.narrow_epochs, ()),
+            ("linear", few, Spec("linear"), small, config.epochs, ()),
             ("one_epoch", few, wide, optimizer, 1.0, ()),
             ("shuffled_labels", few, wide, optimizer, config.epochs, shuffled),
         ):

@@ -176,7 +176,7 @@ class RunVariance(Phenomenon):
         for axis, arm in zip(axes, ("long", "short"), strict=False):
             runs = first[first.arm == arm]
             _draw_spread(axis, *_wrong(runs, arm).values())
-            axis.set_title(f"After {runs.epochs.iloc[0]:g} epochs")
+            axis.set_title(f"Epochs: {runs.epochs.iloc[0]:g}")
         _draw_binary_tasks(axes[2], first[first.arm == "long"])
 
 
@@ -296,4 +296,4 @@ def _draw_binary_tasks(axis, runs) -> None:
     axis.axline((0, 0), slope=1, color=INK, linewidth=0.8)
     axis.set(xlabel="predicted, √(err / 2n), %", ylabel="observed sd, %", title="Binary tasks")
     level = np.median(observed[predicted > 0] / predicted[predicted > 0])
-    axis.text(0.05, 0.97, f"median ratio {level:.2f}", va="top", transform=axis.transAxes)
+    axis.text(0.97, 0.03, f"median ratio {level:.2f}", ha="right", transform=axis.transAxes)

@@ -17,6 +17,7 @@ window of two by two, then the window. In a block of two by two, row by row.
 import dataclasses
 import functools
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -25,6 +26,21 @@ import tensorflow as tf
 _MOST_COLUMNS = 96
 _MOST_WORK = 2.6
 
+# Channels of several outputs lie side by side in a block, so an activation must not mix them.
+_ELEMENTWISE = (
+    None,
+    keras.activations.linear,
+    keras.activations.relu,
+    keras.activations.relu6,
+    keras.activations.leaky_relu,
+    keras.activations.elu,
+    keras.activations.gelu,
+    keras.activations.silu,
+    keras.activations.softplus,
+    keras.activations.sigmoid,
+    keras.activations.tanh,
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Blocks:
@@ -32,7 +48,8 @@ class Blocks:
 
     Attributes:
         standard: The same numbers as `[members, batch, rows, columns, channels]`.
-        values: `[members, batch, rows / size, columns / size, size * size, channels]`.
+        values: `[members, batch, rows / size, columns / size, 4, windows * channels]`: the four
+            places of a window of two by two, and the windows of the block row by row.
         size: Rows and columns of a block.
     """
 
@@ -61,6 +78,8 @@ def _reach(kernel: int, size: int) -> int:
 def size_of(layer, spatial: tuple[int | None, int | None]) -> int:
     """Returns the block size for a `Conv2D` on inputs of this many rows and columns; 1 for none."""
     if layer.strides != (1, 1) or layer.dilation_rate != (1, 1) or None in spatial:
+        return 1
+    if layer.activation not in _ELEMENTWISE:
         return 1
     kernel = layer.kernel_size
     if layer.padding == "valid":
@@ -114,8 +133,9 @@ def _to_blocks(inputs: tf.Tensor, size: int) -> tf.Tensor:
 
 def _to_standard(values: tf.Tensor, size: int) -> tf.Tensor:
     """Returns block form as `[members, batch, rows, columns, channels]`."""
-    members, _, rows, columns, _, channels = values.shape
+    members, _, rows, columns, _, inner = values.shape
     half = size // 2
+    channels = inner // half**2
     split = tf.reshape(values, (members, -1, rows, columns, 2, 2, half, half, channels))
     return tf.reshape(
         tf.transpose(split, (0, 1, 2, 6, 4, 3, 7, 5, 8)),
@@ -150,16 +170,16 @@ def convolution(layer, members, inputs, kernel, bias, size: int) -> tf.Tensor:
     taps = [(i, j) for i in range(reach[0]) for j in range(reach[1])]
     patches = tf.concat([source[:, :, i : i + rows, j : j + columns] for i, j in taps], -1)
     flat = tf.reshape(patches, (patches.shape[0], -1, patches.shape[-1]))
-    # Of as many axes as the standard form has, which every activation can deal with.
-    lead = (patches.shape[0], -1, rows)
-    outputs = tf.reshape(
-        flat @ _block_kernel(kernel, size, order), (*lead, columns * size**2, layer.filters)
+    windows = (size // 2) ** 2
+    values = tf.reshape(
+        flat @ _block_kernel(kernel, size, order),
+        (patches.shape[0], -1, rows, columns, 4, windows * layer.filters),
     )
     if bias is not None:
-        outputs += bias[:, None, None, None]
+        # Bias, activation and pooling in one shape: XLA makes one simple loop of them.
+        values += tf.tile(bias, (1, windows))[:, None, None, None, None]
     if layer.activation is not None:
-        outputs = layer.activation(outputs)
-    values = tf.reshape(outputs, (*lead, columns, size**2, layer.filters))
+        values = layer.activation(values)
     return _remember(members, values, size)
 
 
@@ -177,8 +197,8 @@ def _source(layer, members, inputs, size: int):
     known = members.blocks.get(id(inputs))
     if all(pad == (0, 0) for pad in pads):
         if known is not None and known.size == size:
-            shape = known.values.shape
-            values = tf.reshape(known.values, (shape[0], -1, *shape[2:4], shape[4] * shape[5]))
+            count, _, rows, columns, *inner = known.values.shape
+            values = tf.reshape(known.values, (count, -1, rows, columns, inner[0] * inner[1]))
             return values, _order(size), blocks
         return _to_blocks(inputs, size), _row_by_row(size), blocks
     return _to_blocks(tf.pad(inputs, [*pads, (0, 0)]), size), _row_by_row(size), blocks
@@ -201,12 +221,9 @@ def _window_maximum(windows: tf.Tensor):
 def max_pooling_by_two(members, inputs: tf.Tensor) -> tf.Tensor:
     """Pools windows of two by two of an activation that has a block form."""
     known = members.blocks[id(inputs)]
-    count, _, rows, columns, _, channels = known.values.shape
-    half = known.size // 2
-    windows = tf.reshape(known.values, (count, -1, rows, columns, 4, half**2 * channels))
-    pooled = _window_maximum(windows)
-    if half == 1:
+    pooled = _window_maximum(known.values)
+    if known.size == 2:
         return pooled
-    return _remember(
-        members, tf.reshape(pooled, (count, -1, rows, columns, half**2, channels)), half
-    )
+    count, _, rows, columns, inner = pooled.shape
+    values = tf.reshape(pooled, (count, -1, rows, columns, 4, inner // 4))
+    return _remember(members, values, 2)

@@ -278,7 +278,9 @@ class Trainer:
         recorded = tf.TensorArray(
             tf.float32, size=self.stretch_steps, element_shape=(size, self.columns)
         )
-        for i in tf.range(count):
+        # Not tf.range(count): XLA takes its length for a constant, and compiles for each one anew.
+        i = tf.constant(0)
+        while i < count:
             batch = positions[i] if positions is not None else next(self._iterator)
             if self.replicas == 1:
                 active, diverged_at, row = self._one_step(batch, first + i, active, diverged_at)
@@ -290,6 +292,7 @@ class Trainer:
                     self.strategy.experimental_local_results(x)[0] for x in results
                 )
             recorded = recorded.write(i, row)
+            i += 1
         return active, diverged_at, recorded.stack()
 
     def _positions(self, first, last):

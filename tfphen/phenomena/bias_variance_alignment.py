@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from tfphen import config as configs
+from tfphen.errors import UsageError
 from tfphen.findings import Control, Signature
 from tfphen.measures import Measure, error, log_probabilities
 from tfphen.phenomenon import Phenomenon
@@ -19,11 +20,8 @@ if TYPE_CHECKING:
     from tfphen.estimate import Estimate
     from tfphen.metrics import Alignment, BiasVariance
 
-# Members of one ensemble; keeps the seeds of different ensembles apart.
-_MOST_MEMBERS = 100_000
-
+_MOST_MEMBERS = 100_000  # Keeps the seeds of different ensembles apart.
 _SLOPE, _R_SQUARED, _SHARE, _GAIN = (0.8, 1.2), 0.8, 0.95, 0.02
-# A factor of two either way.
 _EQUAL = (-math.log(2.0), math.log(2.0))
 _SWAPPED = "The variances are permuted over the points."
 _AROUND = "Members are the large model's mean and noise that has one size at all points."
@@ -45,8 +43,7 @@ class Config(configs.Config):
         bootstrap: Each member trains on a bootstrap sample of its own.
         wide, narrow: Builder's `name` and settings of the large and the small model.
         optimizer: Keras optimizer's `name` and its settings.
-        schedule: Name in `tfphen.train.schedules`.
-        batch_size: Global batch size.
+        schedule, batch_size: As in `tfphen.trial.Trial`.
         epochs, narrow_epochs: Lengths of training of the large and the small model.
         control_members: Members in the trained controls; 0 leaves these out.
         small_optimizer: Optimizer of the small model and softmax regression.
@@ -71,12 +68,17 @@ class Config(configs.Config):
     small_optimizer: dict = dataclasses.field(default_factory=lambda: {"name": "adam"})
     differs: tuple[str, ...] = ()
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.members < 4 or self.control_members == 1:
+            raise UsageError(
+                "Ensembles have at least 4 members, those of controls 2. Received: "
+                f"members={self.members}, control_members={self.control_members}"
+            )
+
 
 def cifar_resnet(input_shape: tuple[int, ...], num_classes: int, *, depth: int = 56):
-    """ResNet-8, 14, 20 ... of He et al. 2016 (arXiv 1512.03385): 16, 32, 64 channels.
-
-    Shortcuts between stages take every second position and add channels of zeros.
-    """
+    """ResNet-8, 14, 20 ... of He et al. 2016, arXiv 1512.03385, with shortcuts of zeros."""
     import keras
     from keras import layers
 
@@ -107,9 +109,8 @@ def cifar_resnet(input_shape: tuple[int, ...], num_classes: int, *, depth: int =
 class BiasVarianceAlignment(Phenomenon):
     title = "Bias-variance alignment"
     claim = (
-        "In an ensemble of over-parameterised classifiers the variance of the predicted "
-        "probabilities at a test point is about the squared bias there, from point to point over "
-        "orders of magnitude. Small networks deviate."
+        "In ensembles of over-parameterised classifiers the variance of predicted probabilities at "
+        "a test point is about the squared bias, over orders of magnitude. Small ones deviate."
     )
     paper = "Chen et al., On Bias-Variance Alignment in Deep Models, ICLR 2024, arXiv 2310.09250"
     Config = Config

@@ -103,8 +103,8 @@ def _backward_estimated():
 
         from tfphen.losses import backward_corrected_crossentropy
 
-        matrices = np.asarray(tf.get_static_value(step.constants["transition_matrix"]), "float64")
-        inverses = np.linalg.pinv(matrices, rcond=1e-6)[:, None]
+        matrices = tf.get_static_value(step.constants["transition_matrix"]).astype("float64")
+        inverses = np.linalg.pinv(np.nan_to_num(matrices), rcond=1e-6)[:, None]
         return backward_corrected_crossentropy(step.labels, step.outputs, inverse_matrix=inverses)
 
     return objective

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from tfphen import config as configs
+from tfphen.errors import UsageError
 from tfphen.findings import Control, Signature
 from tfphen.measures import Measure, error, predictions, wrong
 from tfphen.phenomenon import Phenomenon
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
 
     from tfphen.estimate import Estimate
 
-# Runs of one split; keeps the seeds of different splits apart.
-_MOST_RUNS = 100_000
+_MOST_RUNS = 100_000  # Keeps the seeds of different splits apart.
 _RATIO, _CONTRAST, _CORRELATION, _SPREAD = 1.5, 4.0, 0.3, 0.05
 _PERMUTED = "Each test point's errors are permuted over the runs, which makes them independent."
-_CONVEX = "Softmax regression with a weight penalty, trained on the full batch to convergence."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,15 +32,13 @@ class Config(configs.Config):
 
     Args:
         data, train, test, split, options: As in `tfphen.trial.Data`.
-        model: Builder's `name` and its settings.
-        optimizer: Keras optimizer's `name` and its settings.
-        schedule: Name in `tfphen.train.schedules`.
-        batch_size: Global batch size.
+        model, optimizer: `name` of a builder, and of a Keras optimizer, with settings.
+        schedule, batch_size: As in `tfphen.trial.Trial`.
         runs: Runs per split and length of training.
         epochs: Lengths of training; the shortest and the longest are compared.
-        unequal_runs: Runs per split of the control with unequal training sets; 0 leaves it out.
+        unequal_runs: Runs per split of a control with unequal training sets; 0 leaves it out.
         smallest_share: They see from this share of the training set to all of it.
-        convex_runs: Runs per split of the convex control; 0 leaves it out.
+        convex_runs: Runs per split of a control with a convex loss; 0 leaves it out.
         differs: Settings that differ from the paper's, for its comparison.
     """
 
@@ -60,6 +57,14 @@ class Config(configs.Config):
     smallest_share: float = 0.2
     convex_runs: int = 8
     differs: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        if 1 in (self.runs, self.unequal_runs, self.convex_runs) or len(set(self.epochs)) < 2:
+            raise UsageError(
+                "Every arm needs two runs or more, and there are two `epochs` or more. Received: "
+                f"{self.runs}, {self.unequal_runs}, {self.convex_runs} runs, epochs={self.epochs}"
+            )
 
 
 def resnet9(input_shape: tuple[int, ...], num_classes: int):
@@ -93,9 +98,8 @@ def resnet9(input_shape: tuple[int, ...], num_classes: int):
 class RunVariance(Phenomenon):
     title = "Variance between runs"
     claim = (
-        "Runs trained to convergence that differ in their seed alone have different accuracies on "
-        "a test set, but their errors on different test points are independent: none of them is "
-        "better. After short training some are."
+        "Runs trained to convergence that differ in their seed alone differ in test accuracy by "
+        "chance: errors on different points are independent. After short training some are better."
     )
     paper = "Jordan, On the Variance of Neural Network Training, ICLR 2024, arXiv 2304.01910"
     Config = Config
@@ -156,8 +160,8 @@ class RunVariance(Phenomenon):
             yield Control("unequal_halves_do_not_agree", estimate, below=_CORRELATION, note=note)
         if config.convex_runs:
             yield Signature("long_runs_spread", _spread(long), above=_SPREAD)
-            estimate = _spread(_wrong(table, "convex"))
-            yield Control("convex_runs_spread", estimate, above=_SPREAD, note=_CONVEX)
+            note, convex = "Softmax regression with a penalty, converged.", _wrong(table, "convex")
+            yield Control("convex_runs_spread", _spread(convex), above=_SPREAD, note=note)
 
     def reproductions(self, table, config: Config, number) -> "tuple[Estimate, None] | None":
         epochs = number.setting.get("epochs", max(config.epochs))
@@ -174,9 +178,7 @@ class RunVariance(Phenomenon):
         first = table[table.split == table.split.min()]
         axes = figure.subplots(1, 3, width_ratios=(3, 3, 2))
         for axis, arm in zip(axes, ("long", "short"), strict=False):
-            runs = first[first.arm == arm]
-            _draw_spread(axis, *_wrong(runs, arm).values())
-            axis.set_title(f"Epochs: {runs.epochs.iloc[0]:g}")
+            _draw_spread(axis, first[first.arm == arm])
         _draw_binary_tasks(axes[2], first[first.arm == "long"])
 
 
@@ -200,8 +202,8 @@ def _wrong(table, *arms: str) -> "dict[int, np.ndarray]":
     """Returns who is wrong where, bool `[runs, test points]`, by split."""
     import numpy as np
 
-    runs = table[table.arm.isin(arms)]
-    return {split: np.stack(list(rows.test_wrong)) for split, rows in runs.groupby("split")}
+    splits = table[table.arm.isin(arms)].groupby("split")
+    return {split: np.stack(list(rows.test_wrong)) for split, rows in splits}
 
 
 def _permuted(runs: "Mapping[int, np.ndarray]", arm: str) -> "dict[int, np.ndarray]":
@@ -232,8 +234,8 @@ def _ratio(runs: Mapping, over: Mapping | None = None) -> "Estimate":
 
 
 def _halves(runs: Mapping) -> "Estimate":
-    name = "correlation over runs of the errors on two halves of the test set"
-    return _mean(_each(runs, "half_correlation"), name)
+    values = _each(runs, "half_correlation")
+    return _mean(values, "correlation over runs of the errors on two halves of the test set")
 
 
 def _spread(runs: Mapping, name: str = "sd of test error over runs, %") -> "Estimate":
@@ -251,7 +253,7 @@ def _mean(values: Iterable[float], name: str) -> "Estimate":
     return Estimate(name, math.nan, math.nan, math.nan, len(values))
 
 
-def _draw_spread(axis, errors: "np.ndarray") -> None:
+def _draw_spread(axis, runs) -> None:
     """Draws accuracies of runs, and what they would be if errors were independent."""
     import numpy as np
 
@@ -259,21 +261,21 @@ def _draw_spread(axis, errors: "np.ndarray") -> None:
     from tfphen.report.plots import INK, SERIES
     from tfphen.train.seeds import stream
 
+    errors = np.stack(list(runs.test_wrong))
     found = run_variance(errors)
     chance = stream(0, "independent_errors").random((2000, errors.shape[1])) < errors.mean(0)
-    observed, alone = (100 * (1 - table.mean(1)) for table in (errors, chance))
-    low, high = min(observed.min(), alone.min()), max(observed.max(), alone.max())
-    point = 100 / errors.shape[1]
-    width = point * max(1, round((high - low) / point / 25))
-    bins = np.arange(low - point / 2, high + width, width)
-    axis.hist(observed, bins, density=True, color=SERIES[0], alpha=0.5)
+    seen, alone = (100 * (1 - table.mean(1)) for table in (errors, chance))
+    both, point = np.concatenate((seen, alone)), 100 / errors.shape[1]
+    width = point * max(1, round(np.ptp(both) / point / 25))
+    bins = np.arange(both.min() - point / 2, both.max() + width, width)
+    axis.hist(seen, bins, density=True, color=SERIES[0], alpha=0.5)
     axis.hist(alone, bins, density=True, histtype="step", color=INK)
     axis.set(xlabel="test accuracy of a run, %", yticks=[], ylim=(0, 1.4 * axis.get_ylim()[1]))
-    seen, expected = 100 * found.test_variance**0.5, 100 * found.independent_variance**0.5
-    lines = (f"{len(errors)} runs: sd {seen:.2f}%", f"independent errors: sd {expected:.2f}%")
-    for number, (line, color) in enumerate(zip(lines, (SERIES[0], INK), strict=True)):
-        height = 0.97 - 0.06 * number
-        axis.text(0.03, height, line, color=color, va="top", transform=axis.transAxes)
+    axis.set_title(f"Epochs: {runs.epochs.iloc[0]:g}")
+    observed, expected = 100 * found.test_variance**0.5, 100 * found.independent_variance**0.5
+    place = {"va": "top", "transform": axis.transAxes}
+    axis.text(0.03, 0.97, f"{len(errors)} runs: sd {observed:.2f}%", color=SERIES[0], **place)
+    axis.text(0.03, 0.91, f"independent errors: sd {expected:.2f}%", **place)
 
 
 def _draw_binary_tasks(axis, runs) -> None:

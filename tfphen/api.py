@@ -86,7 +86,8 @@ class Run:
             if self.size == "paper" and number.experiment == self.experiment:
                 ours = self.phenomenon.reproductions(self.table, self.config, number)
             estimate, baseline = ours or (None, None)
-            differs = getattr(self.config, "differs", ())
+            changed = [name for name in self.overrides if name not in ("seeds", "seed")]
+            differs = (*getattr(self.config, "differs", ()), *(f"--set {c}" for c in changed))
             comparisons.append(published.compare(number, estimate, baseline, differs))
         return comparisons
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tfphen import findings, plan, published
+from tfphen.errors import UsageError
 from tfphen.phenomena.bias_variance_alignment import BiasVarianceAlignment, Config, cifar_resnet
 
 ENSEMBLES, MEMBERS, POINTS, CLASSES = 5, 32, 250, 3
@@ -129,9 +130,15 @@ def test_the_plan_of_the_small_size():
 
 
 def test_without_bootstrap_members_share_their_examples():
-    config = Config(seed=0, seeds=1, members=2, control_members=0, bootstrap=False)
+    config = Config(seed=0, seeds=1, members=4, control_members=0, bootstrap=False)
     trials = list(BiasVarianceAlignment().trials(config))
-    assert [trial.data.corruptions for trial in trials] == [()] * 4
+    assert [trial.data.corruptions for trial in trials] == [()] * 8
+
+
+@pytest.mark.parametrize("overrides", [{"members": 3}, {"control_members": 1}], ids=str)
+def test_wrong_settings(overrides):
+    with pytest.raises(UsageError, match="at least 4 members"):
+        BiasVarianceAlignment.configure("small", overrides=overrides)
 
 
 def test_published_numbers():

@@ -15,8 +15,8 @@ SIGNATURES = {
     "short_runs_differ",
     "long_runs_are_alike",
     "short_over_long",
-    "short_halves_agree",
-    "long_halves_do_not_agree",
+    "short_halves_related",
+    "long_halves_unrelated",
     "long_runs_spread",
 }
 
@@ -73,14 +73,14 @@ def test_the_effect_is_present_and_its_controls_are_absent():
 
 def test_short_runs_without_real_differences_are_told():
     found, overall = verdicts(table(short=0.0))
-    for name in ("short_runs_differ", "short_over_long", "short_halves_agree"):
+    for name in ("short_runs_differ", "short_over_long", "short_halves_related"):
         assert found[name] == "absent"
     assert overall == "absent"
 
 
 def test_long_runs_with_real_differences_are_told():
     found, overall = verdicts(table(long=0.1))
-    for name in ("long_runs_are_alike", "short_over_long", "long_halves_do_not_agree"):
+    for name in ("long_runs_are_alike", "short_over_long", "long_halves_unrelated"):
         assert found[name] == "absent"
     assert overall == "absent"
 
@@ -112,7 +112,7 @@ def test_findings_repeat_exactly_and_need_no_trained_controls():
     assert {one.id for one in first if one.role == "control"} == {
         "permuted_short_runs_differ",
         "permuted_short_over_long",
-        "permuted_halves_agree",
+        "permuted_halves_related",
     }
 
 
@@ -153,15 +153,26 @@ def test_unequal_runs_see_from_the_smallest_share_to_all():
 
 def test_lengths_between_the_shortest_and_the_longest_are_trained_too():
     config = Config(
-        seed=0, seeds=1, runs=1, epochs=(64.0, 4.0, 16.0), unequal_runs=0, convex_runs=0
+        seed=0, seeds=1, runs=2, epochs=(64.0, 4.0, 16.0), unequal_runs=0, convex_runs=0
     )
     tags = [(t.tags["arm"], t.epochs) for t in RunVariance().trials(config)]
-    assert tags == [("short", 4.0), ("middle", 16.0), ("long", 64.0)]
+    assert tags[::2] == tags[1::2] == [("short", 4.0), ("middle", 16.0), ("long", 64.0)]
 
 
-def test_an_unknown_key_is_refused():
-    with pytest.raises(UsageError, match="Did you mean 'runs'"):
-        RunVariance.configure("small", overrides={"run": 3})
+@pytest.mark.parametrize(
+    "overrides, text",
+    [
+        ({"run": 3}, "Did you mean 'runs'"),
+        ({"runs": 1}, "two runs or more"),
+        ({"convex_runs": 1}, "two runs or more"),
+        ({"epochs": [40.0]}, "two `epochs` or more"),
+        ({"seeds": 0}, "at least 1"),
+    ],
+    ids=str,
+)
+def test_wrong_settings(overrides, text):
+    with pytest.raises(UsageError, match=text):
+        RunVariance.configure("small", overrides=overrides)
 
 
 def test_published_numbers():

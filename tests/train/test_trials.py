@@ -141,6 +141,8 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         ({"optimizer": Spec("adma")}, "Unknown optimizer 'adma'.*Did you mean 'adam"),
         ({"schedule": Spec("cosin")}, "Unknown schedule 'cosin'.*Did you mean 'cosine'"),
         ({"objective": Spec("cross")}, "Unknown objective 'cross'"),
+        ({"model": Spec("mlp", width=3)}, "Wrong settings of model 'mlp'.*'width'.*hidden_units"),
+        ({"objective": Spec("cross_entropy", beta=1)}, "Wrong settings of objective.*none"),
     ],
 )
 def test_unknown_names_are_refused(settings, message):

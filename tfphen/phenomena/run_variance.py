@@ -103,12 +103,8 @@ class RunVariance(Phenomenon):
     )
     paper = "Jordan, On the Variance of Neural Network Training, ICLR 2024, arXiv 2304.01910"
     Config = Config
-    measures = (
-        error("test"),
-        wrong("test"),
-        predictions("test"),
-        Measure("test_labels", lambda trained: trained.labels("test").astype("uint16")),
-    )
+    labels = Measure("test_labels", lambda trained: trained.labels("test").astype("uint16"))
+    measures = (error("test"), wrong("test"), predictions("test"), labels)
     models: Mapping[str, Callable] = {"resnet9": resnet9}
 
     # ---- the grid ------------------------------------------------------------------------------
@@ -148,16 +144,16 @@ class RunVariance(Phenomenon):
         yield Signature("short_over_long", _ratio(short, long), above=_CONTRAST)
         estimate = _ratio(short_permuted, long_permuted)
         yield Control("permuted_short_over_long", estimate, above=_CONTRAST, note=_PERMUTED)
-        yield Signature("short_halves_agree", _halves(short), above=_CORRELATION)
-        estimate = _halves(short_permuted)
-        yield Control("permuted_halves_agree", estimate, above=_CORRELATION, note=_PERMUTED)
-        yield Signature("long_halves_do_not_agree", _halves(long), below=_CORRELATION)
+        yield Signature("short_halves_related", _halves(short), above=_CORRELATION)
+        halves = _halves(short_permuted)
+        yield Control("permuted_halves_related", halves, above=_CORRELATION, note=_PERMUTED)
+        yield Signature("long_halves_unrelated", _halves(long), below=_CORRELATION)
         if config.unequal_runs:
-            unequal = _wrong(table, "unequal")
             note = f"Runs saw {config.smallest_share:.0%} to all of the training set."
+            unequal = _wrong(table, "unequal")
             yield Control("unequal_runs_are_alike", _ratio(unequal), below=_RATIO, note=note)
-            estimate = _halves(unequal)
-            yield Control("unequal_halves_do_not_agree", estimate, below=_CORRELATION, note=note)
+            halves = _halves(unequal)
+            yield Control("unequal_halves_unrelated", halves, below=_CORRELATION, note=note)
         if config.convex_runs:
             yield Signature("long_runs_spread", _spread(long), above=_SPREAD)
             note, convex = "Softmax regression with a penalty, converged.", _wrong(table, "convex")
@@ -264,7 +260,7 @@ def _draw_spread(axis, runs) -> None:
     errors = np.stack(list(runs.test_wrong))
     found = run_variance(errors)
     chance = stream(0, "independent_errors").random((2000, errors.shape[1])) < errors.mean(0)
-    seen, alone = (100 * (1 - table.mean(1)) for table in (errors, chance))
+    seen, alone = 100 * (1 - errors.mean(1)), 100 * (1 - chance.mean(1))
     both, point = np.concatenate((seen, alone)), 100 / errors.shape[1]
     width = point * max(1, round(np.ptp(both) / point / 25))
     bins = np.arange(both.min() - point / 2, both.max() + width, width)
@@ -272,10 +268,11 @@ def _draw_spread(axis, runs) -> None:
     axis.hist(alone, bins, density=True, histtype="step", color=INK)
     axis.set(xlabel="test accuracy of a run, %", yticks=[], ylim=(0, 1.4 * axis.get_ylim()[1]))
     axis.set_title(f"Epochs: {runs.epochs.iloc[0]:g}")
-    observed, expected = 100 * found.test_variance**0.5, 100 * found.independent_variance**0.5
     place = {"va": "top", "transform": axis.transAxes}
-    axis.text(0.03, 0.97, f"{len(errors)} runs: sd {observed:.2f}%", color=SERIES[0], **place)
-    axis.text(0.03, 0.91, f"independent errors: sd {expected:.2f}%", **place)
+    text = f"{len(errors)} runs: sd {100 * found.test_variance**0.5:.2f}%"
+    axis.text(0.03, 0.97, text, color=SERIES[0], **place)
+    text = f"independent errors: sd {100 * found.independent_variance**0.5:.2f}%"
+    axis.text(0.03, 0.91, text, **place)
 
 
 def _draw_binary_tasks(axis, runs) -> None:

@@ -5,13 +5,9 @@ numbers and gives 6. Here one patch covers the window of a whole block of s × s
 outputs, and one product gives all of them from a kernel that holds the layer's kernel s × s times,
 shifted. That costs multiplications by zero, and saves most of the copying of patches.
 
-Outputs stay in block form, `[members, batch, rows / s, columns / s, s * s, channels]`, for the
-layers that can go on from there: pooling by two is a maximum over four neighbours in memory, and
-the next convolution reads blocks. Every layer also gets the standard form; where nothing reads it,
-the compiler leaves it out.
-
-Outputs within a block of four by four come in the order of pooling: first the place within a
-window of two by two, then the window. In a block of two by two, row by row.
+Outputs stay in block form for the layers that can go on from there: the four outputs of a pooling
+window of two by two stand along an axis of their own, and the next convolution reads blocks. Every
+layer also gets the standard form; where nothing reads it, the compiler leaves it out.
 """
 
 import dataclasses
@@ -79,6 +75,8 @@ def size_of(layer, spatial: tuple[int | None, int | None]) -> int:
     """Returns the block size for a `Conv2D` on inputs of this many rows and columns; 1 for none."""
     if layer.strides != (1, 1) or layer.dilation_rate != (1, 1) or None in spatial:
         return 1
+    if layer.data_format != "channels_last" or layer.groups > 1:
+        return 1
     if layer.activation not in _ELEMENTWISE:
         return 1
     kernel = layer.kernel_size
@@ -86,10 +84,14 @@ def size_of(layer, spatial: tuple[int | None, int | None]) -> int:
         spatial = tuple(n - k + 1 for n, k in zip(spatial, kernel, strict=True))
     for size in (4, 2):
         fits = all(n % size == 0 for n in spatial) and size**2 * layer.filters <= _MOST_COLUMNS
-        work = np.prod([_reach(k, size) * size / k for k in kernel])
-        if fits and work <= _MOST_WORK:
+        if fits and extra_work(kernel, size) <= _MOST_WORK:
             return size
     return 1
+
+
+def extra_work(kernel: tuple[int, int], size: int) -> float:
+    """Returns by what factor blocks multiply the multiplications of a convolution."""
+    return 1.0 if size == 1 else float(np.prod([_reach(k, size) * size / k for k in kernel]))
 
 
 @functools.cache

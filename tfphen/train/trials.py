@@ -1,6 +1,7 @@
 """Turns trials, which are plain data, into a population, trains it and measures it."""
 
 import dataclasses
+import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -49,6 +50,19 @@ def _named(kind: str, table: Mapping[str, Callable], spec: Spec) -> Callable:
     return table[spec.name]
 
 
+def _call(kind: str, function: Callable, spec: Spec, *arguments):
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*arguments, **spec.settings)
+    except TypeError as error:
+        allowed = ", ".join(list(signature.parameters)[len(arguments) :]) or "none"
+        raise UsageError(
+            f"Wrong settings of {kind} {spec.name!r}: {error}. Received: "
+            f"{', '.join(spec.settings) or 'none'}. Allowed: {allowed}"
+        ) from None
+    return function(*arguments, **spec.settings)
+
+
 def train(
     phenomenon: Phenomenon,
     trials: Sequence[Trial],
@@ -76,7 +90,7 @@ def train(
     first = trials[0]
     examples = Examples(trials, data_dir)
     builder = _named("model", {**models.MODELS, **phenomenon.models}, first.model)
-    model = builder(examples.input_shape, examples.num_classes, **first.model.settings)
+    model = _call("model", builder, first.model, examples.input_shape, examples.num_classes)
     most = max(1, _WEIGHT_NUMBERS // max(model.count_params(), 1))
     if len(trials) > most:
         outcomes = []
@@ -191,7 +205,7 @@ def _by_gradient(phenomenon, trials, examples, members, inputs, strategy, path, 
     trainer = Trainer(
         members,
         examples.resident(),
-        make(**first.objective.settings),
+        _call("objective", make, first.objective),
         optimizer,
         totals,
         first.batch_size,

@@ -27,7 +27,9 @@ def _convolution(x, kernel, bias, stride=1, same=True):
     outs = [(n - k) // stride + 1 for n, k in zip(x.shape[1:-1], window, strict=True)]
     slices = []
     for start in itertools.product(*map(range, window)):
-        index = [slice(s, s + (n - 1) * stride + 1, stride) for s, n in zip(start, outs)]
+        index = [
+            slice(s, s + (n - 1) * stride + 1, stride) for s, n in zip(start, outs, strict=True)
+        ]
         slices.append(x[(slice(None), *index)])
     patches = jnp.concatenate(slices, -1)
     return jax.nn.relu(patches @ kernel.reshape(-1, kernel.shape[-1]) + bias)

@@ -10,7 +10,7 @@ as patches times a matrix). Rounds alternate, ours, alone, fit, torch, jax, ours
 warm-up round of each that also compiles. Times are milliseconds a step and model; a ratio compares
 two neighbours of one round, and its median, smallest and largest over rounds are printed, because
 a busy machine moves all times together. The peak fraction is the step's FLOP/s over that of a
-4096 × 4096 float32 matrix product, measured first.
+4096 × 4096 float32 matrix product, the best of those measured before each model.
 
 TensorFlow, PyTorch and JAX each bring threads of their own, which fight when they live in one
 process. So each framework has a process that stays alive and waits on a pipe until it is told to
@@ -25,6 +25,7 @@ for a peer that is not installed.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -32,6 +33,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TextIO
 
 import cases
 from rich.console import Console
@@ -50,9 +52,9 @@ TITLES = {
 
 
 class Worker:
-    """A process that runs the rounds of one framework."""
+    """A process that runs the rounds of one framework, until `stack` is left."""
 
-    def __init__(self):
+    def __init__(self, stack: contextlib.ExitStack, log: TextIO):
         paths = [str(HERE.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(paths),
@@ -62,32 +64,27 @@ class Worker:
             "CUDA_VISIBLE_DEVICES": "-1",
             "JAX_PLATFORMS": "cpu",
         }
-        self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "worker.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-            env=environment,
+        self.log = log
+        self.process = stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, str(HERE / "worker.py")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=environment,
+            )
         )
 
     def ask(self, **request) -> dict:
         """Sends one request and waits for its answer."""
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
+        try:
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+            return json.loads(self.process.stdout.readline())
+        except (BrokenPipeError, json.JSONDecodeError):
             self.log.seek(0)
-            raise SystemExit(f"A worker failed at {request}:\n{self.log.read()[-3000:]}")
-        return json.loads(line)
-
-    def close(self) -> None:
-        """Ends the process."""
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
-        self.log.close()
+            raise SystemExit(f"A worker failed at {request}:\n{self.log.read()[-3000:]}") from None
 
 
 def time_model(name, workers, rounds, quick, console) -> tuple[dict, dict]:
@@ -151,28 +148,27 @@ def main() -> None:
     arguments = parser.parse_args()
     rounds = 2 if arguments.quick else max(arguments.rounds, 1)
     console = Console(width=118, highlight=False)
-    workers = {name: Worker() for name in dict.fromkeys(RUNNERS.values())}
+    results, peaks, figures = {}, [], {}
+    with tempfile.TemporaryFile("w+") as log, contextlib.ExitStack() as stack:
+        workers = {name: Worker(stack, log) for name in dict.fromkeys(RUNNERS.values())}
+        for name in arguments.models:
+            if not (arguments.quick and peaks):
+                peaks.append(workers["engine"].ask(peak=True)["value"])
+            times, missing = time_model(name, workers, rounds, arguments.quick, console)
+            results[name] = times, missing, workers["engine"].ask(flops=name)["value"]
+    peak = max(peaks)
     table = Table(title="Milliseconds a step and model, median (smallest–largest) of paired rounds")
     for heading in ("model", "runner", "ms", "ours / this", "goal", "of peak"):
         table.add_column(heading)
-    figures, reasons = {}, {}
-    try:
-        peak = workers["engine"].ask(peak=True)["value"]
-        console.print(f"4096 × 4096 float32 matrix product: {peak / 1e9:.0f} GFLOP/s")
-        for name in arguments.models:
-            times, missing = time_model(name, workers, rounds, arguments.quick, console)
-            flops = workers["engine"].ask(flops=name)["value"]
-            add_rows(table, name, times, missing, flops, peak)
-            medians = {runner: statistics.median(values) for runner, values in times.items()}
-            figures[name] = {f"{key}_ms": medians.get(key) for key in ("ours", *PEERS)}
-            figures[name]["peak_fraction"] = flops / (medians["ours"] / 1e3) / peak
-            reasons |= missing
-    finally:
-        for worker in workers.values():
-            worker.close()
+    for name, (times, missing, flops) in results.items():
+        add_rows(table, name, times, missing, flops, peak)
+        medians = {runner: statistics.median(values) for runner, values in times.items()}
+        figures[name] = {f"{key}_ms": medians.get(key) for key in ("ours", *PEERS)}
+        figures[name]["peak_fraction"] = flops / (medians["ours"] / 1e3) / peak
     console.print(table)
-    for runner, reason in reasons.items():
-        console.print(f"{runner} was left out: {reason}")
+    console.print(f"Peak: {peak / 1e9:.0f} GFLOP/s, a 4096 × 4096 float32 matrix product.")
+    for runner, reason in {k: v for _, m, _ in results.values() for k, v in m.items()}.items():
+        console.print(f"{TITLES[runner].split(',')[0]} was left out: {reason}")
     print(json.dumps(figures))
 
 

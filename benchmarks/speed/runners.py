@@ -52,9 +52,7 @@ def _fit(name: str):
     def round_(steps):
         rows = min(steps * cases.BATCH, cases.EXAMPLES)
         epochs = -(-steps * cases.BATCH // cases.EXAMPLES)
-        model.fit(
-            inputs[:rows], labels[:rows], batch_size=cases.BATCH, epochs=epochs, verbose=0
-        )
+        model.fit(inputs[:rows], labels[:rows], batch_size=cases.BATCH, epochs=epochs, verbose=0)
 
     return round_
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import scipy.linalg
+import threadpoolctl
 
 from tfphen.train.population import Population
 from tfphen.train.prediction import Predictor
@@ -22,9 +23,11 @@ class LeastSquares:
     """
 
     def __init__(self, features: np.ndarray, targets: np.ndarray, ridge: float = 0.0):
-        left, values, self._right = scipy.linalg.svd(
-            features.astype("float64"), full_matrices=False, check_finite=False
-        )
+        # One thread: those of BLAS and of TensorFlow keep each other waiting, for seconds.
+        with threadpoolctl.threadpool_limits(1, user_api="blas"):
+            left, values, self._right = scipy.linalg.svd(
+                features.astype("float64"), full_matrices=False, check_finite=False
+            )
         kept = values > _RCOND * values[0]
         self._curvature = values**2 + ridge
         shrink = np.where(kept, values / np.where(kept, self._curvature, 1.0), 0.0)
@@ -42,7 +45,8 @@ class LeastSquares:
         if descent_steps is not None:
             left = (1.0 - 0.5 * self._curvature / self._curvature[0]) ** descent_steps
             coordinates = (1.0 - left)[:, None] * coordinates
-        return self._right.T @ coordinates
+        with threadpoolctl.threadpool_limits(1, user_api="blas"):
+            return self._right.T @ coordinates
 
 
 class ReadoutSolver:

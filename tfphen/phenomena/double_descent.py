@@ -274,20 +274,15 @@ class DoubleDescent(Phenomenon):
             panels += ["width", "width_loss"]
         if config.epoch_width is not None:
             panels.append("epoch")
-        panels += [a for a in ("features", "samples") if len(table[table.arm == a])]
+        panels += [a for a in ("features", "samples", "descent") if len(table[table.arm == a])]
         figure.set_size_inches(4.0 * len(panels), 3.8)
         for axes, panel in zip(
             figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
         ):
             if panel in ("width", "width_loss"):
                 _draw_widths(axes, table, "test_loss" if panel == "width_loss" else "test_error")
-            elif panel == "epoch":
-                for noise, rows in table[table.arm == "epoch"].groupby("label_noise"):
-                    label = "with label noise" if noise else "without"
-                    steps = rows.curve_step.iloc[0]
-                    plots.interval_band(axes, steps, rows.curve_test_error.tolist(), label)
-                axes.set(xscale="log", xlabel="training steps", ylabel="test error")
-                axes.set_title("over training time")
+            elif panel in ("epoch", "descent"):
+                _draw_time(axes, table[table.arm == panel], panel)
             else:
                 for ridge, rows in table[table.arm == panel].groupby("ridge"):
                     label = f"ridge {ridge:g}" if ridge else "no ridge"
@@ -336,6 +331,19 @@ def _location(rows) -> Signature:
     distance = np.log2(widths[interior_peak(loss.to_numpy()).position] / widths[fits])
     estimate = stats.mean(distance, "log2 of peak width over interpolation width")
     return Signature("peak_at_interpolation", estimate, within=(-1.0, 1.0))
+
+
+def _draw_time(axes, rows, arm: str) -> None:
+    from tfphen.report import plots
+
+    column = "scale" if arm == "descent" else "label_noise"
+    names = {"scale": ("features of two scales", "of one scale")}
+    names["label_noise"] = ("with label noise", "without")
+    for value, part in rows.groupby(column):
+        plain = value == (1.0 if column == "scale" else 0.0)
+        curves = part.curve_test_error.tolist()
+        plots.interval_band(axes, part.curve_step.iloc[0], curves, names[column][int(plain)])
+    axes.set(xscale="log", xlabel="training steps", ylabel="test error", title="over training time")
 
 
 def _draw_widths(axes, table, column: str) -> None:

@@ -16,9 +16,11 @@ TensorFlow, PyTorch and JAX each bring threads of their own, which fight when th
 process. So each framework has a process that stays alive and waits on a pipe until it is told to
 run one round: only one works at a time.
 
-What to expect on two cores: about three minutes; the MLP at 1/25 of the time of `fit` or less and
-0.7 of that of JAX, the CNN at 1/10 and 0.8, LeNet at 1/2 of `fit` and 0.6 of PyTorch. PyTorch and
-JAX come with `pip install tfphen[peers]`; one that is missing is left out, with the reason.
+What to expect on two idle cores: about two minutes; the MLP at about 1/25 of the time of `fit` and
+0.7 of that of JAX, the CNN at 1/10 and 0.6, LeNet at 0.4 of `fit` and 0.35 of PyTorch. Where other
+programs keep the cores busy, whatever uses both cores loses more than PyTorch's one thread and the
+Python around `fit`. PyTorch and JAX come with `pip install tfphen[peers]`; one that is missing is
+left out, with the reason.
 
 The last line is JSON: `{model: {ours_ms, fit_ms, torch_ms, jax_ms, peak_fraction}}`, medians, null
 for a peer that is not installed.

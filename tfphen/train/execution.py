@@ -15,9 +15,9 @@ from tfphen.train import block_convolution
 from tfphen.train.lowering import functional_of
 
 # Most multiplications of one convolution for one example at which matrix products under XLA beat
-# the native kernels on a CPU. Timed forward and backward on 30 networks of 1 to 64 channels: at
-# 50,000 the products take 0.6 of the native time, at 200,000 to 400,000 0.6 to 1.2 of it, beyond
-# 450,000 1.1 to 2.6.
+# the native kernels on a CPU. Whole steps timed on 29 networks of 1 to 256 channels: up to 100,000
+# the products take 0.6 to 0.8 of the native time, at 150,000 to 350,000 0.7 to 1.2 of it (LeNet
+# 0.75), beyond 450,000 1.1 to 2.6.
 _MOST_MULTIPLICATIONS = 400_000
 
 

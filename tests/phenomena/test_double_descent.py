@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from tfphen import findings, plan
+from tfphen.errors import UsageError
 from tfphen.phenomena.double_descent import Config, DoubleDescent
 from tfphen.published import load_file
 
@@ -89,6 +90,12 @@ def test_the_plan_trains_noisy_and_clean_nets_of_a_width_together():
     nets = [g for g in groups if g.trials[0].tags["arm"] == "width"]
     assert len(nets) == len(config.widths)
     assert all(len(g.trials) == 2 * config.seeds for g in nets)
+
+
+@pytest.mark.parametrize("settings", [{"seeds": 1}, {"widths": (4,)}, {"samples": (1, 2)}])
+def test_too_little_for_a_peak_is_refused_before_anything_trains(settings):
+    with pytest.raises(UsageError, match=r"at least.*Received"):
+        Config(**{"seeds": 2, **settings})
 
 
 def test_published_numbers_are_matched_by_width_and_noise():

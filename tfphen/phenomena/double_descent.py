@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from tfphen import config as configs
+from tfphen.errors import UsageError
 from tfphen.findings import Control, Signature
 from tfphen.measures import error, loss
 from tfphen.phenomenon import Phenomenon
@@ -87,6 +88,17 @@ class Config(configs.Config):
     rise: float = 0.3
     error_rise: float = 0.02
     differs: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.seeds < 2:
+            raise UsageError(f"A peak needs at least 2 seeds. Received: seeds={self.seeds}")
+        for name in ("widths", "epoch_steps", "features", "samples", "descent_steps"):
+            if 0 < len(getattr(self, name)) < 3:
+                raise UsageError(
+                    f"A peak needs at least 3 points, or none to leave it out. Received: "
+                    f"{name}={list(getattr(self, name))}"
+                )
 
 
 def _linear_readout(input_shape, num_classes):

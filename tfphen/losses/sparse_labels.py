@@ -1,7 +1,48 @@
 """What the losses share: integer labels, log-probabilities, and rows of a matrix by label."""
 
 import keras
+import numpy as np
 from keras import ops
+
+
+def known_values(tensor) -> np.ndarray | None:
+    """Returns the values as a NumPy array where they are known by now, else None.
+
+    They are not known while a graph or a program is traced, nor looked at where a gradient is
+    being recorded by PyTorch: a training that diverges shows NaN losses, as in stock Keras.
+    """
+    backend = keras.backend.backend()
+    if backend == "torch" and tensor.requires_grad:
+        return None
+    if backend == "tensorflow" and not hasattr(tensor, "numpy"):
+        return None
+    if backend == "jax":
+        import jax
+
+        if isinstance(tensor, jax.core.Tracer):
+            return None
+    if isinstance(tensor, keras.KerasTensor):
+        return None
+    return ops.convert_to_numpy(tensor)
+
+
+def _check_values(labels, y_pred) -> None:
+    """Raises ValueError for labels that are no class, and for NaN, where values are known."""
+    values, predictions = known_values(labels), known_values(y_pred)
+    if values is not None:
+        classes = y_pred.shape[-1]
+        whole = values.dtype.kind in "iub" or np.array_equal(values, np.round(values))
+        if not whole or (values.size and not 0 <= values.min() <= values.max() < classes):
+            raise ValueError(
+                f"`y_true` holds integer class labels from 0 to {classes - 1}, one less than the "
+                "last axis of `y_pred` (for one-hot labels pass their argmax). "
+                f"Received: labels from {values.min()} to {values.max()}, dtype {values.dtype}"
+            )
+    if predictions is not None and np.isnan(predictions).any():
+        raise ValueError(
+            "`y_pred` must be numbers: look for a learning rate that is too large, or for NaN in "
+            f"the inputs. Received: {int(np.isnan(predictions).sum())} NaN of {predictions.size}"
+        )
 
 
 def labels_and_predictions(y_true, y_pred):
@@ -12,7 +53,8 @@ def labels_and_predictions(y_true, y_pred):
         y_pred: Predictions, `[..., classes]`. 16-bit floats become float32.
 
     Raises:
-        ValueError: Shapes that do not go together, such as one-hot labels.
+        ValueError: Shapes that do not go together, such as one-hot labels. Where values are known
+            when this is called, in eager calls, also labels that are no class, and NaN.
     """
     y_pred = ops.convert_to_tensor(y_pred)
     dtype = keras.backend.standardize_dtype(y_pred.dtype)
@@ -28,6 +70,7 @@ def labels_and_predictions(y_true, y_pred):
             "pass their argmax). "
             f"Received: y_true.shape={tuple(y_true.shape)}, y_pred.shape={tuple(y_pred.shape)}"
         )
+    _check_values(y_true, y_pred)
     return ops.cast(y_true, "int32"), y_pred
 
 

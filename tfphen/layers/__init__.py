@@ -1,0 +1,1 @@
+"""Keras layers of the phenomena, for use in any Keras model."""

@@ -3,7 +3,14 @@
 import keras
 
 from tfphen.errors import UsageError
-from tfphen.models.layer_defaults import LayerDefaults, classifier, image_inputs
+from tfphen.models.layer_defaults import (
+    InitializerSetting,
+    LayerDefaults,
+    check_choice,
+    check_counts,
+    classifier,
+    image_inputs,
+)
 
 
 def mnist1d_cnn(
@@ -29,20 +36,27 @@ def mnist1d_cnn(
         name: Of the model.
 
     Returns:
-        A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`.
+        A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
+        `"features"` holds the channels of all positions, flattened.
 
     Raises:
-        UsageError: Inputs that are no sequences, or too short; an unknown `defaults`.
+        UsageError: Inputs that are no sequences, or too short; `channels` below one; an unknown
+            `defaults`.
 
     Example:
 
     >>> mnist1d_cnn((40,), 10).count_params()
     5210
 
+    When not to use:
+        Sequences whose order of steps carries no meaning, such as the rows of a table: use `mlp`.
+        Sequences of some hundred steps give most of the weights to the dense layer.
+
     Reference:
         S. Greydanus, D. Kobak, "Scaling down deep learning with MNIST-1D", ICML 2024,
         arXiv 2011.14439.
     """
+    check_counts(channels=channels)
     if len(input_shape) not in (1, 2) or input_shape[0] < 8:
         raise UsageError(
             "`mnist1d_cnn` takes sequences, (steps,) or (steps, channels), of at least 8 steps. "
@@ -66,6 +80,7 @@ def lenet5(
     *,
     activation: str = "relu",
     pooling: str = "max",
+    kernel_initializer: InitializerSetting | None = None,
     defaults: str = "keras",
     seed: int = 0,
     name: str = "lenet5",
@@ -80,35 +95,38 @@ def lenet5(
         num_classes: Number of logits.
         activation: Of all hidden layers; the published network has a scaled `"tanh"`.
         pooling: `"max"` or `"average"`; the published network averages and has weights there.
+        kernel_initializer: Of every kernel, as in `mlp`. None for that of `defaults`; relative
+            flatness was measured with `"glorot_normal"`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`.
         seed: For the initial weights of this Keras model.
         name: Of the model.
 
     Returns:
-        A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`.
+        A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
+        `"features"` holds the activations of the 84 units.
 
     Raises:
-        UsageError: Inputs that are no images, or too small; another `pooling` or `defaults`.
+        UsageError: Inputs that are no images, or too small; another `pooling`, an unknown
+            initializer or `defaults`.
 
     Example:
 
     >>> lenet5((28, 28, 1), 10).count_params()
     61706
 
+    When not to use:
+        As the historical network: that had partial connections between the convolutions, weights in
+        the pooling and a radial output layer. For color images `convnet` is far more accurate.
+
     Reference:
         Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-Based Learning Applied to Document
-        Recognition", Proceedings of the IEEE 86, 1998.
+        Recognition", Proceedings of the IEEE 86, 1998; H. Petzka et al., "Relative Flatness and
+        Generalization", NeurIPS 2021, arXiv 2001.00939 (on CIFAR-10).
     """
     pools = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
-    if pooling not in pools:
-        raise UsageError(f'`pooling` is "max" or "average". Received: pooling={pooling!r}')
-    make = LayerDefaults(defaults, seed)
-    inputs, x = image_inputs(input_shape, "lenet5")
-    if min(input_shape[:2]) < 12:
-        raise UsageError(
-            "`lenet5` takes images of at least 12 by 12. "
-            f"Received: input_shape={tuple(input_shape)}"
-        )
+    check_choice("pooling", pooling, tuple(pools))
+    make = LayerDefaults(defaults, seed, kernel_initializer)
+    inputs, x = image_inputs(input_shape, "lenet5", smallest=12)
     padding = 2 if min(input_shape[:2]) < 32 else 0
     for number, (filters, pad) in enumerate(((6, padding), (16, 0)), 1):
         x = make.convolution(filters, 5, x, f"conv_{number}", padding=pad, activation=activation)
@@ -143,10 +161,12 @@ def convnet(
         name: Of the model.
 
     Returns:
-        A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`.
+        A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
+        `"features"` holds the maxima over positions, `[batch, 8 * width]`.
 
     Raises:
-        UsageError: Inputs that are no images, or too small; an unknown `defaults`.
+        UsageError: Inputs that are no images, or too small; a `width` below one; an unknown
+            `defaults`.
 
     Example:
 
@@ -154,16 +174,17 @@ def convnet(
     >>> sum(int(keras.ops.size(weight)) for weight in model.trainable_variables)
     39330
 
+    When not to use:
+        For the best accuracy at a given size: `resnet_cifar` needs a fraction of the weights.
+        Images far above 32×32: one maximum over a large map discards most of what is there.
+
     Reference:
         P. Nakkiran et al., "Deep Double Descent: Where Bigger Models and More Data Hurt",
         ICLR 2020, arXiv 1912.02292.
     """
+    check_counts(width=width)
     make = LayerDefaults(defaults, seed)
-    inputs, x = image_inputs(input_shape, "convnet")
-    if min(input_shape[:2]) < 8:
-        raise UsageError(
-            f"`convnet` takes images of at least 8 by 8. Received: input_shape={tuple(input_shape)}"
-        )
+    inputs, x = image_inputs(input_shape, "convnet", smallest=8)
     for number in range(1, 5):
         x = make.convolution(width * 2 ** (number - 1), 3, x, f"conv_{number}", padding="same")
         x = make.batch_normalization(x, f"norm_{number}")

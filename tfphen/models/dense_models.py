@@ -6,7 +6,13 @@ from collections.abc import Sequence
 import keras
 
 from tfphen.errors import UsageError
-from tfphen.models.layer_defaults import InitializerSetting, LayerDefaults, classifier
+from tfphen.models.layer_defaults import (
+    InitializerSetting,
+    LayerDefaults,
+    check_counts,
+    check_rate,
+    classifier,
+)
 
 
 def _flat_inputs(input_shape: tuple[int, ...]):
@@ -29,7 +35,9 @@ def mlp(
     seed: int = 0,
     name: str = "mlp",
 ) -> keras.Model:
-    """A multilayer perceptron.
+    """A multilayer perceptron: dense layers on the flattened inputs.
+
+        h₁ = f(W₁ x + b₁),   hᵢ = f(Wᵢ hᵢ₋₁ + bᵢ)   or, with `skip`,   hᵢ = hᵢ₋₁ + f(Wᵢ hᵢ₋₁ + bᵢ)
 
     Args:
         input_shape: Of one example. Inputs with more than one axis are flattened.
@@ -50,12 +58,17 @@ def mlp(
         `"features"` holds the last hidden activations, `"logits"` is the last layer.
 
     Raises:
-        UsageError: `skip` with unequal widths, an unknown activation, initializer or `defaults`.
+        UsageError: `skip` with unequal widths, a width below one, a `dropout` outside [0, 1), an
+            unknown activation, initializer or `defaults`.
 
     Example:
 
     >>> mlp((40,), 10, hidden_units=(100, 100), skip=True).count_params()
     15210
+
+    When not to use:
+        Images of more than a few thousand numbers, where the first kernel has nearly all weights;
+        deep stacks, in which nothing but `skip` keeps the gradients from vanishing.
 
     Reference:
         S. Greydanus, D. Kobak, "Scaling down deep learning with MNIST-1D", ICML 2024,
@@ -77,6 +90,9 @@ def mlp(
         raise UsageError(
             f"`activation` is the name of a Keras activation. Received: activation={activation!r}"
         ) from None
+    for units in hidden_units:
+        check_counts(hidden_units=units)
+    check_rate("dropout", dropout)
     make = LayerDefaults(defaults, seed, kernel_initializer)
     inputs, x = _flat_inputs(input_shape)
     for number, units in enumerate(hidden_units, 1):
@@ -87,6 +103,63 @@ def mlp(
             hidden = make.dropout(dropout, hidden, f"dropout_{number}")
         x = hidden
     return keras.Model(inputs, classifier(x, num_classes, make), name=name)
+
+
+def lenet_300_100(
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    *,
+    kernel_initializer: InitializerSetting | None = "glorot_normal",
+    defaults: str = "keras",
+    seed: int = 0,
+    name: str = "lenet_300_100",
+) -> keras.Model:
+    """LeNet-300-100: two hidden layers of 300 and 100 ReLU units, no convolution.
+
+    The network of the lottery ticket experiments on MNIST. For 28×28 inputs and ten classes it has
+    266,200 kernel entries (printed as 266K) and 410 biases.
+
+    Args:
+        input_shape: Of one example. Inputs with more than one axis are flattened.
+        num_classes: Number of logits.
+        kernel_initializer: Of every kernel, as in `mlp`. The paper has Glorot's normal one; that of
+            Keras is cut at two standard deviations, as is that of the released TensorFlow code.
+            None for that of `defaults`.
+        defaults: `"keras"` (biases start at zero, as published) or `"torch"`.
+        seed: For the initial weights of this Keras model.
+        name: Of the model.
+
+    Returns:
+        A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layers are
+        `"hidden_1"`, `"hidden_2"`, `"features"` (the last hidden activations, `[batch, 100]`) and
+        `"logits"`.
+
+    Raises:
+        UsageError: An unknown initializer or `defaults`.
+
+    Example:
+
+    >>> lenet_300_100((28, 28), 10).count_params()
+    266610
+
+    When not to use:
+        Where LeNet-5, the convolutional network, is meant: that is `lenet5`. For other widths there
+        is `mlp`.
+
+    Reference:
+        Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-Based Learning Applied to Document
+        Recognition", Proceedings of the IEEE 86, 1998; J. Frankle, M. Carbin, "The Lottery Ticket
+        Hypothesis: Finding Sparse, Trainable Neural Networks", ICLR 2019, arXiv 1803.03635.
+    """
+    return mlp(
+        input_shape,
+        num_classes,
+        hidden_units=(300, 100),
+        kernel_initializer=kernel_initializer,
+        defaults=defaults,
+        seed=seed,
+        name=name,
+    )
 
 
 def linear(
@@ -123,6 +196,13 @@ def linear(
 
     >>> linear((40,), 10).count_params()
     410
+
+    When not to use:
+        With `l2` and an optimizer that also decays weights: the two add up. Classes that no
+        hyperplane separates.
+
+    Reference:
+        C. M. Bishop, "Pattern Recognition and Machine Learning", 2006, section 4.3.4.
     """
     if l2 < 0:
         raise UsageError(f"`l2` must not be negative. Received: l2={l2}")
@@ -171,6 +251,10 @@ def random_fourier_features(
 
     >>> random_fourier_features((20,), 10, num_features=300).count_params()
     9300
+
+    When not to use:
+        Data of many dimensions: the number of features that the kernel needs grows with them. With
+        losses other than squared error the readout has no solution of least norm to tend to.
 
     Reference:
         A. Rahimi, B. Recht, "Random Features for Large-Scale Kernel Machines", NIPS 2007.

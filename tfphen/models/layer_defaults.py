@@ -7,7 +7,8 @@ elsewhere finds their distributions on the layers.
 
 import inspect
 import math
-from collections.abc import Mapping
+import numbers
+from collections.abc import Mapping, Sequence
 
 import keras
 
@@ -64,8 +65,9 @@ class LayerDefaults:
 
     Args:
         defaults: `"keras"`: Glorot uniform kernels, zero biases, batch normalisation with momentum
-            .99 and epsilon 1e-3. `"torch"`: kernels and biases uniform in ±1/sqrt(fan in), batch
-            normalisation with momentum .9 and epsilon 1e-5 (in the convention of Keras).
+            .99 and epsilon 1e-3, layer normalisation with epsilon 1e-3. `"torch"`: kernels and
+            biases uniform in ±1/sqrt(fan in), batch normalisation with momentum .9 (in the
+            convention of Keras) and epsilon 1e-5, layer normalisation with epsilon 1e-5.
         seed: From which the seed of each layer is derived.
         kernel_initializer: For every kernel that does not get one of its own, see
             `seeded_initializer`; None for that of `defaults`.
@@ -136,34 +138,134 @@ class LayerDefaults:
         start = self.initializers(inputs.shape[-1] * kernel_size**rank)
         return make(filters, kernel_size, name=name, **{**start, **settings})(inputs)
 
-    def batch_normalization(self, inputs, name: str):
+    def batch_normalization(self, inputs, name: str, **settings):
         """Applies a `BatchNormalization` over all axes but the channels."""
         constants = {"momentum": 0.9, "epsilon": 1e-5} if self.torch else {}
-        return keras.layers.BatchNormalization(name=name, **constants)(inputs)
+        return keras.layers.BatchNormalization(name=name, **{**constants, **settings})(inputs)
 
-    def dropout(self, rate: float, inputs, name: str):
-        """Applies a `Dropout`."""
-        return keras.layers.Dropout(rate, seed=self.next_seed(), name=name)(inputs)
+    def layer_normalization(self, inputs, name: str):
+        """Applies a `LayerNormalization` over the last axis."""
+        constants = {"epsilon": 1e-5} if self.torch else {}
+        return keras.layers.LayerNormalization(name=name, **constants)(inputs)
+
+    def activated_convolution(
+        self, filters: int, kernel_size: int, inputs, name: str, normalize: bool = True, **settings
+    ):
+        """Applies a convolution, batch normalisation and ReLU, as `name`, `name_norm`, `name_relu`.
+
+        Args:
+            filters: As in `convolution`.
+            kernel_size: As in `convolution`.
+            inputs: As in `convolution`.
+            name: Of the convolution.
+            normalize: Whether there is a batch normalisation between the two.
+            **settings: As in `convolution`.
+        """
+        x = self.convolution(filters, kernel_size, inputs, name, **settings)
+        if normalize:
+            x = self.batch_normalization(x, f"{name}_norm")
+        return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+    def normalized_relu(self, inputs, name: str):
+        """Applies batch normalisation and ReLU, as `name_norm` and `name_relu`."""
+        x = self.batch_normalization(inputs, f"{name}_norm")
+        return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+    def embedding(self, vocabulary_size: int, width: int, inputs, name: str):
+        """Applies an `Embedding`: N(0, 1) for `"torch"`, uniform in ±.05 for `"keras"`."""
+        setting = {"name": "random_uniform", "minval": -0.05, "maxval": 0.05}
+        if self.torch:
+            setting = {"name": "random_normal", "stddev": 1.0}
+        start = seeded_initializer(setting, self.next_seed(), "embeddings_initializer")
+        return keras.layers.Embedding(
+            vocabulary_size, width, embeddings_initializer=start, name=name
+        )(inputs)
+
+    def dropout(self, rate: float, inputs, name: str, filterwise: bool = False):
+        """Applies a `Dropout`, or a `SpatialDropout2D` where whole channels are dropped."""
+        make = keras.layers.SpatialDropout2D if filterwise else keras.layers.Dropout
+        return make(rate, seed=self.next_seed(), name=name)(inputs)
 
 
-def image_inputs(input_shape: tuple[int, ...], what: str):
-    """Returns (model inputs, the same with a channel axis) for images with or without channels.
+def check_choice(argument: str, value, allowed: Sequence) -> None:
+    """Refuses a value that is not one of `allowed`.
 
     Raises:
-        UsageError: `input_shape` is not that of an image.
+        UsageError: It is none of them.
     """
+    if value not in allowed:
+        raise UsageError(
+            f"`{argument}` is one of {', '.join(map(repr, allowed))}."
+            f"{nearest(str(value), [x for x in allowed if isinstance(x, str)])} "
+            f"Received: {argument}={value!r}"
+        )
+
+
+def check_counts(**counts: int) -> None:
+    """Refuses numbers of units, channels, blocks and the like that are no positive integers.
+
+    Raises:
+        UsageError: One is not.
+    """
+    for argument, value in counts.items():
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+            raise UsageError(
+                f"`{argument}` must be a positive integer. Received: {argument}={value!r}"
+            )
+
+
+def check_rate(argument: str, value: float) -> None:
+    """Refuses a dropout rate outside [0, 1).
+
+    Raises:
+        UsageError: It is outside.
+    """
+    if not (isinstance(value, numbers.Real) and 0 <= value < 1):
+        raise UsageError(f"`{argument}` must be in [0, 1). Received: {argument}={value!r}")
+
+
+def image_inputs(input_shape: tuple[int, ...], what: str, smallest: int = 1):
+    """Returns (model inputs, the same with a channel axis) for images with or without channels.
+
+    Args:
+        input_shape: `(rows, columns)` or `(rows, columns, channels)`.
+        what: Name of the builder, for the messages.
+        smallest: Least number of rows and of columns.
+
+    Raises:
+        UsageError: `input_shape` is not that of an image, or of one that is too small.
+    """
+    received = f"Received: input_shape={tuple(input_shape)}"
+    if len(input_shape) not in (2, 3):
+        raise UsageError(
+            f"`{what}` takes images, (rows, columns) or (rows, columns, channels). {received}"
+        )
+    if not all(isinstance(size, numbers.Integral) and size > 0 for size in input_shape):
+        raise UsageError(f"`{what}` takes images of a fixed size. {received}")
+    if min(input_shape[:2]) < smallest:
+        raise UsageError(f"`{what}` takes images of at least {smallest} by {smallest}. {received}")
     inputs = keras.Input(input_shape, name="inputs")
     if len(input_shape) == 2:
         return inputs, keras.layers.Reshape((*input_shape, 1), name="channel_axis")(inputs)
-    if len(input_shape) == 3:
-        return inputs, inputs
-    raise UsageError(
-        f"`{what}` takes images, (rows, columns) or (rows, columns, channels). "
-        f"Received: input_shape={tuple(input_shape)}"
-    )
+    return inputs, inputs
+
+
+def token_inputs(input_shape: tuple[int, ...], what: str):
+    """Returns the model inputs for sequences of token numbers, int32.
+
+    Raises:
+        UsageError: `input_shape` is not `(steps,)`.
+    """
+    if len(input_shape) != 1 or not isinstance(input_shape[0], numbers.Integral):
+        raise UsageError(
+            f"`{what}` takes sequences of token numbers of a fixed length, (steps,). "
+            f"Received: input_shape={tuple(input_shape)}"
+        )
+    return keras.Input(input_shape, dtype="int32", name="inputs")
 
 
 def classifier(features, num_classes: int, layer_defaults: LayerDefaults, **settings):
     """Ends a model: names its last activations `"features"` and applies the layer `"logits"`."""
+    check_counts(num_classes=num_classes)
     features = keras.layers.Identity(name="features")(features)
     return layer_defaults.dense(num_classes, features, "logits", **settings)

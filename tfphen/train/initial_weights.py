@@ -110,5 +110,9 @@ def initial_weights(model: keras.Model, seed: int) -> list[np.ndarray]:
                 )
         else:
             value = draw(initializer, tuple(variable.shape), seeds.stream(seed, "init", number))
+            if getattr(layer, "unit_forget_bias", False) and variable is layer.bias:
+                # An LSTM's one exception to its bias initializer, for the second of its gates.
+                value = np.array(value)
+                value[layer.units : 2 * layer.units] = 1.0
         values.append(np.asarray(value, dtype=keras.backend.standardize_dtype(variable.dtype)))
     return values

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from tfphen.metrics import binary_variance_formula, churn, run_variance
+from tfphen.metrics.between_runs import (
+    binary_variance_formula,
+    churn,
+    disagreement,
+    run_variance,
+)
 
 
 def errors(runs=40, count=60, seed=0):
@@ -126,12 +131,34 @@ def test_churn_is_the_mean_over_pairs():
     assert churn(np.stack([predictions[0]] * 3)) == 0.0
 
 
+def test_disagreement_is_the_churn_of_a_pair():
+    first, second = np.random.default_rng(0).integers(0, 3, (2, 50)).astype("uint8")
+    expected = sum(a != b for a, b in zip(first, second, strict=True)) / 50
+    assert 0.5 < expected < 0.8
+    assert disagreement(first, second) == expected == pytest.approx(churn([first, second]))
+    assert disagreement(first.astype("float32"), first.tolist()) == 0.0
+    for wrong in (
+        (first, second[:-1]),
+        (first[None], second[None]),
+        ([], []),
+        ([0.5], [1.0]),
+        ([np.nan], [0]),
+    ):
+        with pytest.raises(ValueError, match=r"first.*Received"):
+            disagreement(*wrong)
+    with pytest.raises(ValueError, match="`second` must hold integers"):
+        disagreement([1], [0.2])
+
+
 def test_errors():
     for call in (
         lambda: run_variance(np.zeros(5)),
         lambda: run_variance(np.zeros((1, 5))),
         lambda: run_variance(np.full((3, 5), 0.5)),
+        lambda: run_variance(np.full((3, 5), np.nan)),
         lambda: churn(np.zeros((1, 5))),
+        lambda: churn(np.full((3, 5), 0.5)),
+        lambda: churn(np.full((3, 5), np.nan)),
         lambda: binary_variance_formula(1.5, 10),
         lambda: binary_variance_formula(0.5, 0),
     ):

@@ -193,7 +193,11 @@ def test_errors():
         lambda: bias_variance(y + 5, z),
         lambda: bias_variance(y + 0.5, z),
         lambda: bias_variance(y, z, from_logits=False),
+        lambda: bias_variance(y, np.full_like(z, np.nan)),
         lambda: bias_variance_alignment([1.0], [1.0, 2.0]),
+        lambda: bias_variance_alignment([np.nan], [1.0]),
+        lambda: bias_variance_alignment([1.0], [np.nan]),
+        lambda: bias_variance_alignment([1.0], [1.0], floor=np.nan),
         lambda: bias_variance_alignment([1.0], [1.0], floor=-1.0),
     ):
         with pytest.raises(ValueError, match="Received"):

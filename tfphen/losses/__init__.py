@@ -4,6 +4,15 @@ Labels are sparse integers, predictions are logits by default.
 """
 
 from tfphen.errors import UsageError, nearest
+from tfphen.losses.class_counts import (
+    class_priors,
+    effective_number_weights,
+    inverse_frequency_weights,
+)
+from tfphen.losses.class_weighted import ClassWeightedCrossentropy, class_weighted_crossentropy
+from tfphen.losses.deferred_reweighting import DeferredReweighting
+from tfphen.losses.group_vector_scaling import GroupVSLoss, group_vs_loss
+from tfphen.losses.margins import LDAMHingeLoss, LDAMLoss, ldam_hinge_loss, ldam_loss, ldam_margins
 from tfphen.losses.noise_corrected import (
     BackwardCorrectedCrossentropy,
     ForwardCorrectedCrossentropy,
@@ -27,38 +36,135 @@ from tfphen.losses.noise_robust_classes import (
     SigmoidLoss,
     UnhingedLoss,
 )
+from tfphen.losses.poly_tailed import PolyTailedLoss, poly_tailed_loss
+from tfphen.losses.softmax_binary_crossentropy import (
+    SoftmaxBinaryCrossentropy,
+    softmax_binary_crossentropy,
+)
+from tfphen.losses.squared_and_sigmoid import (
+    SigmoidCrossentropy,
+    SquaredErrorLoss,
+    shifted_logits,
+    sigmoid_crossentropy,
+    squared_error_loss,
+)
+from tfphen.losses.transfer_loss_classes import (
+    CosineSoftmaxCrossentropy,
+    LabelSmoothedCrossentropy,
+    LogitNormalizedCrossentropy,
+    LogitPenaltyCrossentropy,
+)
+from tfphen.losses.transfer_losses import (
+    cosine_softmax_crossentropy,
+    label_smoothed_crossentropy,
+    logit_normalized_crossentropy,
+    logit_penalty_crossentropy,
+    normalized_logits,
+)
+from tfphen.losses.transfer_objectives import (
+    TRANSFER_OBJECTIVES,
+    TransferObjective,
+    transfer_objective,
+)
+from tfphen.losses.vector_scaling import (
+    cdt_loss,
+    class_temperatures,
+    logit_adjusted_loss,
+    vector_scaled_logits,
+    vs_loss,
+)
+from tfphen.losses.vector_scaling_classes import CDTLoss, LogitAdjustedLoss, VSLoss
 
-LOSSES = {
-    "backward_corrected_crossentropy": BackwardCorrectedCrossentropy,
-    "bootstrap_hard_crossentropy": BootstrapHardCrossentropy,
-    "bootstrap_soft_crossentropy": BootstrapSoftCrossentropy,
-    "forward_corrected_crossentropy": ForwardCorrectedCrossentropy,
-    "ramp_loss": RampLoss,
-    "savage_loss": SavageLoss,
-    "sigmoid_loss": SigmoidLoss,
-    "unhinged_loss": UnhingedLoss,
-}
+_CLASSES = (
+    BackwardCorrectedCrossentropy,
+    BootstrapHardCrossentropy,
+    BootstrapSoftCrossentropy,
+    CDTLoss,
+    ClassWeightedCrossentropy,
+    CosineSoftmaxCrossentropy,
+    ForwardCorrectedCrossentropy,
+    GroupVSLoss,
+    LDAMHingeLoss,
+    LDAMLoss,
+    LabelSmoothedCrossentropy,
+    LogitAdjustedLoss,
+    LogitNormalizedCrossentropy,
+    LogitPenaltyCrossentropy,
+    PolyTailedLoss,
+    RampLoss,
+    SavageLoss,
+    SigmoidCrossentropy,
+    SigmoidLoss,
+    SoftmaxBinaryCrossentropy,
+    SquaredErrorLoss,
+    UnhingedLoss,
+    VSLoss,
+)
+
+LOSSES = {cls.function.__name__: cls for cls in _CLASSES}
 
 __all__ = [
     "LOSSES",
+    "TRANSFER_OBJECTIVES",
     "BackwardCorrectedCrossentropy",
     "BootstrapHardCrossentropy",
     "BootstrapSoftCrossentropy",
+    "CDTLoss",
+    "ClassWeightedCrossentropy",
+    "CosineSoftmaxCrossentropy",
+    "DeferredReweighting",
     "ForwardCorrectedCrossentropy",
+    "GroupVSLoss",
+    "LDAMHingeLoss",
+    "LDAMLoss",
+    "LabelSmoothedCrossentropy",
+    "LogitAdjustedLoss",
+    "LogitNormalizedCrossentropy",
+    "LogitPenaltyCrossentropy",
+    "PolyTailedLoss",
     "RampLoss",
     "SavageLoss",
+    "SigmoidCrossentropy",
     "SigmoidLoss",
+    "SoftmaxBinaryCrossentropy",
+    "SquaredErrorLoss",
+    "TransferObjective",
     "UnhingedLoss",
+    "VSLoss",
     "backward_corrected_crossentropy",
     "bootstrap_hard_crossentropy",
     "bootstrap_soft_crossentropy",
+    "cdt_loss",
+    "class_priors",
+    "class_temperatures",
+    "class_weighted_crossentropy",
+    "cosine_softmax_crossentropy",
+    "effective_number_weights",
     "estimate_transition_matrix",
     "forward_corrected_crossentropy",
     "get",
+    "group_vs_loss",
+    "inverse_frequency_weights",
+    "label_smoothed_crossentropy",
+    "ldam_hinge_loss",
+    "ldam_loss",
+    "ldam_margins",
+    "logit_adjusted_loss",
+    "logit_normalized_crossentropy",
+    "logit_penalty_crossentropy",
+    "normalized_logits",
+    "poly_tailed_loss",
     "ramp_loss",
     "savage_loss",
+    "shifted_logits",
+    "sigmoid_crossentropy",
     "sigmoid_loss",
+    "softmax_binary_crossentropy",
+    "squared_error_loss",
+    "transfer_objective",
     "unhinged_loss",
+    "vector_scaled_logits",
+    "vs_loss",
 ]
 
 

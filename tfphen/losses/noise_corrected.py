@@ -8,70 +8,35 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfphen.losses.sparse_labels import (
-    labels_and_predictions,
-    log_probabilities,
-    row_of_label,
+from tfphen.losses.functional import FunctionalLoss
+from tfphen.losses.sparse_labels import labels_and_predictions, log_probabilities, row_of_label
+from tfphen.losses.transition_matrices import (
+    check_number_of_classes,
+    checked_transition_matrix,
+    inverse_of,
 )
 
 # Stands for log 0: finite, so that no gradient is NaN.
 _LOG_ZERO = -1e9
-# Above this condition number the inverse has no correct digit left in float32.
-_LARGEST_CONDITION = 1e6
 
 
 def _is_host_array(value) -> bool:
     return isinstance(value, (np.ndarray, list, tuple))
 
 
-def checked_transition_matrix(matrix, name: str = "transition_matrix") -> np.ndarray:
-    """Returns a matrix, or a stack of them, as float64 after checking that rows sum to 1.
-
-    Raises:
-        ValueError: Not `[..., K, K]`, a negative entry, or rows that do not sum to 1 within 1e-4.
-    """
-    array = np.asarray(matrix, dtype="float64")
-    if array.ndim < 2 or array.shape[-1] != array.shape[-2]:
-        raise ValueError(f"`{name}` must have shape (..., K, K). Received: shape {array.shape}")
-    sums = array.sum(-1)
-    if not (np.isfinite(array).all() and (array >= 0).all() and np.abs(sums - 1).max() < 1e-4):
-        raise ValueError(
-            f"`{name}` must have no negative entry and rows that sum to 1: row i holds the "
-            "probabilities of the noisy labels of clean class i. "
-            f"Received: row sums {sums.tolist()}, smallest entry {array.min()}"
-        )
-    return array
-
-
-def inverse_of(matrix: np.ndarray, name: str = "transition_matrix") -> np.ndarray:
-    """Returns the inverse of `[..., K, K]` in float64.
-
-    Raises:
-        ValueError: A matrix is singular, or so nearly that its inverse means nothing.
-    """
-    condition = np.max(np.linalg.cond(matrix), initial=0.0)
-    if not condition < _LARGEST_CONDITION:
-        raise ValueError(
-            f"Backward correction needs an invertible `{name}`. Symmetric noise with probability "
-            "(K - 1) / K of a wrong label, or two classes swapped with probability 1/2, is not; "
-            "use forward correction there. "
-            f"Received: a matrix with condition number {condition:.3g}, "
-            f"allowed: below {_LARGEST_CONDITION:.0g}"
-        )
-    return np.linalg.inv(matrix)
-
-
 def forward_corrected_crossentropy(y_true, y_pred, transition_matrix, from_logits=True):
     """Cross-entropy of noisy labels with the noisy posterior that the prediction implies.
 
-    With p = softmax(y_pred) the loss of label y is -log sum_i p_i T[i, y]; its gradient in the
-    logits is p - p * T[:, y] / sum_i p_i T[i, y]. It is computed as a log-sum-exp over clean
-    classes, with -1e9 for log 0.
+    With p = softmax(z) of the logits z the loss of the noisy label y is
+
+        l(y, z) = -log Σᵢ pᵢ T[i, y],   ∂l/∂z = p - p T[:, y] / Σᵢ pᵢ T[i, y]
+
+    computed as a log-sum-exp over clean classes, with -1e9 for log 0.
 
     Args:
         y_true: Noisy integer labels, `[...]`.
         y_pred: Logits, or probabilities with `from_logits=False`, `[..., K]`.
-        transition_matrix: `[K, K]`, or `[..., K, K]` with leading axes that broadcast against
+        transition_matrix: T, `[K, K]`, or `[..., K, K]` with leading axes that broadcast against
             those of `y_true`: `[batch, K, K]`, or `[members, 1, K, K]` for `[members, batch]`.
             Arrays and lists are checked, tensors are not.
         from_logits: Whether `y_pred` holds logits.
@@ -102,6 +67,7 @@ def forward_corrected_crossentropy(y_true, y_pred, transition_matrix, from_logit
         matrix = ops.cast(ops.swapaxes(transition_matrix, -1, -2), y_pred.dtype)
         positive = matrix > 0
         logs = ops.where(positive, ops.log(ops.where(positive, matrix, 1.0)), _LOG_ZERO)
+    check_number_of_classes(logs, y_pred)
     joint = log_probabilities(y_pred, from_logits) + row_of_label(logs, labels)
     return -ops.logsumexp(joint, axis=-1)
 
@@ -111,9 +77,12 @@ def backward_corrected_crossentropy(
 ):
     """An unbiased estimate of the clean cross-entropy from noisy labels.
 
-    With p = softmax(y_pred) the loss of label y is -sum_j (T^-1)[y, j] log p_j; its mean over the
-    noisy labels of clean class i is -log p_i, and its gradient in the logits is p - (T^-1)[y, :].
-    Entries of T^-1 may be negative, so without `clip` the loss is unbounded below.
+    With p = softmax(z) of the logits z the loss of the noisy label y is
+
+        l(y, z) = -Σⱼ T⁻¹[y, j] log pⱼ,   ∂l/∂z = p - T⁻¹[y, :]
+
+    Its mean over the noisy labels of clean class i is -log pᵢ. Entries of T⁻¹ may be negative, so
+    without `clip` the loss is unbounded below.
 
     Args:
         y_true: Noisy integer labels, `[...]`.
@@ -122,7 +91,7 @@ def backward_corrected_crossentropy(
         from_logits: Whether `y_pred` holds logits.
         clip: Keep p in [epsilon, 1 - epsilon] with `keras.config.epsilon()`, as the authors' code
             does; probabilities outside get no gradient. Always so for `from_logits=False`.
-        inverse_matrix: T^-1, in place of `transition_matrix`.
+        inverse_matrix: T⁻¹, in place of `transition_matrix`.
 
     Returns:
         One loss an example, in nats, possibly negative, `[...]`.
@@ -153,40 +122,35 @@ def backward_corrected_crossentropy(
             inverse_matrix = inverse_of(checked_transition_matrix(transition_matrix))
         else:
             inverse_matrix = ops.inv(ops.cast(transition_matrix, y_pred.dtype))
-    weights = row_of_label(ops.convert_to_tensor(inverse_matrix, y_pred.dtype), labels)
+    inverse_matrix = ops.convert_to_tensor(inverse_matrix, y_pred.dtype)
+    check_number_of_classes(inverse_matrix, y_pred)
+    weights = row_of_label(inverse_matrix, labels)
     return -ops.sum(weights * log_probabilities(y_pred, from_logits, clip), axis=-1)
 
 
-class _CorrectedCrossentropy(keras.losses.Loss):
-    """Holds a transition matrix, checked, and gives it back as a plain list."""
-
-    def __init__(self, transition_matrix, from_logits, reduction, name, dtype):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.transition_matrix = checked_transition_matrix(transition_matrix)
-        if self.transition_matrix.ndim != 2:
-            raise ValueError(
-                "`transition_matrix` must have shape (K, K). "
-                f"Received: shape {self.transition_matrix.shape}"
-            )
-        self.from_logits = from_logits
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "transition_matrix": self.transition_matrix.tolist(),
-            "from_logits": self.from_logits,
-        }
+def _one_matrix(transition_matrix) -> np.ndarray:
+    """The matrix of a loss class as float64: one for all examples."""
+    matrix = checked_transition_matrix(transition_matrix)
+    if matrix.ndim != 2:
+        raise ValueError(
+            f"`transition_matrix` must have shape (K, K). Received: shape {matrix.shape}"
+        )
+    return matrix
 
 
 @keras.saving.register_keras_serializable(package="tfphen")
-class ForwardCorrectedCrossentropy(_CorrectedCrossentropy):
+class ForwardCorrectedCrossentropy(FunctionalLoss):
     """Cross-entropy of noisy labels whose minimiser is that of the clean ones.
 
-    See `forward_corrected_crossentropy` for the equation.
+    The model's posterior p is pushed through the noise and compared with the noisy label y:
+
+        l(y, z) = -log Σᵢ pᵢ T[i, y],   p = softmax(z)
+
+    The loss is bounded below by 0 and needs no inverse. Predict with argmax of the logits z.
 
     Args:
-        transition_matrix: `(K, K)`, rows sum to 1: entry (i, j) is the probability that an example
-            of clean class i carries label j.
+        transition_matrix: T, `(K, K)`, rows sum to 1: entry (i, j) is the probability that an
+            example of clean class i carries label j.
         from_logits: Whether predictions are logits.
         reduction: As in `keras.losses.Loss`.
         name: Of the loss.
@@ -197,18 +161,35 @@ class ForwardCorrectedCrossentropy(_CorrectedCrossentropy):
         y_pred: Predictions, `[batch, K]`.
 
     Raises:
-        ValueError: `transition_matrix` is not one.
+        ValueError: `transition_matrix` is not one, or has not one row for each class.
 
     Example:
 
     >>> loss = ForwardCorrectedCrossentropy([[0.8, 0.2], [0.0, 1.0]])
     >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     >>> model.compile("sgd", loss)
+    >>> float(loss([1], [[0.0, 0.0]]))
+    0.51082...
+
+    When not to use:
+        Where T is not known: an estimate (`tfphen.losses.estimate_transition_matrix`) is only as
+        good as the noise is mild, and swaps or merges classes of which more than half carry
+        another label. Where the noise depends on the input and not on the class alone. Where
+        labels are clean: a T that is not the identity then costs accuracy. Where two classes are
+        swapped with each other at a rate near 1/2: training may give one of them up. For few
+        labels per class, long training memorises the noise here too.
+
+    Migration:
+        From `robust("forward", P)` of giorgiop/loss-correction (Keras 2): `transition_matrix` is
+        P; labels are integers in place of one-hot rows; `from_logits=False` for a model that ends
+        in a softmax.
 
     Reference:
         G. Patrini et al., "Making Deep Neural Networks Robust to Label Noise: a Loss Correction
         Approach", CVPR 2017, arXiv 1609.03683, section 4.
     """
+
+    function = staticmethod(forward_corrected_crossentropy)
 
     def __init__(
         self,
@@ -218,22 +199,25 @@ class ForwardCorrectedCrossentropy(_CorrectedCrossentropy):
         name="forward_corrected_crossentropy",
         dtype=None,
     ):
-        super().__init__(transition_matrix, from_logits, reduction, name, dtype)
-
-    def call(self, y_true, y_pred):
-        return forward_corrected_crossentropy(
-            y_true, y_pred, self.transition_matrix, self.from_logits
-        )
+        settings = {
+            "transition_matrix": _one_matrix(transition_matrix),
+            "from_logits": from_logits,
+        }
+        super().__init__(settings, reduction, name, dtype)
 
 
 @keras.saving.register_keras_serializable(package="tfphen")
-class BackwardCorrectedCrossentropy(_CorrectedCrossentropy):
+class BackwardCorrectedCrossentropy(FunctionalLoss):
     """An unbiased estimate of the clean cross-entropy from noisy labels.
 
-    See `backward_corrected_crossentropy` for the equation. The loss may be negative.
+    The losses of all labels are weighed by the row of the inverse noise that the label y names:
+
+        l(y, z) = -Σⱼ T⁻¹[y, j] log pⱼ,   p = softmax(z)
+
+    Weights may be negative, and so may the loss. Predict with argmax of the logits z.
 
     Args:
-        transition_matrix: `(K, K)`, as in `ForwardCorrectedCrossentropy`, invertible.
+        transition_matrix: T, `(K, K)`, as in `ForwardCorrectedCrossentropy`, invertible.
         from_logits: Whether predictions are logits.
         clip: Keep probabilities in [epsilon, 1 - epsilon], so that the loss is bounded below.
         reduction: As in `keras.losses.Loss`.
@@ -245,18 +229,33 @@ class BackwardCorrectedCrossentropy(_CorrectedCrossentropy):
         y_pred: Predictions, `[batch, K]`.
 
     Raises:
-        ValueError: `transition_matrix` is not one, or is singular.
+        ValueError: `transition_matrix` is not one, is singular, or has not one row for each class.
 
     Example:
 
     >>> loss = BackwardCorrectedCrossentropy([[0.8, 0.2], [0.0, 1.0]])
     >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     >>> model.compile("sgd", loss)
+    >>> float(loss([0], [[0.0, 0.0]]))
+    0.69314...
+
+    When not to use:
+        For a first try: forward correction is as good or better in most published comparisons, and
+        stays stable. Where T has eigenvalues near 0 (strong noise): entries of the inverse grow,
+        and with them the variance of the loss. With `clip=False` and a network that can fit
+        single examples: nothing bounds the loss below. And wherever forward correction should not
+        be used.
+
+    Migration:
+        From `robust("backward", P)` of giorgiop/loss-correction (Keras 2): as for
+        `ForwardCorrectedCrossentropy`. `clip=True` is what that code does.
 
     Reference:
         G. Patrini et al., "Making Deep Neural Networks Robust to Label Noise: a Loss Correction
         Approach", CVPR 2017, arXiv 1609.03683, section 3.
     """
+
+    function = staticmethod(backward_corrected_crossentropy)
 
     def __init__(
         self,
@@ -267,18 +266,15 @@ class BackwardCorrectedCrossentropy(_CorrectedCrossentropy):
         name="backward_corrected_crossentropy",
         dtype=None,
     ):
-        super().__init__(transition_matrix, from_logits, reduction, name, dtype)
-        self.clip = clip
+        settings = {
+            "transition_matrix": _one_matrix(transition_matrix),
+            "from_logits": from_logits,
+            "clip": clip,
+        }
+        super().__init__(settings, reduction, name, dtype)
+        # Taken once, in float64, and not at every call.
         self._inverse = inverse_of(self.transition_matrix)
 
     def call(self, y_true, y_pred):
-        return backward_corrected_crossentropy(
-            y_true,
-            y_pred,
-            from_logits=self.from_logits,
-            clip=self.clip,
-            inverse_matrix=self._inverse,
-        )
-
-    def get_config(self):
-        return {**super().get_config(), "clip": self.clip}
+        settings = {**self.settings, "transition_matrix": None, "inverse_matrix": self._inverse}
+        return backward_corrected_crossentropy(y_true, y_pred, **settings)

@@ -14,6 +14,7 @@ Reference:
 
 from keras import ops
 
+from tfphen import checks
 from tfphen.losses.sparse_labels import (
     entry_of_label,
     labels_and_predictions,
@@ -27,23 +28,24 @@ def _mean_over_classes(of_label, constant, y_pred):
     return (of_label + constant * (classes - 1)) / classes
 
 
-def checked_beta(beta):
-    """Returns `beta` as a float, or raises ValueError where it is outside [0, 1]."""
-    if not 0.0 <= beta <= 1.0:
-        raise ValueError(f"`beta` must be in [0, 1]. Received: beta={beta}")
-    return float(beta)
+def checked_beta(beta) -> float:
+    """Returns the weight of the given label as a float in [0, 1], or raises ValueError."""
+    return checks.number("beta", beta, 0, 1)
 
 
 def bootstrap_soft_crossentropy(y_true, y_pred, beta=0.95, from_logits=True):
     """Cross-entropy with the label mixed with the prediction itself.
 
-    With p = softmax(y_pred): -beta log p_y - (1 - beta) sum_j p_j log p_j. Gradients flow through
-    both factors of the second term.
+    With p = softmax(z) of the logits z:
+
+        l(y, z) = -β log p_y - (1 - β) Σⱼ pⱼ log pⱼ
+
+    Gradients flow through both factors of the second term.
 
     Args:
         y_true: Integer labels, `[...]`.
         y_pred: Logits, or probabilities with `from_logits=False`, `[..., K]`.
-        beta: Weight of the given label, in [0, 1].
+        beta: β, the weight of the given label, in [0, 1].
         from_logits: Whether `y_pred` holds logits.
 
     Returns:
@@ -71,12 +73,14 @@ def bootstrap_soft_crossentropy(y_true, y_pred, beta=0.95, from_logits=True):
 def bootstrap_hard_crossentropy(y_true, y_pred, beta=0.8, from_logits=True):
     """Cross-entropy with the label mixed with the predicted class.
 
-    With p = softmax(y_pred): -beta log p_y - (1 - beta) log max_j p_j.
+    With p = softmax(z) of the logits z:
+
+        l(y, z) = -β log p_y - (1 - β) log maxⱼ pⱼ
 
     Args:
         y_true: Integer labels, `[...]`.
         y_pred: Logits, or probabilities with `from_logits=False`, `[..., K]`.
-        beta: Weight of the given label, in [0, 1].
+        beta: β, the weight of the given label, in [0, 1].
         from_logits: Whether `y_pred` holds logits.
 
     Returns:
@@ -102,7 +106,11 @@ def bootstrap_hard_crossentropy(y_true, y_pred, beta=0.8, from_logits=True):
 
 
 def unhinged_loss(y_true, y_pred):
-    """1 - z_y / K: linear in the score z_y of the label, and unbounded.
+    """Loss linear in the score of the label, and unbounded.
+
+    With the scores z of K classes, of which only that of the label moves:
+
+        l(y, z) = 1 - z_y / K
 
     Args:
         y_true: Integer labels, `[...]`.
@@ -128,7 +136,11 @@ def unhinged_loss(y_true, y_pred):
 
 
 def sigmoid_loss(y_true, y_pred):
-    """(sigmoid(-z_y) + (K - 1) / 2) / K with the score z_y of the label.
+    """Sigmoid of the negative score of the label.
+
+    With the scores z of K classes, of which only that of the label moves:
+
+        l(y, z) = (sigmoid(-z_y) + (K - 1) / 2) / K
 
     Args:
         y_true: Integer labels, `[...]`.
@@ -154,7 +166,11 @@ def sigmoid_loss(y_true, y_pred):
 
 
 def ramp_loss(y_true, y_pred):
-    """(min(1, max(0, 1 - z_y)) + K - 1) / K with the score z_y of the label.
+    """Hinge loss of the label's score, cut off at 1.
+
+    With the scores z of K classes, of which only that of the label moves:
+
+        l(y, z) = (min(1, max(0, 1 - z_y)) + K - 1) / K
 
     Args:
         y_true: Integer labels, `[...]`.
@@ -181,7 +197,11 @@ def ramp_loss(y_true, y_pred):
 
 
 def savage_loss(y_true, y_pred, from_logits=True):
-    """((1 + exp(2 p_y))^-2 + (K - 1) / 4) / K with the probability p_y of the label.
+    """Savage loss of the probability of the label: bounded, and flat where it is small.
+
+    With p = softmax(z) of the logits z of K classes:
+
+        l(y, z) = ((1 + exp(2 p_y))⁻² + (K - 1) / 4) / K
 
     Args:
         y_true: Integer labels, `[...]`.

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfphen.metrics.probabilities import host_array, integer_array
+
 
 class RunVariance(NamedTuple):
     """Where the spread of test error between runs comes from. Variances are of shares, not of %.
@@ -32,14 +34,12 @@ class RunVariance(NamedTuple):
     num_examples: int
 
 
-def _table(values, name: str, fewest: tuple[int, int]) -> np.ndarray:
-    array = np.asarray(values)
+def _check_table(array: np.ndarray, name: str, fewest: tuple[int, int]) -> None:
     if array.ndim != 2 or array.shape[0] < fewest[0] or array.shape[1] < fewest[1]:
         raise ValueError(
             f"`{name}` must have shape (runs, examples), at least {fewest}. "
-            f"Received: shape {array.shape}"
+            f"Received: {name}.shape={array.shape}"
         )
-    return array
 
 
 def run_variance(wrong) -> RunVariance:
@@ -58,7 +58,7 @@ def run_variance(wrong) -> RunVariance:
         A `RunVariance`. Without variance the ratio and the correlation are NaN.
 
     Raises:
-        ValueError: Another shape, or entries that are not zeros and ones.
+        ValueError: Another shape, NaN, or entries that are not zeros and ones.
 
     Example:
 
@@ -66,11 +66,16 @@ def run_variance(wrong) -> RunVariance:
     >>> found.test_variance, found.independent_variance, round(found.distribution_variance, 4)
     (0.0, 0.125, -0.1667)
 
+    When not to use:
+        With few runs: the ratio then has a standard error of about sqrt(2 / (R - 1)), .45 for ten.
+        To compare architectures by their `test_variance`: a smaller test set has more of it.
+
     Reference:
         K. Jordan, "On the Variance of Neural Network Training with respect to Test Sets and
         Distributions", ICLR 2024, arXiv 2304.01910, theorem 2.
     """
-    table = _table(wrong, "wrong", (2, 2))
+    table = host_array(wrong, "wrong")
+    _check_table(table, "wrong", (2, 2))
     if not np.isin(table, (0, 1)).all():
         raise ValueError(
             f"`wrong` must hold zeros and ones. Received: {np.unique(table)[:5].tolist()}"
@@ -101,7 +106,9 @@ def run_variance(wrong) -> RunVariance:
 def binary_variance_formula(error: float, num_examples: int) -> float:
     """Variance of test error between runs of a binary task, predicted from the error alone.
 
-    error / (2 n). It holds where runs are calibrated as a group: the share of runs that predict a
+        variance = error / (2 n)
+
+    It holds where runs are calibrated as a group: the share of runs that predict a
     class is the probability of that class. For K classes error / (K n) is a lower bound.
 
     Args:
@@ -119,6 +126,10 @@ def binary_variance_formula(error: float, num_examples: int) -> float:
     >>> binary_variance_formula(0.2, 1000)
     0.0001
 
+    When not to use:
+        For runs that are not calibrated as a group, such as ones that make the same errors or that
+        had different data: the variance may then be many times this.
+
     Reference:
         K. Jordan, "On the Variance of Neural Network Training with respect to Test Sets and
         Distributions", ICLR 2024, arXiv 2304.01910, theorems 3 and 4.
@@ -134,6 +145,10 @@ def binary_variance_formula(error: float, num_examples: int) -> float:
 def churn(predictions, with_replacement=False) -> float:
     """Share of points on which two runs disagree, on average over pairs of runs.
 
+        churn = 2 / (R (R - 1)) sum_{r<s} mean_i 1[prediction_ri ≠ prediction_si]
+
+    It is computed from the votes for each class, in O(R n K).
+
     Args:
         predictions: Predicted classes, integers, `[R, n]`, R ≥ 2.
         with_replacement: Count pairs of a run with itself too, as an estimate with the observed
@@ -143,19 +158,25 @@ def churn(predictions, with_replacement=False) -> float:
         A share in [0, 1].
 
     Raises:
-        ValueError: Another shape.
+        ValueError: Another shape, NaN, or predictions that are not integers, such as logits.
 
     Example:
 
     >>> churn([[0, 1, 2], [0, 1, 1], [0, 2, 1]])
     0.4444444444444444
 
+    When not to use:
+        As an estimate of the test error without labels, unless the ensemble of runs is known to be
+        calibrated: only then is the mean disagreement the mean error. Runs of different accuracy
+        disagree for that reason alone.
+
     Reference:
         M. Milani Fard et al., "Launch and Iterate: Reducing Prediction Churn", NIPS 2016;
         Y. Jiang et al., "Assessing Generalization of SGD via Disagreement", ICLR 2022,
         arXiv 2106.13799.
     """
-    table = _table(predictions, "predictions", (2, 1))
+    table = integer_array(predictions, "predictions")
+    _check_table(table, "predictions", (2, 1))
     runs, count = table.shape
     agreeing = 0
     for label in np.unique(table):
@@ -163,3 +184,41 @@ def churn(predictions, with_replacement=False) -> float:
         agreeing += int((votes * (votes - 1)).sum())
     disagreement = 1.0 - agreeing / (runs * (runs - 1) * count)
     return disagreement * (runs - 1) / runs if with_replacement else disagreement
+
+
+def disagreement(first, second) -> float:
+    """Share of points on which two runs predict different classes: the churn of a pair.
+
+        disagreement = mean_i 1[first_i ≠ second_i]
+
+    Args:
+        first: Predicted classes of one run, integers, `[n]`, n ≥ 1.
+        second: Those of the other, on the same points in the same order, `[n]`.
+
+    Returns:
+        A share in [0, 1].
+
+    Raises:
+        ValueError: Another shape, NaN, or predictions that are not integers, such as logits.
+
+    Example:
+
+    >>> disagreement([0, 1, 2, 2], [0, 1, 1, 2])
+    0.25
+
+    When not to use:
+        For more than two runs: `churn` averages over all pairs. See there for what it does not say
+        about the error.
+
+    Reference:
+        M. Milani Fard et al., "Launch and Iterate: Reducing Prediction Churn", NIPS 2016;
+        Y. Jiang et al., "Assessing Generalization of SGD via Disagreement", ICLR 2022,
+        arXiv 2106.13799.
+    """
+    one, other = integer_array(first, "first"), integer_array(second, "second")
+    if one.ndim != 1 or not one.size or one.shape != other.shape:
+        raise ValueError(
+            "`first` and `second` must have one shape (n,) with n >= 1. "
+            f"Received: first.shape={one.shape}, second.shape={other.shape}"
+        )
+    return float((one != other).mean())

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfphen.metrics.probabilities import labels_and_probabilities
+from tfphen.metrics.probabilities import float64_array, host_array, labels_and_probabilities
 
 
 class BiasVariance(NamedTuple):
@@ -38,6 +38,11 @@ class BiasVariance(NamedTuple):
 def bias_variance(y, y_pred, from_logits=True) -> BiasVariance:
     """Decomposes the squared error of an ensemble's probabilities at each point.
 
+    With member m's probabilities h_m, m = 1..M, their mean h and the one-hot label e_y:
+
+        mean_m |h_m - e_y|² = |h - e_y|² + mean_m |h_m - h|²
+             squared error  = squared bias + variance
+
     Differences from the label are computed with 1 - p_y as the sum of the other probabilities, so
     that squared biases far below 1e-12 keep their digits when float64 logits or log-probabilities
     are passed.
@@ -52,8 +57,8 @@ def bias_variance(y, y_pred, from_logits=True) -> BiasVariance:
         A `BiasVariance`.
 
     Raises:
-        ValueError: Shapes that do not go together, one member only, or values that are not what
-            they should be.
+        ValueError: Shapes that do not go together, one member only, NaN, or values that are not
+            what they should be.
 
     Example:
 
@@ -61,6 +66,11 @@ def bias_variance(y, y_pred, from_logits=True) -> BiasVariance:
     >>> points = bias_variance([0], members, from_logits=False)
     >>> [round(float(x[0]), 3) for x in points[:4]]
     [0.08, 0.02, 0.06, 0.04]
+
+    When not to use:
+        The plain estimates with few members: variance is then at most M - 1 squared biases, and
+        squared bias contains variance / (M - 1), whatever the model; use the unbiased ones and 20
+        members or more. For the Kullback-Leibler decomposition, which is another.
 
     Reference:
         L. Chen et al., "On Bias-Variance Alignment in Deep Models", ICLR 2024, arXiv 2310.09250.
@@ -129,6 +139,8 @@ def bias_variance_alignment(
 ) -> Alignment:
     """Fits log variance to log squared bias over points.
 
+        log variance = intercept + slope · log squared bias
+
     Slope and R² depend on the range of points that is kept: report `share_dropped` beside them.
     They come out near 1 for any error of constant relative spread; only the median ratio tells
     whether the two are equal.
@@ -145,7 +157,7 @@ def bias_variance_alignment(
         An `Alignment`; what is not defined, as with fewer than three points, is NaN.
 
     Raises:
-        ValueError: Arrays of different shapes, or a negative floor.
+        ValueError: Arrays of different shapes, NaN, or a negative floor.
 
     Example:
 
@@ -154,17 +166,24 @@ def bias_variance_alignment(
     >>> round(fit.slope, 6), round(fit.r_squared, 6), round(fit.median_log_ratio, 6)
     (1.0, 1.0, 0.693147)
 
+    When not to use:
+        As evidence that bias and variance are equal: slope and R² near 1 only say that they are
+        proportional. On the plain estimates of few members, where the line is partly arithmetic.
+
     Reference:
         L. Chen et al., "On Bias-Variance Alignment in Deep Models", ICLR 2024, arXiv 2310.09250.
     """
-    bias, variance = np.asarray(squared_bias, "float64"), np.asarray(variance, "float64")
-    selected = np.ones(bias.shape, bool) if selected is None else np.asarray(selected, bool)
+    bias = float64_array(squared_bias, "squared_bias")
+    variance = float64_array(variance, "variance")
+    if selected is None:
+        selected = np.ones(bias.shape, bool)
+    selected = host_array(selected, "selected").astype(bool)
     if bias.ndim != 1 or not bias.shape == variance.shape == selected.shape:
         raise ValueError(
             "`squared_bias`, `variance` and `selected` must have one shape (n,). "
             f"Received: {bias.shape}, {variance.shape}, {selected.shape}"
         )
-    if floor < 0:
+    if not floor >= 0:
         raise ValueError(f"`floor` must not be negative. Received: floor={floor}")
     nan = float("nan")
     share_bounded = float(np.mean(variance <= bound * bias)) if bias.size else nan

@@ -1,0 +1,59 @@
+"""What the Keras classes of pure loss functions share: they hold settings and nothing else."""
+
+import keras
+import numpy as np
+
+
+def _plain(value):
+    """A setting as JSON has it: lists for arrays and tuples, Python's own numbers."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+class FunctionalLoss(keras.losses.Loss):
+    """A Keras loss that calls a pure function with the settings it was made with.
+
+    A subclass names the function, and has a constructor that states and checks its arguments:
+
+    >>> def distance(y_true, y_pred, power):
+    ...     return keras.ops.abs(keras.ops.subtract(y_pred, y_true)) ** power
+    >>> class Power(FunctionalLoss):
+    ...     function = staticmethod(distance)
+    ...
+    ...     def __init__(self, power=2.0, reduction="sum", name="power", dtype=None):
+    ...         super().__init__({"power": power}, reduction, name, dtype)
+    >>> loss = Power(3.0)
+    >>> loss.power, float(loss([1.0], [3.0]))
+    (3.0, 8.0)
+
+    Args:
+        settings: Keyword arguments of the function by name. Each becomes an attribute, and an entry
+            of the configuration, where arrays are lists.
+        reduction: As in `keras.losses.Loss`.
+        name: Of the loss.
+        dtype: Of its computations.
+    """
+
+    function = None
+
+    def __init__(self, settings, reduction, name, dtype):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self._names = tuple(settings)
+        for key, value in settings.items():
+            setattr(self, key, value)
+
+    @property
+    def settings(self) -> dict:
+        """The keyword arguments of the function, as they are now."""
+        return {key: getattr(self, key) for key in self._names}
+
+    def call(self, y_true, y_pred):
+        return type(self).function(y_true, y_pred, **self.settings)
+
+    def get_config(self):
+        settings = {key: _plain(value) for key, value in self.settings.items()}
+        # Keras leaves the dtype out, and a loss in float64 would come back in float32.
+        return {**super().get_config(), **settings, "dtype": self.dtype}

@@ -1,0 +1,17 @@
+"""Checks that optimizers and schedules share."""
+
+import numbers
+
+from tfphen import checks
+
+PLACEMENTS = ("torch", "keras")
+
+
+def checked_learning_rate(learning_rate):
+    """Returns a rate as a float of at least 0; a schedule or another callable as it is.
+
+    A serialized schedule, a dict, is left to Keras.
+    """
+    if isinstance(learning_rate, (numbers.Real, str)) or learning_rate is None:
+        return checks.number("learning_rate", learning_rate, 0)
+    return learning_rate

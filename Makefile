@@ -6,7 +6,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench report lock clean
+.PHONY: help demo test test-backends lint format bench report lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +25,7 @@ PYTHON := $(shell for name in python3 python3.13 python3.12 python3.11 python; d
 endif
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 demo: $(STAMP) ## run two phenomena at their small size and write a report (a few minutes)
 	@echo "Running double_descent and loss_correction at their small size into $(DEMO)."
@@ -35,6 +35,15 @@ demo: $(STAMP) ## run two phenomena at their small size and write a report (a fe
 test: $(STAMP) ## run the tests
 	@echo "Running the tests."
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-backends: $(STAMP) ## install JAX and PyTorch, then compare the library on all three backends
+	@echo "Installing JAX and PyTorch (a few minutes)."
+	@if test -n "$(UV)"; then "$(UV)" pip install --quiet --python $(BIN)/python \
+	    --no-build-isolation --editable '.[peers]'; \
+	else $(BIN)/python -m pip install -qq --disable-pip-version-check \
+	    --no-build-isolation --editable '.[peers]'; fi
+	@echo "Comparing the backends."
+	@TFPHEN_BACKENDS=tensorflow,jax,torch $(BIN)/python -m pytest tests/test_backends.py $(ARGS)
 
 lint: $(STAMP) ## check style and formatting, change nothing
 	@echo "Checking style and formatting."

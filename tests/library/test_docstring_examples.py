@@ -6,7 +6,8 @@ import pkgutil
 
 import pytest
 
-PACKAGES = ("tfphen.losses", "tfphen.metrics", "tfphen.models")
+AREAS = ("layers", "losses", "metrics", "models", "optimizers")
+PACKAGES = tuple(f"tfphen.{area}" for area in AREAS)
 
 
 def modules():

@@ -9,7 +9,7 @@ import dataclasses
 import keras
 from keras import ops
 
-from tfphen.layers.setting_checks import require, whole
+from tfphen import checks
 
 _LAYERS = (
     keras.layers.Dense,
@@ -28,7 +28,7 @@ def axis_values(name: str, value, rank: int) -> tuple[int, ...]:
             f"`{name}` is a positive integer, or one for each of {rank} axes. "
             f"Received: {name}={value!r}"
         )
-    return tuple(whole(name, number) for number in values)
+    return tuple(checks.whole(name, number) for number in values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,14 +204,14 @@ def checked_layer(layer):
         "is a keras.layers.Dense, EinsumDense, Conv1D, Conv2D or Conv3D whose `call` is Keras's "
         "own: only of these is the operator norm known"
     )
-    require(base is not None and type(layer).call is base.call, "layer", layer, rule)
+    checks.require(base is not None and type(layer).call is base.call, "layer", layer, rule)
     changed = (
         getattr(layer, "lora_rank", None)
         or getattr(layer, "lora_enabled", False)
         or getattr(layer, "quantization_mode", None) is not None
     )
     rule = "has no LoRA and is not quantized: its kernel is then not what it multiplies with"
-    return require(not changed, "layer", layer, rule)
+    return checks.require(not changed, "layer", layer, rule)
 
 
 def spatial_part(layer, shape):

@@ -5,13 +5,12 @@ elsewhere, and 1 is an exact identity. So one static graph serves all layers.
 """
 
 import copy
-import math
-import numbers
 import threading
 
 import keras
 from keras import ops
 
+from tfphen import checks
 from tfphen.layers import mixing_points
 from tfphen.layers.mixing import mix, symmetric_beta
 
@@ -123,16 +122,11 @@ class ManifoldMixup(keras.Model):
                 "`model` must have one output, to which the mixed labels belong. "
                 f"Received: model={model.name!r} with {len(graph.outputs)} outputs"
             )
-        real = isinstance(alpha, numbers.Real) and not isinstance(alpha, bool)
-        if not (real and math.isfinite(alpha)):
-            raise ValueError(
-                "`alpha` must be a finite number; zero or less means no mixing. "
-                f"Received: alpha={alpha!r}"
-            )
+        alpha = checks.number("alpha", alpha)
         # The inner model casts its inputs itself, as it does when it is called directly.
         super().__init__(name=name, **{"dtype": model.dtype_policy, "autocast": False, **kwargs})
         self.model = model
-        self.alpha = float(alpha)
+        self.alpha = alpha
         self.seed = seed
         self._given_layers = None if layers is None else list(layers)
         if layers is None:

@@ -1,10 +1,9 @@
 """A dense layer of cosines: features and the kernel's columns have length one."""
 
-import math
-import numbers
-
 import keras
 from keras import ops
+
+from tfphen import checks
 
 # Lengths below it count as this long, as in PyTorch's `normalize`.
 _EPSILON = 1e-12
@@ -181,17 +180,11 @@ class NormalizedDense(keras.layers.Layer):
         seed=None,
         **kwargs,
     ):
-        if isinstance(units, bool) or not isinstance(units, numbers.Integral) or units < 1:
-            raise ValueError(f"`units` must be a positive integer. Received: units={units!r}")
-        real = isinstance(scale, numbers.Real) and not isinstance(scale, bool)
-        if not (real and 0 < scale < math.inf):
-            raise ValueError(
-                "`scale` must be a finite positive number, the inverse of a temperature. "
-                f"Received: scale={scale!r}"
-            )
+        units = checks.whole("units", units)
+        scale = checks.positive("scale", scale)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        self.units = int(units)
-        self.scale = float(scale)
+        self.units = units
+        self.scale = scale
         self.use_bias = use_bias
         self.normalize_features = normalize_features
         self.seed = seed

@@ -9,8 +9,8 @@ import math
 import numpy as np
 from keras import ops
 
+from tfphen import checks
 from tfphen.layers.linear_maps import ConvolutionMap, axis_values
-from tfphen.layers.setting_checks import one_of, whole
 
 # A norm below this counts as zero, and the vector is left as it was.
 _TINY = 1e-30
@@ -196,15 +196,16 @@ def convolution_norm(
         tuple(kernel.shape),
         axis_values("input_size", input_size, rank),
         axis_values("strides", strides, rank),
-        one_of("padding", padding, ("valid", "same", "causal")),
+        checks.one_of("padding", padding, ("valid", "same", "causal")),
         axis_values("dilation_rate", dilation_rate, rank),
-        whole("groups", groups),
+        checks.whole("groups", groups),
     )
     if min(linear_map.output_size) < 1:
         raise ValueError(
             "`input_size` must be at least that of the kernel without padding. "
             f"Received: input_size={input_size}, kernel.shape={tuple(kernel.shape)}"
         )
-    right = ops.cast(random_vector(linear_map.right_shape, whole("seed", seed, 0)), kernel.dtype)
-    rounds = math.ceil(whole("iterations", iterations) / _ROUND)
+    start = random_vector(linear_map.right_shape, checks.whole("seed", seed, 0))
+    right = ops.cast(start, kernel.dtype)
+    rounds = math.ceil(checks.whole("iterations", iterations) / _ROUND)
     return converge(linear_map, kernel, right, rounds, 1e-7)[2]

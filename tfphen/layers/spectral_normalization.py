@@ -5,9 +5,9 @@ import math
 import keras
 from keras import ops
 
+from tfphen import checks
 from tfphen.layers import operator_norm
 from tfphen.layers.linear_maps import axis_values, check_size, checked_layer, linear_map_of
-from tfphen.layers.setting_checks import positive, require, whole
 
 # After an update the vectors follow the kernel in rounds of two iterations, while a round still
 # raises the norm by this much and the norm is within this factor of the cap.
@@ -129,23 +129,23 @@ class SpectralNormalization(keras.layers.Wrapper):
     ):
         layer = checked_layer(layer)
         given = kwargs.get("dtype")
-        require(given is None, "dtype", given, "is that of the wrapped layer: set it there")
+        checks.require(given is None, "dtype", given, "is that of the wrapped layer: set it there")
         kwargs["dtype"] = layer.variable_dtype
         # Here the kernel is read in full precision; `layer` casts by itself. A mixed policy would
         # not do with autocast off: Keras casts all the same where no layer is around this one.
         super().__init__(layer, autocast=False, **kwargs)
-        self.norm_multiplier = positive("norm_multiplier", norm_multiplier)
-        self.power_iterations = whole("power_iterations", power_iterations)
+        self.norm_multiplier = checks.positive("norm_multiplier", norm_multiplier)
+        self.power_iterations = checks.whole("power_iterations", power_iterations)
         self.reparametrize = bool(reparametrize)
         self.input_size = self._checked_size(input_size)
-        self.seed = whole("seed", seed, least=0)
+        self.seed = checks.whole("seed", seed, least=0)
         self.supports_masking = layer.supports_masking
 
     def _checked_size(self, size):
         if size is None:
             return None
         rank = getattr(self.layer, "rank", 0)
-        require(rank, "input_size", size, "is for convolutions only")
+        checks.require(rank, "input_size", size, "is for convolutions only")
         return list(axis_values("input_size", size, rank))
 
     def build(self, input_shape):
@@ -267,7 +267,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         Returns:
             σ of the kernel before the projection, a scalar.
         """
-        rounds = math.ceil(whole("iterations", iterations) / 2)
+        rounds = math.ceil(checks.whole("iterations", iterations) / 2)
         kernel = ops.convert_to_tensor(self.layer.kernel)
         left, right, norm = self._converged(kernel, self.right_vector, rounds, 1e-6)
         self._assign(left, right)

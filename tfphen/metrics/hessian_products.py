@@ -67,6 +67,14 @@ def input_gradient(function, inputs) -> np.ndarray:
     >>> from keras import ops
     >>> input_gradient(lambda x: ops.sum(x**3, axis=-1), [[1.0, 2.0]]).tolist()
     [[3.0, 12.0]]
+
+    When not to use:
+        Inside a training step or a compiled function: the result is a NumPy array, without a
+        gradient of its own. Use the backend's own differentiation there.
+
+    Reference:
+        I. Goodfellow, J. Shlens, C. Szegedy, "Explaining and Harnessing Adversarial Examples",
+        ICLR 2015, arXiv 1412.6572, for a use of it.
     """
     from keras import ops
 
@@ -98,6 +106,14 @@ def hessian_vector_product(function, point, vectors) -> np.ndarray:
     >>> from keras import ops
     >>> hessian_vector_product(lambda x: ops.sum(x**3), [1.0, 2.0], [1.0, 1.0]).tolist()
     [6.0, 12.0]
+
+    When not to use:
+        For the last layer under softmax cross-entropy, where `hessian_trace`,
+        `hessian_max_eigenvalue` and `relative_flatness` are closed forms. For functions with kinks,
+        such as ReLU networks in their inputs, whose second derivative is zero almost everywhere.
+
+    Reference:
+        B. Pearlmutter, "Fast Exact Multiplication by the Hessian", Neural Computation 6, 1994.
     """
     point, vectors = _floats(point, "point"), _floats(vectors, "vectors")
     single = vectors.shape == point.shape

@@ -37,6 +37,10 @@ def standardize_neurons(features, kernel) -> tuple[np.ndarray, np.ndarray]:
     >>> features.tolist(), kernel.tolist()
     ([[0.0, 3.0], [2.0, 3.0]], [[2.0], [1.0]])
 
+    When not to use:
+        On other examples than those that the measure is taken on: the spread of a feature is that
+        of the sample.
+
     Reference:
         H. Petzka et al., "Relative Flatness and Generalization", NeurIPS 2021, arXiv 2001.00939.
     """
@@ -170,6 +174,11 @@ def maximal_relative_flatness(
     >>> layer = {"kernel": [[1.0, -1.0], [0.0, 0.0]], "bias": None, "labels": [0, 1]}
     >>> round(maximal_relative_flatness([[0.0, 1.0], [0.0, 1.0]], **layer), 6)
     0.5
+
+    When not to use:
+        As the quantity of the paper's bound and experiments, which is `relative_flatness`. To
+        compare classifiers whose logits differ by a common term: they compute the same, and this
+        differs.
 
     Reference:
         H. Petzka et al., "Relative Flatness and Generalization", NeurIPS 2021, arXiv 2001.00939.

@@ -38,6 +38,10 @@ def hessian_trace(features, kernel, bias, labels, loss="crossentropy"):
     >>> hessian_trace([[0.0, 2.0]], [[1.0, -1.0], [0.0, 0.0]], None, [0])
     2.0
 
+    When not to use:
+        To compare networks whose layers may be rescaled without changing what they compute: the
+        trace then says how they were scaled. `relative_flatness` does not change.
+
     Reference:
         H. Petzka et al., "Relative Flatness and Generalization", NeurIPS 2021, arXiv 2001.00939;
         L. Dinh et al., "Sharp Minima Can Generalize For Deep Nets", ICML 2017, arXiv 1703.04933.
@@ -92,6 +96,10 @@ def hessian_max_eigenvalue(features, kernel, bias, labels, loss="crossentropy"):
 
     >>> round(hessian_max_eigenvalue([[0.0, 2.0]], [[1.0, -1.0], [0.0, 0.0]], None, [0]), 6)
     2.0
+
+    When not to use:
+        To compare networks whose layers may be rescaled without changing what they compute: the
+        eigenvalue then says how they were scaled. `relative_flatness` does not change.
 
     Reference:
         H. Petzka et al., "Relative Flatness and Generalization", NeurIPS 2021, arXiv 2001.00939.

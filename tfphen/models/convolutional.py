@@ -2,12 +2,11 @@
 
 import keras
 
+from tfphen import checks
 from tfphen.errors import UsageError
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,
-    check_choice,
-    check_counts,
     classifier,
     image_inputs,
 )
@@ -56,7 +55,7 @@ def mnist1d_cnn(
         S. Greydanus, D. Kobak, "Scaling down deep learning with MNIST-1D", ICML 2024,
         arXiv 2011.14439.
     """
-    check_counts(channels=channels)
+    checks.wholes(channels=channels)
     if len(input_shape) not in (1, 2) or input_shape[0] < 8:
         raise UsageError(
             "`mnist1d_cnn` takes sequences, (steps,) or (steps, channels), of at least 8 steps. "
@@ -124,7 +123,7 @@ def lenet5(
         Generalization", NeurIPS 2021, arXiv 2001.00939 (on CIFAR-10).
     """
     pools = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
-    check_choice("pooling", pooling, tuple(pools))
+    checks.one_of("pooling", pooling, tuple(pools))
     make = LayerDefaults(defaults, seed, kernel_initializer)
     inputs, x = image_inputs(input_shape, "lenet5", smallest=12)
     padding = 2 if min(input_shape[:2]) < 32 else 0
@@ -182,7 +181,7 @@ def convnet(
         P. Nakkiran et al., "Deep Double Descent: Where Bigger Models and More Data Hurt",
         ICLR 2020, arXiv 1912.02292.
     """
-    check_counts(width=width)
+    checks.wholes(width=width)
     make = LayerDefaults(defaults, seed)
     inputs, x = image_inputs(input_shape, "convnet", smallest=8)
     for number in range(1, 5):

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 import keras
 
+from tfphen import checks
 from tfphen.errors import UsageError
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,
-    check_counts,
-    check_rate,
     classifier,
 )
 
@@ -91,8 +90,8 @@ def mlp(
             f"`activation` is the name of a Keras activation. Received: activation={activation!r}"
         ) from None
     for units in hidden_units:
-        check_counts(hidden_units=units)
-    check_rate("dropout", dropout)
+        checks.wholes(hidden_units=units)
+    checks.number("dropout", dropout, 0, 1, high_open=True)
     make = LayerDefaults(defaults, seed, kernel_initializer)
     inputs, x = _flat_inputs(input_shape)
     for number, units in enumerate(hidden_units, 1):

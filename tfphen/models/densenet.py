@@ -2,12 +2,11 @@
 
 import keras
 
+from tfphen import checks
 from tfphen.errors import UsageError
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,
-    check_counts,
-    check_rate,
     classifier,
     image_inputs,
 )
@@ -85,7 +84,7 @@ def densenet(
         G. Huang, Z. Liu, L. van der Maaten, K. Q. Weinberger, "Densely Connected Convolutional
         Networks", CVPR 2017, arXiv 1608.06993, table 2.
     """
-    check_counts(depth=depth, growth_rate=growth_rate)
+    checks.wholes(depth=depth, growth_rate=growth_rate)
     per_step = 2 if bottleneck else 1
     steps, rest = divmod(depth - 4, 3 * per_step)
     if steps < 1 or rest:
@@ -95,7 +94,7 @@ def densenet(
         )
     if not 0 < compression <= 1:
         raise UsageError(f"`compression` must be in (0, 1]. Received: compression={compression}")
-    check_rate("dropout", dropout)
+    checks.number("dropout", dropout, 0, 1, high_open=True)
     make = LayerDefaults(defaults, seed, kernel_initializer)
     inputs, x = image_inputs(input_shape, "densenet", smallest=4)
 

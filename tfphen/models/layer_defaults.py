@@ -8,10 +8,11 @@ elsewhere finds their distributions on the layers.
 import inspect
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import keras
 
+from tfphen import checks
 from tfphen.errors import UsageError, nearest
 from tfphen.train import seeds
 
@@ -187,43 +188,6 @@ class LayerDefaults:
         return make(rate, seed=self.next_seed(), name=name)(inputs)
 
 
-def check_choice(argument: str, value, allowed: Sequence) -> None:
-    """Refuses a value that is not one of `allowed`.
-
-    Raises:
-        UsageError: It is none of them.
-    """
-    if value not in allowed:
-        raise UsageError(
-            f"`{argument}` is one of {', '.join(map(repr, allowed))}."
-            f"{nearest(str(value), [x for x in allowed if isinstance(x, str)])} "
-            f"Received: {argument}={value!r}"
-        )
-
-
-def check_counts(**counts: int) -> None:
-    """Refuses numbers of units, channels, blocks and the like that are no positive integers.
-
-    Raises:
-        UsageError: One is not.
-    """
-    for argument, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-            raise UsageError(
-                f"`{argument}` must be a positive integer. Received: {argument}={value!r}"
-            )
-
-
-def check_rate(argument: str, value: float) -> None:
-    """Refuses a dropout rate outside [0, 1).
-
-    Raises:
-        UsageError: It is outside.
-    """
-    if not (isinstance(value, numbers.Real) and 0 <= value < 1):
-        raise UsageError(f"`{argument}` must be in [0, 1). Received: {argument}={value!r}")
-
-
 def image_inputs(input_shape: tuple[int, ...], what: str, smallest: int = 1):
     """Returns (model inputs, the same with a channel axis) for images with or without channels.
 
@@ -266,6 +230,6 @@ def token_inputs(input_shape: tuple[int, ...], what: str):
 
 def classifier(features, num_classes: int, layer_defaults: LayerDefaults, **settings):
     """Ends a model: names its last activations `"features"` and applies the layer `"logits"`."""
-    check_counts(num_classes=num_classes)
+    checks.wholes(num_classes=num_classes)
     features = keras.layers.Identity(name="features")(features)
     return layer_defaults.dense(num_classes, features, "logits", **settings)

@@ -4,10 +4,9 @@ import math
 
 import keras
 
+from tfphen import checks
 from tfphen.models.layer_defaults import (
     LayerDefaults,
-    check_counts,
-    check_rate,
     classifier,
     seeded_initializer,
     token_inputs,
@@ -94,13 +93,13 @@ def lstm(
         et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss", NeurIPS
         2019, arXiv 1906.07413, section 4.1 (IMDB).
     """
-    check_counts(
+    checks.wholes(
         depth=depth,
         width=width,
         vocabulary_size=vocabulary_size,
         embedding_width=embedding_width,
     )
-    check_rate("dropout", dropout)
+    checks.number("dropout", dropout, 0, 1, high_open=True)
     make = LayerDefaults(defaults, seed)
     inputs = token_inputs(input_shape, "lstm")
     x = make.embedding(vocabulary_size, embedding_width, inputs, "embedding")

@@ -2,12 +2,11 @@
 
 import keras
 
+from tfphen import checks
 from tfphen.errors import UsageError
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,
-    check_choice,
-    check_counts,
     classifier,
     image_inputs,
 )
@@ -152,8 +151,8 @@ def preact_resnet(
         arXiv 1603.05027; V. Verma et al., "Manifold Mixup: Better Representations by Interpolating
         Hidden States", ICML 2019, arXiv 1806.05236.
     """
-    check_choice("depth", depth, tuple(PREACT_BLOCKS))
-    check_counts(width=width, stem_strides=stem_strides)
+    checks.one_of("depth", depth, tuple(PREACT_BLOCKS))
+    checks.wholes(width=width, stem_strides=stem_strides)
     make = LayerDefaults(defaults, seed, kernel_initializer)
     inputs, x = image_inputs(input_shape, "preact_resnet")
     x = make.convolution(width, 3, x, "conv", strides=stem_strides, padding=1, use_bias=False)
@@ -250,13 +249,13 @@ def resnet_cifar(
         arXiv 1512.03385, section 4.2 and table 6; K. Cao et al., "Learning Imbalanced Datasets with
         Label-Distribution-Aware Margin Loss", NeurIPS 2019, arXiv 1906.07413 (depth 32).
     """
-    check_counts(depth=depth, width=width)
+    checks.wholes(depth=depth, width=width)
     if depth < 8 or (depth - 2) % 6:
         raise UsageError(
             "`depth` is 6n + 2: 8, 14, 20, 26, 32, 38, 44, 50, 56, ..., 110. "
             f"Received: depth={depth}"
         )
-    check_choice("shortcut", shortcut, ("zeros", "projection"))
+    checks.one_of("shortcut", shortcut, ("zeros", "projection"))
     make = LayerDefaults(defaults, seed, kernel_initializer)
     inputs, x = image_inputs(input_shape, "resnet_cifar")
     settings = {"padding": 1, "use_bias": False}

@@ -3,11 +3,10 @@
 import keras
 import numpy as np
 
+from tfphen import checks
 from tfphen.errors import UsageError
 from tfphen.models.layer_defaults import (
     LayerDefaults,
-    check_counts,
-    check_rate,
     classifier,
     token_inputs,
 )
@@ -106,14 +105,14 @@ def transformer(
         Slingshot Mechanism", arXiv 2206.04817; A. Vaswani et al., "Attention Is All You Need",
         NeurIPS 2017, arXiv 1706.03762 (positions, section 3.5).
     """
-    check_counts(num_classes=num_classes, depth=depth, width=width, heads=heads)
+    checks.wholes(num_classes=num_classes, depth=depth, width=width, heads=heads)
     vocabulary_size = num_classes if vocabulary_size is None else vocabulary_size
-    check_counts(vocabulary_size=vocabulary_size)
+    checks.wholes(vocabulary_size=vocabulary_size)
     if width % heads:
         raise UsageError(
             f"`width` must be a multiple of `heads`. Received: width={width}, heads={heads}"
         )
-    check_rate("dropout", dropout)
+    checks.number("dropout", dropout, 0, 1, high_open=True)
     make = LayerDefaults(defaults, seed)
     inputs = token_inputs(input_shape, "transformer")
     x = make.embedding(vocabulary_size, width, inputs, "embedding")

@@ -2,12 +2,10 @@
 
 import keras
 
+from tfphen import checks
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,
-    check_choice,
-    check_counts,
-    check_rate,
     classifier,
     image_inputs,
 )
@@ -83,9 +81,9 @@ def vgg(
         Recognition", ICLR 2015, arXiv 1409.1556, table 1 (columns A, B, D, E); J. Frankle,
         M. Carbin, "The Lottery Ticket Hypothesis", ICLR 2019, arXiv 1803.03635.
     """
-    check_choice("depth", depth, tuple(VGG_GROUPS))
-    check_choice("last_pooling", last_pooling, ("max", "average"))
-    check_counts(width=width)
+    checks.one_of("depth", depth, tuple(VGG_GROUPS))
+    checks.one_of("last_pooling", last_pooling, ("max", "average"))
+    checks.wholes(width=width)
     make = LayerDefaults(defaults, seed, kernel_initializer)
     inputs, x = image_inputs(input_shape, "vgg", smallest=32)
     for group, layers in enumerate(VGG_GROUPS[depth]):
@@ -159,9 +157,9 @@ def lottery_convnet(
         J. Frankle, M. Carbin, "The Lottery Ticket Hypothesis: Finding Sparse, Trainable Neural
         Networks", ICLR 2019, arXiv 1803.03635, figure 2.
     """
-    check_choice("depth", depth, (2, 4, 6))
-    check_counts(width=width)
-    check_rate("dropout", dropout)
+    checks.one_of("depth", depth, (2, 4, 6))
+    checks.wholes(width=width)
+    checks.number("dropout", dropout, 0, 1, high_open=True)
     groups = depth // 2
     make = LayerDefaults(defaults, seed, kernel_initializer)
     inputs, x = image_inputs(input_shape, "lottery_convnet", smallest=2**groups)

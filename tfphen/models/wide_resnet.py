@@ -4,13 +4,11 @@ import dataclasses
 
 import keras
 
+from tfphen import checks
 from tfphen.errors import UsageError
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,
-    check_choice,
-    check_counts,
-    check_rate,
     classifier,
     image_inputs,
 )
@@ -158,11 +156,11 @@ def wide_resnet(
         Uncertainty Baselines; V. Verma et al., "Manifold Mixup", ICML 2019, arXiv 1806.05236, with
         its released code.
     """
-    check_counts(depth=depth, width=width)
+    checks.wholes(depth=depth, width=width)
     if depth < 10 or (depth - 4) % 6:
         raise UsageError(f"`depth` is 6n + 4: 10, 16, 22, 28, 34, 40. Received: depth={depth}")
-    check_choice("variant", variant, tuple(VARIANTS))
-    check_rate("dropout", dropout)
+    checks.one_of("variant", variant, tuple(VARIANTS))
+    checks.number("dropout", dropout, 0, 1, high_open=True)
     form = VARIANTS[variant]
     make = LayerDefaults(defaults, seed, kernel_initializer)
     inputs, x = image_inputs(input_shape, "wide_resnet")

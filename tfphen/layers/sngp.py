@@ -1,0 +1,250 @@
+"""Any backbone with the two changes of SNGP: bounded layers, and a Gaussian process on top."""
+
+import copy
+
+import keras
+
+from tfphen.layers.covariance_reset import (
+    ResetCovariance,
+    fit_covariance,
+    update_covariance,
+)
+from tfphen.layers.mean_field import MEAN_FIELD_PROBIT, MeanFieldLogits
+from tfphen.layers.random_feature_gaussian_process import RandomFeatureGaussianProcess
+from tfphen.layers.spectrally_normalized_clone import spectrally_normalized_clone
+
+
+def _features_of(backbone, features):
+    """The part of the backbone that ends in the features `[batch, size]`."""
+    functional = isinstance(backbone, keras.Model) and getattr(backbone, "inputs", None)
+    if not functional:
+        raise ValueError(
+            "`backbone` is a functional or Sequential model with inputs of known shape: its layers "
+            f"are copied one by one. Received: backbone of type {type(backbone).__name__}"
+        )
+    if features is not None:
+        names = [layer.name for layer in backbone.layers]
+        if features not in names:
+            raise ValueError(
+                "`features` is None or the name of a layer of the backbone, of which there are "
+                f"{', '.join(names)}. Received: features={features!r}"
+            )
+        outputs = backbone.get_layer(features).output
+        sequential = isinstance(backbone, keras.Sequential)
+        inputs = backbone.inputs[0] if sequential else backbone.input
+        backbone = keras.Model(inputs, outputs, name=backbone.name)
+    elif isinstance(backbone, keras.Sequential):
+        backbone = keras.Model(backbone.inputs[0], backbone.outputs[0], name=backbone.name)
+    if len(backbone.outputs) != 1 or len(backbone.output_shape) != 2:
+        raise ValueError(
+            "The `backbone` gives features, one output of shape [batch, size]: end it in a pooling "
+            "or Flatten layer, or name the layer that holds them by `features`. "
+            f"Received: backbone with the output shape {backbone.output_shape}"
+        )
+    return backbone
+
+
+def _without_object_ids(config):
+    """A configuration without the numbers that Keras gives objects while it reads a file."""
+    if isinstance(config, dict):
+        kept = {key: value for key, value in config.items() if key != "shared_object_id"}
+        return {key: _without_object_ids(value) for key, value in kept.items()}
+    if isinstance(config, (list, tuple)):
+        return type(config)(_without_object_ids(value) for value in config)
+    return config
+
+
+@keras.saving.register_keras_serializable(package="tfphen")
+class SNGP(keras.Model):
+    """A spectral-normalized neural Gaussian process made from any functional backbone.
+
+    The backbone is copied with its weights, its dense and convolution layers are bounded by
+    `SpectralNormalization`, so that distances between hidden features keep following those
+    between inputs, and a `RandomFeatureGaussianProcess` reads its features. One network, one
+    forward pass; its confidence falls away from the training data.
+
+    `fit` sees plain logits (use a loss with `from_logits=True`) and starts each epoch with an
+    empty precision, without a callback of yours. `predict`, `evaluate` and calls in inference
+    give logits divided by √(1 + λ variance), whose softmax is the predictive distribution.
+    `variance_model()` gives logits and variances, and `fit_covariance(x)` computes the precision
+    again in inference mode with the final weights, which is better than the last epoch's.
+
+    Args:
+        backbone: A functional or Sequential model that ends in features `[batch, size]`.
+        num_classes: Number of logits.
+        features: None, or the name of the backbone's layer that holds the features; the layers
+            after it, such as a classifier, are left out. (`"features"` in all of
+            `tfphen.models`.)
+        norm_multiplier: Bound of the norm of each layer; None for no spectral normalization. The
+            published networks have 0.9 to 6.
+        power_iterations: Of spectral normalization, a training step.
+        num_inducing: Number of random features.
+        mean_field_factor: λ; None or negative: predictions are plain logits.
+        gaussian_process: Other settings of `RandomFeatureGaussianProcess`, a dictionary, such as
+            `{"feature_stddev": 0.05}`.
+        seed: Integer, of the Gaussian process.
+        name: Of the model.
+        **kwargs: Of `keras.Model`: `trainable`.
+
+    Call arguments:
+        inputs: Of the backbone.
+        training: Whether to give plain logits and add the batch to the precision.
+
+    Returns:
+        Logits, `[batch, num_classes]`.
+
+    Raises:
+        ValueError: A backbone that is not functional, or whose features have another rank; a
+            setting that is not allowed.
+
+    Example:
+
+    >>> backbone = keras.Sequential([keras.Input((2,)), keras.layers.Dense(16, "relu")])
+    >>> model = SNGP(backbone, 3, num_inducing=64)
+    >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    >>> model.compile("adam", loss, metrics=["accuracy"])
+    >>> x, y = keras.ops.ones((32, 2)), keras.ops.zeros((32,), "int32")
+    >>> _ = model.fit(x, y, verbose=0)
+    >>> model.fit_covariance(x)
+    >>> logits, variance = model.variance_model().predict(x, verbose=0)
+    >>> logits.shape, variance.shape
+    ((32, 3), (32,))
+
+    When not to use:
+        For accuracy: it stays what it was. With features whose distances the kernel's length-scale
+        does not fit (see `RandomFeatureGaussianProcess`), where detection of unfamiliar inputs can
+        be worse than with 1 - max p of the plain network. In a loop of `train_on_batch`: call
+        `reset_covariance()` there at the start of each pass.
+
+    Migration:
+        From the TensorFlow tutorial's `DeepResNetSNGP`: pass the network without its last layer;
+        `ResetCovarianceCallback` and the `mean_field_logits` call are built in. From
+        uncertainty-baselines' `wide_resnet_sngp`: `spec_norm_bound=6` → `norm_multiplier=6`,
+        `gp_mean_field_factor=20` → `mean_field_factor=20`, and `gaussian_process=` with
+        `feature_type="orthogonal"`, `feature_stddev=0.05`, `scale_random_features=False`.
+
+    Reference:
+        J. Liu et al., "Simple and Principled Uncertainty Estimation with Deterministic Deep
+        Learning via Distance Awareness", NeurIPS 2020, arXiv 2006.10108.
+    """
+
+    def __init__(
+        self,
+        backbone,
+        num_classes,
+        features=None,
+        norm_multiplier=0.95,
+        power_iterations=1,
+        num_inducing=1024,
+        mean_field_factor=MEAN_FIELD_PROBIT,
+        gaussian_process=None,
+        seed=0,
+        name="sngp",
+        **kwargs,
+    ):
+        backbone = _features_of(backbone, features)
+        settings = {
+            "num_inducing": num_inducing,
+            "seed": seed,
+            "return_covariance": "variance",
+            **(gaussian_process or {}),
+        }
+        if settings["return_covariance"] not in (True, "variance"):
+            raise ValueError(
+                "The predictions need variances: leave `return_covariance` out of "
+                f"`gaussian_process`. Received: gaussian_process={gaussian_process!r}"
+            )
+        bounded = spectrally_normalized_clone(backbone, norm_multiplier, power_iterations)
+        head = RandomFeatureGaussianProcess(num_classes, name="gaussian_process", **settings)
+        mean_field = MeanFieldLogits(mean_field_factor, name="logits")
+        inputs = keras.tree.map_structure(
+            lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name), bounded.input
+        )
+        logits_and_variance = head(bounded(inputs))
+        super().__init__(inputs, mean_field(logits_and_variance), name=name, **kwargs)
+        self.backbone, self.head = bounded, head
+        self._symbolic = (inputs, tuple(logits_and_variance))
+        # The backbone as it was given: what a reloaded model is built from. In a tuple, because
+        # Keras would take lists and dictionaries in attributes apart.
+        self._settings = (
+            {
+                "backbone": _without_object_ids(keras.saving.serialize_keras_object(backbone)),
+                "num_classes": num_classes,
+                "norm_multiplier": norm_multiplier,
+                "power_iterations": power_iterations,
+                "num_inducing": num_inducing,
+                "mean_field_factor": mean_field_factor,
+                "gaussian_process": copy.deepcopy(gaussian_process),
+                "seed": seed,
+            },
+        )
+
+    def variance_model(self):
+        """Returns a model that shares all weights and gives logits and their variances.
+
+        Logits are `[batch, num_classes]`, before the mean-field adjustment; variances `[batch]`,
+        or `[batch, num_classes]` with the softmax likelihood.
+        """
+        self.update_covariance()
+        inputs, outputs = self._symbolic
+        return keras.Model(inputs, list(outputs), name=f"{self.name}_variance")
+
+    def reset_covariance(self):
+        """Forgets all examples: sets the precision to where it starts."""
+        self.head.reset_covariance()
+
+    def update_covariance(self):
+        """Brings the stored root of the covariance up to date, on the host in float64."""
+        update_covariance(self)
+
+    def fit_covariance(self, x, sample_weight=None, batch_size=128, steps=None):
+        """Sets the precision to the exact sum over these inputs; see `fit_covariance`."""
+        fit_covariance(self, x, sample_weight, batch_size, steps)
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        *args,
+        **kwargs,
+    ):
+        """`keras.Model.fit`, with a `ResetCovariance` callback where there is none."""
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            present = callbacks.callbacks
+        else:
+            present = callbacks = list(keras.tree.flatten(callbacks or []))
+        if not any(isinstance(callback, ResetCovariance) for callback in present):
+            reset = ResetCovariance()
+            reset.set_model(self)
+            present.append(reset)
+        return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
+
+    def evaluate(self, *args, **kwargs):
+        """`keras.Model.evaluate`, with the root of the covariance computed once before."""
+        self.update_covariance()
+        return super().evaluate(*args, **kwargs)
+
+    def predict(self, *args, **kwargs):
+        """`keras.Model.predict`, with the root of the covariance computed once before."""
+        self.update_covariance()
+        return super().predict(*args, **kwargs)
+
+    def get_config(self):
+        return {
+            **copy.deepcopy(self._settings[0]),
+            "name": self.name,
+            "trainable": self.trainable,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        # Deserialization takes parts out of the configuration that it is given.
+        config = copy.deepcopy(config)
+        backbone = keras.saving.deserialize_keras_object(
+            config.pop("backbone"), custom_objects=custom_objects
+        )
+        return cls(backbone, **config)

@@ -1,0 +1,63 @@
+"""A copy of a whole model whose dense and convolution layers are bounded."""
+
+import keras
+
+from tfphen.layers.spectral_normalization import SpectralNormalization
+
+WRAPPED_LAYERS = (
+    keras.layers.Dense,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+)
+
+
+def spectrally_normalized_clone(backbone, norm_multiplier=0.95, power_iterations=1):
+    """Returns a copy of a model, weights included, with bounded dense and convolution layers.
+
+    Each trainable `Dense`, `Conv1D`, `Conv2D` and `Conv3D` layer, at any depth, comes wrapped in a
+    `SpectralNormalization`, its kernel divided where it was above the bound. Frozen layers stay as
+    they are.
+
+    Args:
+        backbone: A functional or Sequential model.
+        norm_multiplier: The bound of each layer's norm; None wraps none.
+        power_iterations: How many a training step.
+
+    Returns:
+        A model of its own, under the same names.
+
+    Example:
+
+    >>> backbone = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, name="hidden")])
+    >>> type(spectrally_normalized_clone(backbone).get_layer("hidden")).__name__
+    'SpectralNormalization'
+
+    When not to use:
+        For subclassed models: wrap their layers where they are made.
+
+    Reference:
+        J. Liu et al., "Simple and Principled Uncertainty Estimation with Deterministic Deep
+        Learning via Distance Awareness", NeurIPS 2020, arXiv 2006.10108, section 3.2.
+    """
+    pairs, wrappers = [], []
+
+    def bounded(layer):
+        made = type(layer).from_config(layer.get_config())
+        pairs.append((layer, made))
+        wanted = norm_multiplier is not None and layer.trainable
+        if not (wanted and type(layer) in WRAPPED_LAYERS):
+            return made
+        wrappers.append(
+            SpectralNormalization(
+                made, norm_multiplier, power_iterations=power_iterations, name=layer.name
+            )
+        )
+        return wrappers[-1]
+
+    clone = keras.models.clone_model(backbone, clone_function=bounded, recursive=True)
+    for layer, made in pairs:
+        made.set_weights(layer.get_weights())
+    for wrapper in wrappers:
+        wrapper.normalize()
+    return clone

@@ -2,7 +2,7 @@
 # Python 3.11, 3.12 or 3.13 and make is enough. uv is used where it is installed, else pip.
 #   make test PYTHON=/path/to/python3.12     choose the Python that makes the environment
 #   make test UV=                            install with pip although uv is there
-#   make test ARGS="-k loss -x"              hand arguments on to pytest
+#   make test ARGS="-k loss -x"              hand arguments on to pytest (-n 0: one process)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -34,7 +34,7 @@ demo: $(STAMP) ## run two phenomena at their small size and write a report (a fe
 
 test: $(STAMP) ## run the tests
 	@echo "Running the tests."
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-backends: $(STAMP) ## install JAX and PyTorch, then compare the library on all three backends
 	@echo "Installing JAX and PyTorch (a few minutes)."

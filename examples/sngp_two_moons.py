@@ -222,21 +222,23 @@ def draw(results, side, path):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="sngp_two_moons.png", help="the picture")
-    parser.add_argument("--seeds", type=int, default=10, help="how many, from 0 (default 10)")
+    parser.add_argument("--seeds", type=int, default=10, help="how many (default 10)")
+    parser.add_argument("--first-seed", type=int, default=0, help="the first of them (default 0)")
     parser.add_argument("--epochs", type=int, default=40, help="of training (default 40)")
     parser.add_argument("--side", type=int, default=100, help="grid points a side (default 100)")
     options = parser.parse_args(arguments)
-    if min(options.seeds, options.epochs) < 1 or options.side < 8:
-        parser.error("--seeds and --epochs are at least 1 and --side at least 8")
+    if min(options.seeds, options.epochs) < 1 or options.side < 8 or options.first_seed < 0:
+        parser.error("--seeds and --epochs are at least 1, --side 8 and --first-seed 0")
     rows = np.linspace(*VERTICAL, options.side)
     columns = np.linspace(*HORIZONTAL, options.side)
     grid = np.stack([axis.ravel() for axis in np.meshgrid(columns, rows)], -1).astype("float32")
     print("seed  rho: SNGP  plain  control   confidence: SNGP  plain   accuracy: SNGP  plain")
     table, results = [], []
-    models = build(0)
-    for seed in range(options.seeds):
-        for model, fresh in zip(models, build(seed) if seed else (), strict=False):
-            restart(model, fresh)
+    models = build(options.first_seed)
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+        if seed > options.first_seed:
+            for model, fresh in zip(models, build(seed), strict=True):
+                restart(model, fresh)
         found, surfaces = run(*models, seed, options.epochs, grid)
         table.append(found)
         results.append(surfaces)

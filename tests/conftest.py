@@ -8,6 +8,8 @@ os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# Set in the processes that share the tests out; the command line would take it for a screen's.
+os.environ.pop("COLUMNS", None)
 
 import shutil
 import sys

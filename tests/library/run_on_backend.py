@@ -24,10 +24,11 @@ import numpy as np
 from conftest import load_rows
 from keras import ops
 
-from tfphen import losses, metrics, models, optimizers
+from tfphen import layers, losses, metrics, models, optimizers
 from tfphen.metrics.hessian_products import compiled_gradient, input_gradient
 
 COUNT = 16
+NO_ARGUMENTS = "its row has no arguments to call it with"
 # Models beyond this are left out: they are stock Keras layers, and take minutes.
 MOST_PARAMETERS = 100_000
 
@@ -166,6 +167,15 @@ def run_metric(name, row, results):
     results.add(f"metric/{name}", getattr(metrics, name)(*arguments, **row.get("settings", {})))
 
 
+def run_function(name, row, results):
+    if "arguments" not in row:
+        results.skipped[f"function/{name}"] = NO_ARGUMENTS
+        return
+    call = next(getattr(m, name) for m in (layers, losses, metrics) if name in m.__all__)
+    arguments = [tensor(value) for value in row["arguments"](np.random.default_rng(0))]
+    results.add(f"function/{name}", call(*arguments, **row.get("settings", {})))
+
+
 def run_metric_class(name, row, results):
     labels, predictions = labels_and_predictions(row, 48)
     metric = getattr(metrics, name)(**row["settings"])
@@ -209,6 +219,7 @@ def run_models(name, rows, results):
 RUNNERS = {
     "loss": run_loss,
     "layer": run_layer,
+    "function": run_function,
     "metric": run_metric,
     "metric_class": run_metric_class,
     "optimizer": run_optimizer,
@@ -217,7 +228,6 @@ RUNNERS = {
 }
 REASONS = {
     "callback": "acts inside `fit`, whose order of random numbers is the backend's own",
-    "function": "its row has no arguments to call it with",
 }
 
 

@@ -23,7 +23,8 @@ def test_values_are_finite_and_wrong_inputs_are_refused(function, rows):
     call = next(getattr(m, function) for m in modules if function in m.__all__)
     if "arguments" in row:
         values = call(*row["arguments"](np.random.default_rng(0)), **row.get("settings", {}))
-        assert np.isfinite(np.asarray(values, "float64")).all()
+        for value in values if isinstance(values, tuple) else (values,):
+            assert np.isfinite(np.asarray(value, "float64")).all()
     for arguments, settings, text in row.get("wrong", ()):
         with pytest.raises(ValueError, match=re.escape(text)) as raised:
             call(*arguments, **settings)

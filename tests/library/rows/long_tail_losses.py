@@ -120,11 +120,30 @@ CALLBACKS = {
 }
 
 # Tested in tests/losses/test_class_counts.py, test_margins.py and test_vector_scaling.py.
+
+
+def _counts(generator):
+    return (generator.integers(1, 100, 4),)
+
+
+_WRONG_COUNTS = [(([5, 0],), {}, "class_counts"), (([5, -1],), {}, "class_counts")]
+
 FUNCTIONS = {
-    "class_priors": {},
-    "class_temperatures": {},
-    "effective_number_weights": {},
-    "inverse_frequency_weights": {},
-    "ldam_margins": {},
-    "vector_scaled_logits": {},
+    "class_priors": {"arguments": _counts, "wrong": _WRONG_COUNTS},
+    "class_temperatures": {
+        "arguments": _counts,
+        "settings": {"gamma": 0.3},
+        "wrong": [((wrong, 0.3), {}, "class_counts") for (wrong,), _, _ in _WRONG_COUNTS],
+    },
+    "effective_number_weights": {"arguments": _counts, "wrong": _WRONG_COUNTS},
+    "inverse_frequency_weights": {"arguments": _counts, "wrong": _WRONG_COUNTS},
+    "ldam_margins": {"arguments": _counts, "wrong": _WRONG_COUNTS},
+    "vector_scaled_logits": {
+        "arguments": lambda generator: (
+            generator.normal(size=(4, 3)).astype("float32"),
+            [50, 20, 5],
+        ),
+        "settings": {"gamma": 0.3, "tau": 1.0},
+        "wrong": [((np.zeros((4, 2)), [50, 20, 5], 0.3, 1.0), {}, "class_counts")],
+    },
 }

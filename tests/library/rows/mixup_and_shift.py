@@ -73,11 +73,32 @@ LOSSES = {
     },
 }
 
+
+def _normal(generator, *shape):
+    return generator.normal(size=shape).astype("float32")
+
+
 FUNCTIONS = {
-    "blur_pool_2d": {},
-    "circular_padding_2d": {},
-    "mix": {},
-    "normalized_dense": {},
+    "blur_pool_2d": {
+        "arguments": lambda generator: (_normal(generator, 2, 5, 4, 3),),
+        "wrong": [((np.zeros((2, 5, 4)),), {}, "inputs")],
+    },
+    "circular_padding_2d": {
+        "arguments": lambda generator: (_normal(generator, 2, 5, 4, 3), ((1, 2), (7, 0))),
+        "wrong": [((np.zeros((2, 5, 4, 3)), -1), {}, "padding")],
+    },
+    "mix": {
+        "arguments": lambda generator: (_normal(generator, 4, 3), 0.3, generator.permutation(4)),
+        "wrong": [((np.zeros((2, 1)), [0.3, 0.4], [1, 0]), {}, "coefficient")],
+    },
+    "normalized_dense": {
+        "arguments": lambda generator: (
+            _normal(generator, 4, 3),
+            _normal(generator, 3, 2),
+            _normal(generator, 2),
+        ),
+        "settings": {"scale": 20.0},
+    },
 }
 
 METRICS = {

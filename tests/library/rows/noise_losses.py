@@ -1,5 +1,7 @@
 """Settings of the losses for noisy labels, for the suite over every export."""
 
+import numpy as np
+
 MATRIX = [[0.7, 0.3, 0.0], [0.0, 0.8, 0.2], [0.1, 0.0, 0.9]]
 WRONG_MATRICES = [
     ({"transition_matrix": [[0.5, 0.5]]}, "transition_matrix"),
@@ -48,4 +50,9 @@ LOSSES = {
 }
 
 # Tested in tests/losses/test_noise_estimation.py.
-FUNCTIONS = {"estimate_transition_matrix": {}}
+FUNCTIONS = {
+    "estimate_transition_matrix": {
+        "arguments": lambda generator: (generator.dirichlet(np.ones(3), 50),),
+        "wrong": [((np.eye(3),), {"percentile": 200.0}, "percentile")],
+    }
+}

@@ -75,11 +75,29 @@ LAYERS = {
 
 CALLBACKS = {"ResetCovariance": {"make": ResetCovariance, "model": _compiled}}
 
+
+def _normal(generator, *shape):
+    return generator.normal(size=shape).astype("float32")
+
+
 FUNCTIONS = {
     "fit_covariance": {},
-    "mean_field_logits": {},
-    "random_feature_weights": {},
-    "random_features": {},
+    "mean_field_logits": {
+        "arguments": lambda generator: (_normal(generator, 5, 3), _normal(generator, 5) ** 2),
+        "wrong": [((np.zeros((5, 3)), np.zeros(4)), {}, "covariance")],
+    },
+    "random_feature_weights": {
+        "arguments": lambda generator: (3, 8),
+        "settings": {"feature_type": "orthogonal", "seed": 2},
+        "wrong": [((3, 8), {"kernel_type": "linear"}, "kernel_type")],
+    },
+    "random_features": {
+        "arguments": lambda generator: (
+            _normal(generator, 4, 3),
+            _normal(generator, 3, 8),
+            _normal(generator, 8),
+        ),
+    },
     "spectrally_normalized_clone": {},
     "update_covariance": {},
 }

@@ -48,7 +48,11 @@ LOSSES = {
 
 # Tested in tests/losses/test_transfer_objectives.py and test_transfer_losses.py.
 FUNCTIONS = {
-    "normalized_logits": {},
-    "shifted_logits": {},
+    "normalized_logits": {
+        "arguments": lambda generator: (generator.normal(size=(4, 3)).astype("float32"),),
+    },
+    "shifted_logits": {
+        "arguments": lambda generator: (generator.normal(size=(4, 3)).astype("float32"),),
+    },
     "transfer_objective": {},
 }

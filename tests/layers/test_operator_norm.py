@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from tfphen.layers.linear_maps import ConvolutionMap, einsum_map
-from tfphen.layers.operator_norm import convolution_norm
+from tfphen.layers.operator_norm import converge, convolution_norm, random_vector
 
 CONVOLUTIONS = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
 # Kernel, input size, strides, padding, dilation, groups: odd and even, one to three axes.
@@ -103,3 +103,19 @@ def test_errors_name_the_argument(make, text):
     with pytest.raises(ValueError, match=text) as raised:
         make()
     assert "Received: " in str(raised.value)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_small_maps_whose_vectors_span_all_there_is(size):
+    equal = np.eye(size)
+    for seed in range(8):
+        matrices = (normal(size, size, seed=seed), np.diag(np.arange(size, 0.0, -1.0)), equal)
+        for matrix in matrices:
+            linear_map = einsum_map("...i,io->...o", matrix.shape)
+            start = random_vector(linear_map.right_shape, seed)
+            kernel = ops.convert_to_tensor(matrix.astype("float32"))
+            left, right, found = converge(linear_map, kernel, start, 50, 1e-7)
+            assert float(found) == pytest.approx(np.linalg.norm(matrix, 2), rel=1e-5)
+            moved = array(linear_map.apply(kernel, right))
+            np.testing.assert_allclose(moved, float(found) * array(left), atol=1e-4)
+            assert np.linalg.norm(array(right)) == pytest.approx(1.0, abs=1e-5)

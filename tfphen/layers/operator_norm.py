@@ -14,6 +14,8 @@ from tfphen.layers.linear_maps import ConvolutionMap, axis_values
 
 # A norm below this counts as zero, and the vector is left as it was.
 _TINY = 1e-30
+# A unit vector of which less than this is left off the span of others counts as part of it.
+_SPANNED = 1e-6
 # Applications of A^T A in a round of `converge`: two find directions that one misses when the
 # kernel has changed a lot.
 _ROUND = 2
@@ -75,7 +77,12 @@ def _best_in_krylov_space(linear_map, kernel, right, image):
         for _ in range(2):
             for other in basis:
                 vector = vector - _inner(vector, other) * other
-        basis.append(unit(vector, ops.zeros_like(right)))
+        # What is left of a vector that the others span already is rounding, and would count as a
+        # direction of its own.
+        length = _norm(vector)
+        new = length > _SPANNED
+        vector = vector / ops.where(new, length, 1.0)
+        basis.append(ops.where(new, vector, ops.zeros_like(vector)))
         images.append(linear_map.apply(kernel, basis[-1]))
     flat = ops.stack([ops.reshape(vector, [-1]) for vector in images])
     _, rotation = ops.eigh(ops.matmul(flat, ops.transpose(flat)))

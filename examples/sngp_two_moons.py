@@ -14,7 +14,7 @@ seed and as a mean with Student's 95 % interval over seeds:
   must not be high, or rho would not be about the training data.
 
 What to expect: rho near 0.9 for SNGP and below 0 for the plain network, which is surest where it
-has no data; confidence near 0.55 and 1.0; equal accuracy. Ten seeds take about 2.5 minutes on
+has no data; confidence near 0.55 and 1.0; equal accuracy. Ten seeds take about 3 minutes on
 two CPU cores. The picture shows the first seed, and all of them in its last panel.
 """
 

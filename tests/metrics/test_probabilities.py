@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from tfphen import checks
 from tfphen.metrics.calibration import brier_score, expected_calibration_error
-from tfphen.metrics.probabilities import checked_count, float64_array, host_array, integer_array
+from tfphen.metrics.probabilities import float64_array, host_array, integer_array
 
 VALUES = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
 LABELS = np.random.default_rng(1).integers(0, 3, 20)
@@ -78,7 +79,7 @@ def test_values_that_are_no_numbers_are_refused():
     ):
         integer_array([[1.0, 1.5]], "x")
     assert integer_array(np.float32([3, -4]), "x").tolist() == [3, -4]
-    assert checked_count(np.int64(3), "n") == 3
+    assert checks.whole("n", np.int64(3)) == 3
     for wrong in (2.0, "3", True, 1):
         with pytest.raises(ValueError, match=r"`n` must be an integer of at least 2. Received: n="):
-            checked_count(wrong, "n", least=2)
+            checks.whole("n", wrong, least=2)

@@ -97,10 +97,7 @@ class TransferObjective:
         Raises:
             ValueError: `num_classes` is no positive integer, or `seed` is negative.
         """
-        if isinstance(num_classes, bool) or num_classes != int(num_classes) or num_classes < 1:
-            raise ValueError(
-                f"`num_classes` must be a positive integer. Received: num_classes={num_classes!r}"
-            )
+        num_classes = checks.whole("num_classes", num_classes)
         # 31 bits: under PyTorch Keras keeps the seed of a dropout in a signed integer.
         words = seeds.sequence(seed, "transfer_head").generate_state(2)
         kernel, dropout = (int(word) >> 1 for word in words)

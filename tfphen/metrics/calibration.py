@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from tfphen import checks
 from tfphen.metrics.probabilities import (
     check_same_rows,
-    checked_count,
     labels_and_predictions,
     labels_and_probabilities,
     log_softmax,
@@ -81,7 +81,7 @@ def expected_calibration_error(y, y_pred, num_bins=15, from_logits=True):
         C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, arXiv 1706.04599,
         equation 3.
     """
-    num_bins = checked_count(num_bins, "num_bins")
+    num_bins = checks.whole("num_bins", num_bins)
     labels, probabilities = _prepared(y, y_pred, from_logits)
     confidence = probabilities.max(-1)
     hit = probabilities.argmax(-1) == labels
@@ -124,7 +124,7 @@ def classwise_calibration_error(y, y_pred, num_bins=15, from_logits=True):
         M. Kull et al., "Beyond temperature scaling", NeurIPS 2019, arXiv 1910.12656; J. Nixon et
         al., "Measuring Calibration in Deep Learning", CVPR workshops 2019, arXiv 1904.01685.
     """
-    num_bins = checked_count(num_bins, "num_bins")
+    num_bins = checks.whole("num_bins", num_bins)
     of_class, gaps = _gaps_of_classes(*_prepared(y, y_pred, from_logits))
     return _float_or_array(_mean_of_gaps(gaps, bin_of(of_class, num_bins), num_bins).mean(-1))
 
@@ -168,7 +168,7 @@ def adaptive_calibration_error(y, y_pred, num_bins=15, from_logits=True):
         arXiv 1904.01685; equal-mass bins: K. Nguyen, B. O'Connor, "Posterior calibration and
         exploratory analysis for natural language processing models", EMNLP 2015.
     """
-    num_bins = checked_count(num_bins, "num_bins")
+    num_bins = checks.whole("num_bins", num_bins)
     of_class, gaps = _gaps_of_classes(*_prepared(y, y_pred, from_logits))
     count = gaps.shape[-1]
     rows = of_class.reshape(-1, count)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfphen import checks
 from tfphen.metrics.hessian_products import compiled_gradient
 from tfphen.metrics.probabilities import host_array
 
@@ -106,18 +107,12 @@ def critical_sample_ratio(
         arXiv 1706.05394, section 4.2 and algorithm 1 (which ascends the class score itself, though
         only descending it leads to another class).
     """
-    step = _STEP_OF_RADIUS * radius if step is None else step
-    noise = _NOISE_OF_RADIUS * radius if noise is None else noise
-    for name, value in (("radius", radius), ("step", step), ("noise", noise)):
-        if not (np.isscalar(value) and np.isfinite(value) and value >= 0):
-            raise ValueError(
-                f"`{name}` must be a finite number, at least 0. Received: {name}={value!r}"
-            )
-    for name, number in (("iterations", iterations), ("batch_size", batch_size)):
-        if number < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {name}={number}")
-    if members is not None and members < 1:
-        raise ValueError(f"`members` must be None or at least 1. Received: members={members}")
+    radius = checks.number("radius", radius, 0)
+    step = _STEP_OF_RADIUS * radius if step is None else checks.number("step", step, 0)
+    noise = _NOISE_OF_RADIUS * radius if noise is None else checks.number("noise", noise, 0)
+    checks.wholes(iterations=iterations, batch_size=batch_size)
+    if members is not None:
+        checks.whole("members", members)
     start = _checked_inputs(inputs, data_range)
     low, high = start - radius, start + radius
     if data_range is not None:

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfphen import checks
 from tfphen.metrics.class_separation import class_means, features_and_labels
-from tfphen.metrics.probabilities import checked_count
 
 
 class FeatureDeviation(NamedTuple):
@@ -110,8 +110,8 @@ def feature_deviation(
             "`test_features` must have as many columns as `features`. Received: "
             f"features.shape={train.shape}, test_features.shape={test.shape}"
         )
-    num_subsets = checked_count(num_subsets, "num_subsets")
-    seed = checked_count(seed, "seed", least=0)
+    num_subsets = checks.whole("num_subsets", num_subsets)
+    seed = checks.whole("seed", seed, 0)
     classes, index, counts = np.unique(train_labels, return_inverse=True, return_counts=True)
     test_classes, test_index, test_counts = np.unique(
         labels_of_test, return_inverse=True, return_counts=True
@@ -123,7 +123,7 @@ def feature_deviation(
             f"Received: in one of them only, classes {alone[:5].tolist()}"
         )
     smallest = int(counts.min())
-    size = smallest if subset_size is None else checked_count(subset_size, "subset_size")
+    size = smallest if subset_size is None else checks.whole("subset_size", subset_size)
     if size > smallest:
         raise ValueError(
             f"`subset_size` must be at most the size of the smallest class, {smallest}: equal "

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from tfphen import checks
 from tfphen.losses.sparse_labels import entry_of_label
 from tfphen.metrics.keras_streaming import StreamedMetric, WeightedMean, sums_in_bins
-from tfphen.metrics.probabilities import checked_count
 
 
 def _probabilities(predictions, from_logits: bool):
@@ -70,7 +70,7 @@ class ExpectedCalibrationError(StreamedMetric):
         self, num_bins=15, from_logits=True, name="expected_calibration_error", dtype=None
     ):
         super().__init__(name, dtype)
-        self.num_bins = checked_count(num_bins, "num_bins")
+        self.num_bins = checks.whole("num_bins", num_bins)
         self.from_logits = from_logits
         self.gaps = self.add_sum((self.num_bins,), "gaps")
         self.weight = self.add_sum((), "weight")
@@ -149,8 +149,8 @@ class ClasswiseCalibrationError(StreamedMetric):
         dtype=None,
     ):
         super().__init__(name, dtype)
-        self.num_classes = checked_count(num_classes, "num_classes", least=2)
-        self.num_bins = checked_count(num_bins, "num_bins")
+        self.num_classes = checks.whole("num_classes", num_classes, 2)
+        self.num_bins = checks.whole("num_bins", num_bins)
         self.from_logits = from_logits
         self.gaps = self.add_sum((self.num_bins, self.num_classes), "gaps")
         self.weight = self.add_sum((), "weight")

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from tfphen import checks
 from tfphen.metrics.keras_streaming import StreamedMetric
-from tfphen.metrics.probabilities import checked_count
 
 
 class ClassAccuracyMetric(StreamedMetric):
@@ -18,7 +18,7 @@ class ClassAccuracyMetric(StreamedMetric):
 
     def __init__(self, num_classes, name, dtype):
         super().__init__(name, dtype)
-        self.num_classes = checked_count(num_classes, "num_classes", least=2)
+        self.num_classes = checks.whole("num_classes", num_classes, 2)
         self.hits = self.add_sum((self.num_classes,), "hits")
         self.weight = self.add_sum((self.num_classes,), "weight")
 

@@ -167,17 +167,3 @@ def check_same_rows(labels: np.ndarray, predictions: np.ndarray) -> None:
             "their argmax). "
             f"Received: y.shape={labels.shape}, y_pred.shape={predictions.shape}"
         )
-
-
-def checked_count(value, name: str, least: int = 1) -> int:
-    """Returns a whole number of at least `least` as an int.
-
-    Raises:
-        ValueError: It is not one.
-    """
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < least:
-        raise ValueError(
-            f"`{name}` must be an integer of at least {least}. Received: {name}={value!r}"
-        )
-    return int(value)

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfphen import checks
 from tfphen.metrics.probabilities import (
     check_same_rows,
-    checked_count,
     labels_and_probabilities,
 )
 
@@ -82,7 +82,7 @@ def reliability_diagram(y, y_pred, num_bins=15, from_logits=True) -> Reliability
         32, 1983; A. Niculescu-Mizil, R. Caruana, "Predicting Good Probabilities with Supervised
         Learning", ICML 2005.
     """
-    num_bins = checked_count(num_bins, "num_bins")
+    num_bins = checks.whole("num_bins", num_bins)
     labels, probabilities = labels_and_probabilities(y, y_pred, from_logits)
     check_same_rows(labels, probabilities)
     if labels.ndim != 1:

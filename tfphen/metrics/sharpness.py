@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 from scipy.special import softmax
 
+from tfphen import checks
 from tfphen.metrics.last_layer import LastLayer, checked_last_layer, output_curvature, value_of
 from tfphen.metrics.probabilities import check_same_rows, labels_and_probabilities
 from tfphen.metrics.relative_flatness import largest_eigenvalue
@@ -150,11 +151,7 @@ def fisher_rao_norm(y, y_pred, num_hidden_layers):
         T. Liang et al., "Fisher-Rao Metric, Geometry, and Complexity of Neural Networks",
         AISTATS 2019, arXiv 1711.01530, theorem 3.1.
     """
-    if num_hidden_layers < 0 or num_hidden_layers != int(num_hidden_layers):
-        raise ValueError(
-            "`num_hidden_layers` must be a whole number, at least 0. "
-            f"Received: num_hidden_layers={num_hidden_layers}"
-        )
+    checks.whole("num_hidden_layers", num_hidden_layers, 0)
     labels, probabilities = labels_and_probabilities(y, y_pred, from_logits=True)
     check_same_rows(labels, probabilities)
     logits = np.asarray(y_pred, dtype="float64")

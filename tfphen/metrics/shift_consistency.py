@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfphen.metrics.probabilities import checked_count, float64_array, host_array
+from tfphen import checks
+from tfphen.metrics.probabilities import float64_array, host_array
 
 _REFERENCES = ("unshifted", "shifted")
 
@@ -111,7 +112,7 @@ def shift_consistency(
         NeurIPS 2021, arXiv 2103.02695.
     """
     images = host_array(inputs, "inputs")
-    num_shifts = checked_count(num_shifts, "num_shifts")
+    num_shifts = checks.whole("num_shifts", num_shifts)
     axes = tuple(axes) if isinstance(axes, (tuple, list)) else (axes,)
     if not axes or len(set(axes)) < len(axes) or not all(a in range(1, images.ndim) for a in axes):
         raise ValueError(
@@ -126,7 +127,7 @@ def shift_consistency(
             f"Received: reference={reference!r}"
         )
     if max_shift is not None:
-        max_shift = checked_count(max_shift, "max_shift")
+        max_shift = checks.whole("max_shift", max_shift)
     generator = np.random.default_rng(seed)
 
     def predictions(shifted: bool) -> np.ndarray:

@@ -95,19 +95,19 @@ class Interrupting(runner.Progress):
 
 @pytest.mark.slow
 def test_go_on_from_a_checkpoint(toy, tensorflow, tmp_path, monkeypatch):
-    from tfphen.train import trials
+    from tfphen.train import descent
 
     settings = {"seed": 0, "overrides": {"steps": 60}}
     expected = api.run("toy_width", "smoke", out=tmp_path / "undisturbed", **settings).records
-    monkeypatch.setattr(trials, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(descent, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     out = tmp_path / "disturbed"
     with pytest.raises(KeyboardInterrupt):
         api.run("toy_width", "smoke", out=out, progress=Interrupting(), **settings)
     (path,) = out.rglob("*.npz")
     restored = []
-    real = trials.checkpoint.load
+    real = descent.checkpoint.load
     monkeypatch.setattr(
-        trials.checkpoint, "load", lambda path: restored.append(path.exists()) or real(path)
+        descent.checkpoint, "load", lambda path: restored.append(path.exists()) or real(path)
     )
     found = api.run("toy_width", "smoke", out=out, **settings).records
     assert restored == [True, False], "the first population goes on, the second one starts"

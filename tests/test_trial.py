@@ -114,7 +114,7 @@ def test_trials_come_after_those_whose_results_they_use():
     ]
     groups = plan.groups([*second, first[0]])
     assert [g.trials for g in groups] == [tuple(first), tuple(second)]
-    assert plan.level(second[0]) == 1 and plan.level(first[0]) == 0
+    assert second[0].level == 1 and first[0].level == 0
 
 
 def test_a_large_population_is_cut_the_same_way_each_time():

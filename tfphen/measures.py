@@ -28,7 +28,7 @@ def error(split: str, labels: str = "labels") -> Measure:
     """Share of examples whose largest logit is not the label's.
 
     Args:
-        split: `"train"` or `"test"`.
+        split: `"train"`, `"test"` or `"validation"`.
         labels: `"labels"` as trained on, or `"clean_labels"`, before any corruption.
     """
     name = f"{split}_error" if labels == "labels" else f"{split}_error_on_clean_labels"
@@ -68,3 +68,13 @@ def predictions(split: str) -> Measure:
 def log_probabilities(split: str) -> Measure:
     """Log-softmax of the logits, float64, `[members, n, classes]`."""
     return Measure(f"{split}_log_probabilities", lambda trained: trained.log_probabilities(split))
+
+
+def weights() -> Measure:
+    """All weights, `[members, numbers]`: an input of other trials, see `train.starts`."""
+    return Measure("weights", lambda trained: trained.weights())
+
+
+def masks() -> Measure:
+    """Which of the weights are not pruned, bool, `[members, numbers]`."""
+    return Measure("masks", lambda trained: trained.masks())

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tfphen.findings import Signature
     from tfphen.stats import Estimate
+    from tfphen.train.loop import StepHook
 
 ENTRY_POINT_GROUP = "tfphen.phenomena"
 
@@ -39,6 +40,14 @@ class Phenomenon:
         curve_measures: Taken also at each step of a trial's `curve`.
         models, objectives: Builders of its own by name, beside those of `tfphen.models` and
             `tfphen.train.objectives`.
+        starts: Where weights may begin, by the names that `Trial.start` uses: functions
+            `(drawn, inputs, generator, **settings) -> (weights, masks)` of one trial. `drawn` has
+            every weight by path as it comes from the trial's seed, `inputs` the arrays that the
+            trial takes from other records; the result replaces weights by path, and masks with
+            zeros and ones some that can be trained. All are NumPy arrays.
+        solvers: Names of `Trial.optimizer` that do not descend step by step: functions
+            `(trials, examples, tick) -> predictor`, with the interface of
+            `tfphen.train.prediction.Predictor` and its `parameters`, a number.
     """
 
     id: ClassVar[str]
@@ -50,6 +59,32 @@ class Phenomenon:
     curve_measures: ClassVar[tuple[Measure, ...]] = ()
     models: ClassVar[Mapping[str, Callable]] = {}
     objectives: ClassVar[Mapping[str, Callable]] = {}
+    starts: ClassVar[Mapping[str, Callable]] = {}
+    solvers: ClassVar[Mapping[str, Callable]] = {}
+
+    @staticmethod
+    def step_hook() -> "StepHook | None":
+        """Returns what trials with `record_every` record at an update, beside the loss."""
+        return None
+
+    def measures_of(self, trial: Trial) -> tuple[tuple[Measure, ...], tuple[Measure, ...]]:
+        """Returns the measures and curve measures that a trial takes.
+
+        Raises:
+            UsageError: The trial names one that there is not.
+        """
+        if trial.measures is None:
+            return self.measures, self.curve_measures
+        known = {measure.name for measure in (*self.measures, *self.curve_measures)}
+        if unknown := [name for name in trial.measures if name not in known]:
+            raise UsageError(
+                f"Unknown measure {unknown[0]!r} of {self.id}.{nearest(unknown[0], known)} "
+                f"Allowed: {', '.join(sorted(known))}"
+            )
+        return tuple(
+            tuple(measure for measure in group if measure.name in trial.measures)
+            for group in (self.measures, self.curve_measures)
+        )
 
     def trials(self, config: configs.Config) -> Iterable[Trial]:
         """Yields the grid of trials as plain data."""

@@ -22,11 +22,11 @@ class Group:
 def graph_key(trial: Trial) -> str:
     """Returns what two trials must have in common to train in one population.
 
-    They may differ in seeds, label noise and subsets of the data, inputs from other trials,
-    learning rate and weight decay.
+    They may differ in seeds, label noise and subsets of the data, inputs from other trials, where
+    their weights begin, learning rate and weight decay.
     """
     settings: dict[str, Any] = trial.to_json()
-    for free in ("seed", "stream_seeds"):
+    for free in ("seed", "stream_seeds", "start"):
         settings.pop(free, None)
     data = dict(settings.get("data", {}))
     data.pop("corruptions", None)
@@ -46,18 +46,15 @@ def with_parents(trials: Iterable[Trial]) -> list[Trial]:
     ordered: dict[str, Trial] = {}
 
     def visit(trial: Trial) -> None:
+        if trial.id in ordered:
+            return
         for result in trial.inputs.values():
             visit(result.trial)
-        ordered.setdefault(trial.id, trial)
+        ordered[trial.id] = trial
 
     for trial in trials:
         visit(trial)
     return list(ordered.values())
-
-
-def level(trial: Trial) -> int:
-    """Returns 0 for a trial that uses no other's results, else one more than its parents'."""
-    return 1 + max((level(r.trial) for r in trial.inputs.values()), default=-1)
 
 
 def groups(trials: Iterable[Trial]) -> list[Group]:
@@ -68,7 +65,7 @@ def groups(trials: Iterable[Trial]) -> list[Group]:
     """
     found: dict[tuple[int, str], list[Trial]] = {}
     for trial in with_parents(trials):
-        found.setdefault((level(trial), graph_key(trial)), []).append(trial)
+        found.setdefault((trial.level, graph_key(trial)), []).append(trial)
     result = []
     for (_, key), members in sorted(found.items(), key=lambda item: item[0][0]):
         for first in range(0, len(members), _MOST_MEMBERS):

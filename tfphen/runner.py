@@ -96,9 +96,11 @@ def run(
     groups = plan.groups(trials)
     wanted = [trial for group in groups for trial in group.trials]
     known = records.read_all(folder, [trial.id for trial in wanted])
-    names = {measure.name for measure in phenomenon.measures}
+    names = {
+        trial.id: {measure.name for measure in phenomenon.measures_of(trial)[0]} for trial in wanted
+    }
     for identifier, record in known.items():
-        missing = names - record.values.keys() - record.arrays.keys()
+        missing = names[identifier] - record.values.keys() - record.arrays.keys()
         if missing:
             raise TfphenError(
                 f"Record {identifier} in {folder} was written by a version of {phenomenon.id} that "

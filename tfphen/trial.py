@@ -5,6 +5,7 @@ from their defaults, so a field added later with a do-nothing default leaves old
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -102,6 +103,8 @@ class Data:
         split: `"own"` keeps the source's split; `"seeded"` pools it and draws a new stratified one.
         corruptions: Applied in order to the training data only, see `tfphen.data.corruptions`.
         options: Settings of the source, such as `{"flatten": True}`.
+        validation: Number of training examples held out as the split `"validation"`: before
+            `train` of the others are drawn, and before any corruption.
     """
 
     name: str = "digits"
@@ -110,6 +113,7 @@ class Data:
     split: str = "own"
     corruptions: tuple[Spec, ...] = ()
     options: Mapping[str, Any] = dataclasses.field(default_factory=FrozenMapping)
+    validation: int | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "corruptions", tuple(self.corruptions))
@@ -131,6 +135,10 @@ class Result:
     array: str
 
 
+# Optimizers that descend step by step. Any other name is a solver, which needs no length.
+DESCENDING = ("adadelta", "adagrad", "adam", "adamax", "adamw", "lion", "rmsprop", "sgd")
+
+
 @dataclasses.dataclass(frozen=True)
 class Trial:
     """One training as plain data.
@@ -139,7 +147,8 @@ class Trial:
         model: Builder in `tfphen.models`, or one of the phenomenon's own.
         data: The examples.
         objective: What is minimised, see `tfphen.train.objectives`.
-        optimizer: A stock Keras optimizer by name with its settings, or `least_squares`.
+        optimizer: A stock Keras optimizer by name with its settings, `least_squares`, or one of
+            the phenomenon's `solvers`.
         schedule: Learning rate over steps, relative to the optimizer's own rate.
         batch_size: Global batch size; None trains on the full batch.
         epochs: Length in passes over the trial's own training set; or give `steps`.
@@ -148,7 +157,13 @@ class Trial:
         stream_seeds: Streams that start from another seed, such as `{"split": 3}`.
         curve: Steps after which the curve measures are taken as well as at the end.
         stop_at_loss: Freeze the weights once the mean training loss is at most this.
-        inputs: Arrays of other trials' records, by the name under which the objective sees them.
+        inputs: Arrays of other trials' records, by the name under which the objective or `start`
+            sees them.
+        start: Where the weights begin: `drawn` from the seed, or one of the phenomenon's `starts`.
+        measures: Names of the measures to take, of the phenomenon's `measures` and
+            `curve_measures`; None takes all.
+        record_every: Record the loss, and what the phenomenon's step hook sees, at every so
+            many-th update.
         tags: Columns of the findings table. Not part of the identity.
     """
 
@@ -165,6 +180,9 @@ class Trial:
     curve: tuple[int, ...] = ()
     stop_at_loss: float | None = None
     inputs: Mapping[str, Result] = dataclasses.field(default_factory=FrozenMapping)
+    start: Spec = Spec("drawn")
+    measures: tuple[str, ...] | None = None
+    record_every: int | None = None
     tags: Mapping[str, Any] = dataclasses.field(default_factory=FrozenMapping, compare=False)
 
     def __post_init__(self):
@@ -172,27 +190,43 @@ class Trial:
         object.__setattr__(self, "inputs", FrozenMapping(self.inputs))
         object.__setattr__(self, "tags", FrozenMapping(self.tags))
         object.__setattr__(self, "curve", tuple(self.curve))
-        if (self.epochs is None) == (self.steps is None) and self.optimizer.name != "least_squares":
+        if self.measures is not None:
+            object.__setattr__(self, "measures", tuple(self.measures))
+        lengths = (self.epochs is not None) + (self.steps is not None)
+        if lengths == 2 or (lengths == 0 and self.optimizer.name in DESCENDING):
             raise UsageError(
                 "A trial has either `epochs` or `steps`. "
                 f"Received: epochs={self.epochs}, steps={self.steps}"
             )
-        for name in ("batch_size", "epochs", "steps"):
+        for name in ("batch_size", "epochs", "steps", "record_every"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UsageError(f"`{name}` must be positive. Received: {name}={value}")
         if self.seed < 0:
             raise UsageError(f"`seed` must not be negative. Received: seed={self.seed}")
 
+    # By the identity, which is kept: field by field, a chain of trials would be walked many times.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Trial) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
     def seed_of(self, stream: str) -> int:
         """Returns the seed from which the named random stream starts."""
         return self.stream_seeds.get(stream, self.seed)
 
-    @property
+    # Kept, since the trials at the end of a long chain hold all others several times over.
+    @functools.cached_property
     def id(self) -> str:
         """16 hexadecimal digits that name this training: a hash of its non-default settings."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @functools.cached_property
+    def level(self) -> int:
+        """0 for a trial that uses no other's results, else one more than its parents'."""
+        return 1 + max((result.trial.level for result in self.inputs.values()), default=-1)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the settings that differ from their defaults as JSON data, without the tags."""

@@ -8,11 +8,13 @@ import pytest
 import tensorflow as tf
 
 from tfphen.errors import TfphenError, UsageError
-from tfphen.measures import error, loss, predictions
+from tfphen.measures import error, loss, masks, predictions, weights
 from tfphen.phenomenon import Phenomenon
-from tfphen.train import checkpoint, least_squares, trials
+from tfphen.train import checkpoint, descent, least_squares, trials
 from tfphen.train.examples import Examples
-from tfphen.trial import Data, Spec, Trial
+from tfphen.train.loop import StepHook
+from tfphen.train.starts import flatten, unflatten
+from tfphen.trial import Data, Result, Spec, Trial
 
 
 class Plain(Phenomenon):
@@ -105,7 +107,7 @@ def test_a_training_goes_on_from_a_checkpoint_to_the_bit(tmp_path, monkeypatch):
     path = tmp_path / "state.npz"
     curve = tuple(range(10, 120, 10))
     whole = run(trial(curve=curve))[0]
-    monkeypatch.setattr(trials, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    monkeypatch.setattr(descent, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
     saved = []
     save = checkpoint.save
 
@@ -142,7 +144,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         ({"schedule": Spec("cosin")}, "Unknown schedule 'cosin'.*Did you mean 'cosine'"),
         ({"objective": Spec("cross")}, "Unknown objective 'cross'"),
         ({"model": Spec("mlp", width=3)}, "Wrong settings of model 'mlp'.*'width'.*hidden_units"),
-        ({"objective": Spec("cross_entropy", beta=1)}, "Wrong settings of objective.*none"),
+        ({"objective": Spec("cross_entropy", beta=1)}, "Wrong settings of objective.*dtype"),
     ],
 )
 def test_unknown_names_are_refused(settings, message):
@@ -203,3 +205,161 @@ def test_random_features_interpolate_exactly_at_their_number_of_examples():
     assert exact.values["test_error"] > ridge.values["test_error"] + 0.1
     again = run(dataclasses.replace(members[2]))[0]
     assert again.values["test_error"] == pytest.approx(other.values["test_error"], abs=0.02)
+
+
+class Extended(Plain):
+    """Brings a start, a solver, a step hook, and measures that trials choose from."""
+
+    measures: ClassVar = (*Plain.measures, weights(), masks(), loss("validation"))
+
+    @staticmethod
+    def step_hook():
+        def squares(step, gradients):
+            return tf.stack([tf.reduce_sum(step.weights["logits/bias"] ** 2, 1)], 1)
+
+        return StepHook(("bias_square",), squares)
+
+
+def half_masked(drawn, inputs, generator, *, factor):
+    """Scales what another trial ended with, and masks the first half of the first kernel's rows."""
+    vector = inputs["weights"] if inputs else flatten(drawn)
+    values = {path: factor * array for path, array in unflatten(vector, drawn).items()}
+    path = next(iter(values))
+    mask = np.ones(values[path].shape)
+    mask[: len(mask) // 2] = 0
+    return values, {path: mask}
+
+
+class Majority:
+    """Predicts the majority class of each member, and says so."""
+
+    how, parameters = "counting", 0
+
+    def __init__(self, trials, examples, tick):
+        labels = examples.splits["train"][2]["labels"]
+        self.outputs = np.stack([np.bincount(row, minlength=10) for row in labels])
+        tick(len(trials))
+
+    def __call__(self, inputs, rows, layers=()):
+        return np.repeat(self.outputs[:, None].astype("float32"), rows.shape[1], 1)
+
+
+Extended.starts = {"half_masked": half_masked}
+Extended.solvers = {"majority": Majority}
+
+
+def run_extended(*members, inputs=None):
+    return trials.train(Extended(), members, lambda one: inputs or {}, tf.distribute.get_strategy())
+
+
+def test_a_start_gives_weights_and_masks_that_training_keeps():
+    start = Spec("half_masked", factor=0.5)
+    short = trial(steps=20, measures=("weights", "masks"), model=Spec("mlp", hidden_units=(16,)))
+    (first,) = run_extended(short)
+    assert first.arrays["masks"].all()
+    again, plain = run_extended(dataclasses.replace(short, start=start), short)
+    np.testing.assert_allclose(plain.arrays["weights"], first.arrays["weights"], atol=1e-6)
+    assert plain.arrays["masks"].all()
+    kernel = again.arrays["weights"][: 64 * 16].reshape(64, 16)
+    kept = again.arrays["masks"][: 64 * 16].reshape(64, 16)
+    assert not kernel[:32].any() and kernel[32:].any()
+    assert not kept[:32].any() and kept[32:].all() and again.arrays["masks"][64 * 16 :].all()
+    child = dataclasses.replace(short, start=start, inputs={"weights": Result(short, "weights")})
+    (scaled,) = run_extended(
+        dataclasses.replace(child, steps=1, optimizer=Spec("sgd", learning_rate=0.0)),
+        inputs={"weights": first.arrays["weights"]},
+    )
+    np.testing.assert_array_equal(
+        scaled.arrays["weights"][64 * 16 :], 0.5 * first.arrays["weights"][64 * 16 :]
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "text"),
+    [
+        (Spec("haf_masked"), "half_masked"),
+        (Spec("half_masked"), "factor"),
+        (Spec("half_masked", factor=1, rate=2), "rate"),
+    ],
+)
+def test_a_start_that_there_is_not_is_told(start, text):
+    with pytest.raises(UsageError, match=text):
+        run_extended(trial(steps=1, start=start))
+
+
+def test_a_start_cannot_give_arrays_of_another_shape(monkeypatch):
+    wrong = {"wrong": lambda drawn, inputs, generator: ({"logits/bias": np.zeros(3)}, {})}
+    monkeypatch.setattr(Extended, "starts", wrong)
+    with pytest.raises(UsageError, match=r"logits/bias \(3,\)"):
+        run_extended(trial(steps=1, start=Spec("wrong")))
+
+
+def test_a_solver_takes_the_place_of_descent():
+    ticks = []
+    one = trial(
+        model=Spec("none"),
+        optimizer=Spec("majority"),
+        steps=None,
+        measures=("test_error", "train_error"),
+    )
+    (outcome,) = trials.train(
+        Extended(), [one], lambda t: {}, tf.distribute.get_strategy(), tick=ticks.append
+    )
+    assert outcome.values.keys() == {"test_error", "train_error"} and ticks == [1]
+    assert 0.85 < outcome.values["test_error"] < 0.95
+    assert outcome.environment["execution"] == "counting"
+
+
+def test_the_loss_and_the_hook_are_recorded_at_every_so_many_updates():
+    one = trial(record_every=7, steps=30, measures=("train_loss",))
+    every = dataclasses.replace(one, record_every=1)
+    sparse, dense = (run_extended(t)[0].arrays for t in (one, every))
+    assert sparse["step_number"].tolist() == [0, 7, 14, 21, 28]
+    assert dense["step_loss"].shape == (30,)
+    np.testing.assert_array_equal(dense["step_loss"][::7], sparse["step_loss"])
+    assert sparse["step_bias_square"][0] == 0 < sparse["step_bias_square"][-1]
+
+
+def test_held_out_examples_are_measured_and_never_trained_on():
+    data = Data("digits", train=300, test=200, validation=150, split="seeded")
+    (outcome,) = run_extended(trial(data=data, measures=("validation_loss",)))
+    assert 0.05 < outcome.values["validation_loss"] < 2
+    seen = Examples([trial(data=data)], None).splits
+    rows = {
+        part: {row.tobytes() for row in pool[index[0]]} for part, (pool, index, _) in seen.items()
+    }
+    assert len(rows["validation"]) >= 149
+    for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        assert not rows[one] & rows[other]
+    smaller = Examples([trial(data=dataclasses.replace(data, train=100))], None).splits
+    np.testing.assert_array_equal(smaller["validation"][0], seen["validation"][0])
+
+
+def test_measures_that_a_trial_does_not_name_are_not_taken():
+    one = trial(steps=5, curve=(0, 2), measures=("test_error",))
+    (outcome,) = run_extended(one)
+    assert "test_error" in outcome.values and "train_error" not in outcome.values
+    assert "curve_train_loss" not in outcome.arrays
+    (outcome,) = run_extended(dataclasses.replace(one, measures=("train_loss",)))
+    assert outcome.arrays["curve_train_loss"].shape == (3,)
+    with pytest.raises(UsageError, match="test_eror"):
+        run_extended(dataclasses.replace(one, measures=("test_eror",)))
+
+
+def test_softmax_in_float64_sees_what_float32_rounds_away():
+    from tfphen.train.loss_objectives import OBJECTIVES
+    from tfphen.train.objectives import Step
+
+    gradients = {}
+    for dtype in ("float32", "float64"):
+        logits = tf.constant([[[25.0] + [0.0] * 96]])
+        step = Step(None, tf.constant([[0]]), logits, {}, {}, {}, tf.constant(0), None)
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            loss_value = OBJECTIVES["cross_entropy"](dtype=dtype)(step)
+        assert loss_value.dtype == tf.float32
+        gradients[dtype] = tape.gradient(loss_value, logits).numpy()[0, 0].astype("float64")
+    assert gradients["float32"][0] == 0 and gradients["float32"].sum() > 1e-10
+    assert gradients["float64"][0] < 0 and abs(gradients["float64"].sum()) < 1e-14
+    with pytest.raises(UsageError, match="dtype"):
+        OBJECTIVES["cross_entropy"](dtype="float16")

@@ -56,11 +56,15 @@ class Resolved(Dataset):
         clean_labels: int32, `(n,)`: the training labels before any label corruption.
         transition_matrix: float64, `(num_classes, num_classes)`: row c holds the probabilities of
             the labels that an example of clean class c was given. Identity for clean labels.
+        validation_inputs: float32, `(v, ...)`, held out of the training examples, or None.
+        validation_labels: int32, `(v,)`, or None.
         corrupted: bool, `(n,)`: where the training label differs from the clean one. Derived.
     """
 
     clean_labels: np.ndarray
     transition_matrix: np.ndarray
+    validation_inputs: np.ndarray | None = None
+    validation_labels: np.ndarray | None = None
     corrupted: np.ndarray = dataclasses.field(init=False)
 
     def __post_init__(self):
@@ -70,6 +74,10 @@ class Resolved(Dataset):
         object.__setattr__(self, "clean_labels", clean)
         object.__setattr__(self, "transition_matrix", matrix)
         object.__setattr__(self, "corrupted", _read_only(self.train_labels != clean, bool))
+        if self.validation_labels is not None:
+            for name, dtype in (("inputs", np.float32), ("labels", np.int32)):
+                array = _read_only(getattr(self, f"validation_{name}"), dtype)
+                object.__setattr__(self, f"validation_{name}", array)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from tfphen.data.dataset import Dataset, Examples, Resolved
 from tfphen.data.digits import digits
 from tfphen.data.mixtures import gaussian_mixture
 from tfphen.data.mnist1d import mnist1d
+from tfphen.data.modular_arithmetic import modular_arithmetic
 from tfphen.data.settings import checked_settings, whole_number
 from tfphen.data.subsets import stratified_order
 from tfphen.data.two_scales import two_scales
@@ -29,6 +30,7 @@ EMBEDDED: dict[str, Callable[..., Dataset]] = {
     "mnist1d": mnist1d,
     "gaussian_mixture": gaussian_mixture,
     "two_scales": two_scales,
+    "modular_arithmetic": modular_arithmetic,
 }
 
 
@@ -142,10 +144,10 @@ def resolve(
 ) -> Resolved:
     """Returns the data that a trial sees: loaded, split, cut to size, then corrupted.
 
-    Streams, each with its own seed: `"split"` draws a seeded split, `"subset"` (fold 0 for
-    training, 1 for test) draws which examples are kept, and each corruption has the stream of its
-    name (folded by 2, 3, ... where the same one is applied again). Corruptions act on training
-    data only, except where a setting of theirs says otherwise.
+    Streams, each with its own seed: `"split"` draws a seeded split, `"validation"` what is held out
+    of its training part, `"subset"` (fold 0 for training, 1 for test) which examples are kept, and
+    each corruption has the stream of its name (folded by 2, 3, ... where the same one is applied
+    again). Corruptions act on training data only, except where a setting of theirs says otherwise.
 
     Args:
         data: Which data, see `tfphen.trial.Data`.
@@ -162,6 +164,10 @@ def resolve(
     stratified = data.split == "seeded"
     if stratified:
         train, test = _redraw_split(train, test, stream(seed_of("split"), "split"))
+    validation = None, None
+    if data.validation is not None:
+        whole_number("validation", data.validation, 1, len(train[1]) - 1)
+        validation, train = _held_out(data.validation, train, stratified, seed_of)
     train = _first("train", data.train, train, stratified, seed_of)
     test = _first("test", data.test, test, stratified, seed_of)
     examples = Examples(*train, dataset.num_classes, test_inputs=test[0])
@@ -182,6 +188,8 @@ def resolve(
         differs=dataset.differs,
         clean_labels=examples.clean_labels,
         transition_matrix=examples.transition_matrix,
+        validation_inputs=validation[0],
+        validation_labels=validation[1],
     )
 
 
@@ -195,6 +203,20 @@ def _redraw_split(train: Part, test: Part, generator: np.random.Generator) -> tu
     size = len(train[1])
     chosen, rest = generator.permutation(order[:size]), generator.permutation(order[size:])
     return (inputs[chosen], labels[chosen]), (inputs[rest], labels[rest])
+
+
+def _held_out(
+    size: int, examples: Part, stratified: bool, seed_of: Callable[[str], int]
+) -> tuple[Part, Part]:
+    """Returns `size` random examples, and the others in their own order."""
+    inputs, labels = examples
+    generator = stream(seed_of("validation"), "validation")
+    if stratified:
+        order = stratified_order(labels, generator)
+    else:
+        order = generator.permutation(len(labels))
+    held, rest = order[:size], np.sort(order[size:])
+    return (inputs[held], labels[held]), (inputs[rest], labels[rest])
 
 
 def _first(

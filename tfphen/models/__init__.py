@@ -14,6 +14,7 @@ from tfphen.models.dense_models import lenet_300_100, linear, mlp, random_fourie
 from tfphen.models.densenet import densenet
 from tfphen.models.recurrent import lstm
 from tfphen.models.residual import preact_resnet, resnet18, resnet_cifar
+from tfphen.models.square_mlp import square_mlp
 from tfphen.models.transformer import transformer
 from tfphen.models.vgg import lottery_convnet, vgg
 from tfphen.models.wide_resnet import wide_resnet
@@ -34,6 +35,7 @@ MODELS: dict[str, Builder] = {
     "random_fourier_features": random_fourier_features,
     "resnet18": resnet18,
     "resnet_cifar": resnet_cifar,
+    "square_mlp": square_mlp,
     "transformer": transformer,
     "vgg": vgg,
     "wide_resnet": wide_resnet,

@@ -24,12 +24,12 @@ class Examples:
     Attributes:
         resolved: What each trial sees.
         sizes: Number of training examples of each member.
-        splits: For `"train"` and `"test"`: the pool of inputs, the rows of each member
-            `[members, n]`, and labels `[members, n]` by name.
+        splits: For `"train"`, `"test"` and, where it is asked for, `"validation"`: the pool of
+            inputs, the rows of each member `[members, n]`, and labels `[members, n]` by name.
     """
 
     def __init__(self, trials: Sequence[Trial], data_dir: str | Path | None):
-        self._known: dict = {}
+        self._trials, self._known = tuple(trials), {}
         self.resolved = [self._resolve(trial, data_dir) for trial in trials]
         first = self.resolved[0]
         for other in self.resolved:
@@ -53,13 +53,16 @@ class Examples:
             "labels": padded([one.train_labels for one in self.resolved]),
             "clean_labels": padded([one.clean_labels for one in self.resolved]),
         }
-        test_pool, starts = self._pool([one.test_inputs for one in self.resolved])
-        test_rows = np.asarray(starts)[:, None] + np.arange(len(first.test_labels))
-        test = np.stack([one.test_labels for one in self.resolved])
-        self.splits = {
-            "train": (pool, rows, labels),
-            "test": (test_pool, test_rows, {"labels": test, "clean_labels": test}),
-        }
+        self.splits = {"train": (pool, rows, labels), "test": self._whole("test")}
+        if first.validation_labels is not None:
+            self.splits["validation"] = self._whole("validation")
+
+    def _whole(self, split: str):
+        """Returns a split that has clean labels, and as many examples in every member."""
+        pool, starts = self._pool([getattr(one, f"{split}_inputs") for one in self.resolved])
+        labels = np.stack([getattr(one, f"{split}_labels") for one in self.resolved])
+        rows = np.asarray(starts)[:, None] + np.arange(labels.shape[1])
+        return pool, rows, {"labels": labels, "clean_labels": labels}
 
     def _resolve(self, trial: Trial, data_dir) -> Resolved:
         for asked, resolved in self._known.setdefault(trial.data, []):
@@ -93,10 +96,16 @@ class Examples:
             members.append(starts[content])
         return parts[0] if len(parts) == 1 else np.concatenate(parts), members
 
-    def view(self, predictor: Predictor) -> Trained:
-        """Returns what measures see of a trained population and these examples."""
+    def view(self, predictor: Predictor, step: int | None = None) -> Trained:
+        """Returns what measures see of a population, after `step` updates, and these examples."""
         return Trained(
-            predictor, self.splits, self.num_classes, self.sizes, self.transition_matrices
+            predictor,
+            self.splits,
+            self.num_classes,
+            self.sizes,
+            self.transition_matrices,
+            self._trials,
+            step,
         )
 
     def resident(self) -> batches.Resident:

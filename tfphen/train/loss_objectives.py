@@ -4,6 +4,7 @@ Each takes its settings as keyword arguments and returns a function that gives p
 `[members, batch]`.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 
 import keras
@@ -11,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfphen import losses
+from tfphen.checks import one_of
 from tfphen.data import transition_matrix
 from tfphen.errors import UsageError
 from tfphen.losses.noise_corrected import inverse_of
@@ -47,6 +49,16 @@ def _matrices(step: Step, transition: Mapping | None, transpose: bool):
         if isinstance(values, np.ndarray)
         else tf.linalg.matrix_transpose(values)
     )
+
+
+def cross_entropy(dtype: str = "float32") -> Objective:
+    """Cross-entropy of the labels.
+
+    Args:
+        dtype: `"float32"` or `"float64"`: in which softmax, loss and their gradient are computed.
+    """
+    one_of("dtype", dtype, ("float32", "float64"))
+    return functools.partial(objectives.cross_entropy, dtype=dtype)
 
 
 def forward_correction(transpose: bool = False, transition: Mapping | None = None) -> Objective:
@@ -109,7 +121,7 @@ def _without_settings(function: Callable) -> Callable[[], Objective]:
 
 
 OBJECTIVES: dict[str, Callable[..., Objective]] = {
-    "cross_entropy": lambda: objectives.cross_entropy,
+    "cross_entropy": cross_entropy,
     "squared_error": lambda: objectives.squared_error,
     "forward_correction": forward_correction,
     "backward_correction": backward_correction,

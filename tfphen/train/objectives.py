@@ -60,11 +60,17 @@ def per_example(function: Callable) -> Objective:
     return objective
 
 
-def cross_entropy(step: Step) -> tf.Tensor:
-    """Cross-entropy of integer labels with logits, in nats."""
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(
-        labels=step.labels, logits=tf.cast(step.outputs, tf.float32)
+def cross_entropy(step: Step, dtype: str = "float32") -> tf.Tensor:
+    """Cross-entropy of integer labels with logits, in nats, float32.
+
+    Args:
+        step: The training step.
+        dtype: Type in which softmax, loss and their gradient are computed.
+    """
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels=step.labels, logits=tf.cast(step.outputs, dtype)
     )
+    return tf.cast(losses, tf.float32)
 
 
 def squared_error(step: Step) -> tf.Tensor:

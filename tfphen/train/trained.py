@@ -1,12 +1,15 @@
 """A view of a population and its examples, as measures see it: NumPy arrays with a member axis."""
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import log_softmax
 
+from tfphen.train.initial_weights import initial_weights
 from tfphen.train.population import Population
 from tfphen.train.prediction import Predictor
+from tfphen.trial import Trial
 
 
 class Trained:
@@ -14,12 +17,14 @@ class Trained:
 
     Args:
         predictor: Runs the population.
-        splits: For `"train"` and `"test"`: the pool of inputs, the rows of each member
-            `[members, n]`, and a dict of labels `[members, n]` by name.
+        splits: For `"train"`, `"test"` and perhaps `"validation"`: the pool of inputs, the rows of
+            each member `[members, n]`, and a dict of labels `[members, n]` by name.
         num_classes: Number of classes.
         sizes: How many of the rows of `"train"` each member really has; the rest is padding.
         transition_matrices: Noise matrix of each member's training labels, `[members, K, K]`:
             row c holds the probabilities of the labels that clean class c was given.
+        trials: The trial of each member.
+        step: Updates done, or None where there are none to count.
     """
 
     def __init__(
@@ -29,14 +34,41 @@ class Trained:
         num_classes: int,
         sizes: list[int],
         transition_matrices: np.ndarray,
+        trials: Sequence[Trial] = (),
+        step: int | None = None,
     ):
         self._predictor, self._splits, self.num_classes = predictor, splits, num_classes
         self._sizes, self.transition_matrices = sizes, transition_matrices
+        self.trials, self.step = tuple(trials), step
 
     @property
     def members(self) -> Population:
         """The population, for measures that need its weights."""
         return self._predictor.members
+
+    def weights(self) -> np.ndarray:
+        """All weights of each member, `[members, numbers]`, as `starts.flatten` orders them."""
+        return np.concatenate([v.reshape(len(v), -1) for v in self.members.values()], axis=1)
+
+    def masks(self) -> np.ndarray:
+        """Which of `weights` are not pruned, bool, `[members, numbers]`."""
+        members = self.members
+        parts = [
+            members.masks.get(variable.path, np.ones((members.size, *variable.shape)))
+            for variable in members.model.weights
+        ]
+        return np.concatenate([part.reshape(members.size, -1) for part in parts], axis=1) > 0
+
+    def initial_weights(self) -> list[np.ndarray]:
+        """What `members.values()` was before training, where it was drawn from the seeds."""
+        seeds = [trial.seed_of("init") for trial in self.trials]
+        drawn = [initial_weights(self.members.model, seed) for seed in seeds]
+        return [np.stack(values) for values in zip(*drawn, strict=True)]
+
+    def inputs(self, split: str) -> np.ndarray:
+        """The examples of each member, `[members, n, ...]`."""
+        pool, rows, _ = self._splits[split]
+        return pool[rows]
 
     @functools.cache  # noqa: B019 - a view lives as long as one measurement
     def logits(self, split: str) -> np.ndarray:
@@ -62,10 +94,10 @@ class Trained:
         """Returns the mean over each member's own examples, `[members]`.
 
         Args:
-            split: `"train"` or `"test"`.
+            split: `"train"`, `"test"` or `"validation"`.
             per_example: `[members, n]`.
         """
-        if split == "test" or len(set(self._sizes)) == 1:
+        if split != "train" or len(set(self._sizes)) == 1:
             return per_example.mean(1)
         pairs = zip(per_example, self._sizes, strict=True)
         return np.asarray([row[:size].mean() for row, size in pairs])

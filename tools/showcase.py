@@ -4,9 +4,9 @@
 
 It trains nothing. From the small runs below `--out` it writes the figures in docs/figures, the
 scoreboard in benchmarks/results, docs/verdicts.md with every finding, and the overview in README.md
-between the `verdicts` markers; from the paper runs below `--paper`, benchmarks/results/paper.* and
-docs/published.md and the README's `published` part; from `--speed`, the last line that benchmarks/speed/population.py
-printed, its `speed` part.
+between the `verdicts` markers; from the paper runs below `--paper`, benchmarks/results/paper.*,
+docs/published.md and the `published` part; from `--speed`, the last line that
+benchmarks/speed/population.py printed, the `speed` part.
 """
 
 import argparse

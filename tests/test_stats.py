@@ -305,3 +305,25 @@ def test_importing_the_module_is_light():
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_a_mean_over_runs_of_which_one_has_no_value_is_undefined():
+    found = stats.mean_if_defined([1.0, 2.0, 4.0], "x")
+    assert found == stats.mean([1.0, 2.0, 4.0], "x")
+    for missing in (math.nan, math.inf):
+        found = stats.mean_if_defined([1.0, missing], "x")
+        assert math.isnan(found.value) and not found.has_interval and found.n == 2
+
+
+def test_a_geometric_ratio_is_the_mean_of_logarithms():
+    found = stats.geometric_ratio([2.0, 8.0, 4.0], [1.0, 2.0, 1.0], "x")
+    logs = stats.mean(np.log([2.0, 4.0, 4.0]))
+    assert found.value == pytest.approx(math.exp(logs.value))
+    assert (found.low, found.high) == pytest.approx((math.exp(logs.low), math.exp(logs.high)))
+    inverse = stats.geometric_ratio([1.0, 2.0, 1.0], [2.0, 8.0, 4.0])
+    assert inverse.value == pytest.approx(1 / found.value)
+    assert inverse.low == pytest.approx(1 / found.high)
+    for bad in (0.0, -1.0, math.nan):
+        assert math.isnan(stats.geometric_ratio([2.0, bad], [1.0, 1.0]).value)
+    with pytest.raises(ValueError, match="zip"):
+        stats.geometric_ratio([1.0], [1.0, 2.0])

@@ -107,8 +107,12 @@ class Phenomenon:
         return None
 
     def figure(self, table: "pandas.DataFrame", config: configs.Config, figure: "Figure") -> None:
-        """Draws the phenomenon into an empty Matplotlib figure."""
-        raise NotImplementedError
+        """Draws the phenomenon into an empty Matplotlib figure.
+
+        A figure that takes many lines stands in `tfphen/report/figures/<id>.py`, as the function
+        `draw(table, config, figure)`; that one is found without this method.
+        """
+        importlib.import_module(f"tfphen.report.figures.{self.id}").draw(table, config, figure)
 
     def __init_subclass__(cls, **settings: Any):
         super().__init_subclass__(**settings)

@@ -7,6 +7,7 @@ run has to be dropped or counted on purpose; one value gives an estimate without
 (`low` and `high` are NaN); values that are all equal give an interval of zero width.
 """
 
+import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Estimate",
     "bootstrap",
+    "geometric_ratio",
     "mean",
+    "mean_if_defined",
     "median",
     "paired_difference",
     "proportion",
@@ -68,6 +71,48 @@ def paired_difference(
     """
     first, second = _pair(a, b, "a", "b")
     return mean(first - second, statistic, confidence)
+
+
+def mean_if_defined(
+    values: Sequence[float], statistic: str = "mean", confidence: float = 0.95
+) -> Estimate:
+    """Returns `mean`, or an estimate that is NaN where it is not defined for one of the runs.
+
+    Such are the time of an event that did not happen, and a correlation with a constant. Runs
+    without a value are not left out, since they would be left out for what they show.
+
+    Args:
+        values: One number a run, NaN or infinite where there is none, shape `(n,)`.
+        statistic: Its name.
+        confidence: Coverage of the interval.
+    """
+    values = [float(value) for value in values]
+    if all(map(math.isfinite, values)):
+        return mean(values, statistic, confidence)
+    return Estimate(statistic, math.nan, math.nan, math.nan, len(values), confidence)
+
+
+def geometric_ratio(
+    a: Sequence[float],
+    b: Sequence[float],
+    statistic: str = "geometric mean ratio",
+    confidence: float = 0.95,
+) -> Estimate:
+    """Returns the geometric mean of `a / b` over pairs, with Student's t interval of the logarithm.
+
+    NaN, like `mean_if_defined`, where a quotient is not a positive number.
+
+    Args:
+        a: One positive number a run, shape `(n,)`.
+        b: The partner of each run, in the same order, shape `(n,)`.
+        statistic: Its name.
+        confidence: Coverage of the interval.
+    """
+    pairs = zip(a, b, strict=True)
+    logs = [math.log(x / y) if x > 0 and y > 0 else math.nan for x, y in pairs]
+    estimate = mean_if_defined(logs, statistic, confidence)
+    ends = {name: math.exp(getattr(estimate, name)) for name in ("value", "low", "high")}
+    return dataclasses.replace(estimate, **ends, spread=None)
 
 
 def bootstrap(

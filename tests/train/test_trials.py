@@ -1,6 +1,7 @@
 """From plain data to outcomes: shared examples, curves, stopping, exact solutions, resuming."""
 
 import dataclasses
+import gc
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +14,9 @@ from tfphen.phenomenon import Phenomenon
 from tfphen.train import checkpoint, descent, least_squares, trials
 from tfphen.train.examples import Examples
 from tfphen.train.loop import StepHook
+from tfphen.train.population import Population
 from tfphen.train.starts import flatten, unflatten
+from tfphen.train.trained import Trained
 from tfphen.trial import Data, Result, Spec, Trial
 
 
@@ -363,3 +366,12 @@ def test_softmax_in_float64_sees_what_float32_rounds_away():
     assert gradients["float64"][0] < 0 and abs(gradients["float64"].sum()) < 1e-14
     with pytest.raises(UsageError, match="dtype"):
         OBJECTIVES["cross_entropy"](dtype="float16")
+
+
+def test_nothing_holds_a_population_once_it_is_measured():
+    gc.collect()
+    before = {id(one) for one in gc.get_objects() if isinstance(one, (Trained, Population))}
+    run(trial(steps=3, curve=(0, 1)))
+    gc.collect()
+    left = [one for one in gc.get_objects() if isinstance(one, (Trained, Population))]
+    assert not [one for one in left if id(one) not in before]

@@ -1,6 +1,5 @@
 """A view of a population and its examples, as measures see it: NumPy arrays with a member axis."""
 
-import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,6 +39,9 @@ class Trained:
         self._predictor, self._splits, self.num_classes = predictor, splits, num_classes
         self._sizes, self.transition_matrices = sizes, transition_matrices
         self.trials, self.step = tuple(trials), step
+        # Of this view, not of the class: what a class holds is never given back.
+        self._logits: dict[str, np.ndarray] = {}
+        self._log_probabilities: dict[str, np.ndarray] = {}
 
     @property
     def members(self) -> Population:
@@ -70,16 +72,19 @@ class Trained:
         pool, rows, _ = self._splits[split]
         return pool[rows]
 
-    @functools.cache  # noqa: B019 - a view lives as long as one measurement
     def logits(self, split: str) -> np.ndarray:
         """The model's outputs, `[members, n, classes]`, float32."""
-        inputs, rows, _ = self._splits[split]
-        return self._predictor(inputs, rows)
+        if split not in self._logits:
+            inputs, rows, _ = self._splits[split]
+            self._logits[split] = self._predictor(inputs, rows)
+        return self._logits[split]
 
-    @functools.cache  # noqa: B019
     def log_probabilities(self, split: str) -> np.ndarray:
         """Log-softmax in float64, `[members, n, classes]`."""
-        return log_softmax(self.logits(split).astype("float64"), axis=-1)
+        if split not in self._log_probabilities:
+            logits = self.logits(split).astype("float64")
+            self._log_probabilities[split] = log_softmax(logits, axis=-1)
+        return self._log_probabilities[split]
 
     def activations(self, split: str, layer: str) -> np.ndarray:
         """Outputs of a layer by its name, `[members, n, ...]`."""

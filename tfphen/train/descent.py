@@ -104,6 +104,8 @@ class _Curve:
         self.points = sorted({step for step in trial.curve if step < last} | {last})
         self.values: dict[str, list[np.ndarray]] = {m.name: [] for m in self.measures}
         self.stopped_at = np.full(trainer.members.size, -1)
+        # Nobody trains any more: what was measured since is what there is to measure.
+        self.settled = False
 
     def points_left(self) -> list[int]:
         if self.values:
@@ -114,6 +116,10 @@ class _Curve:
         trainer, limit = self.trainer, self.trial.stop_at_loss
         if not self.measures and limit is None:
             return
+        if self.settled:
+            for values in self.values.values():
+                values.append(values[-1])
+            return
         view = self.examples.view(trainer.predict, trainer.step)
         for measure in self.measures:
             self.values[measure.name].append(np.asarray(measure.function(view)))
@@ -123,6 +129,7 @@ class _Curve:
                 reached & (self.stopped_at < 0), trainer.step, self.stopped_at
             )
             trainer.freeze(reached)
+        self.settled = not trainer.active.any()
 
     def arrays(self) -> dict[str, np.ndarray]:
         return stacked(self.values, self.points, self.trainer.members.size) if self.values else {}

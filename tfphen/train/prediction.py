@@ -1,6 +1,6 @@
 """Runs all members of a population on examples, without training behaviour."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -24,16 +24,25 @@ class Predictor:
     def __init__(self, members: Population, how: execution.Execution | None = None):
         self.members = members
         self.how = how or execution.choose(members.model)
-        self._outputs = execution.compiled(self._run, self.how.xla)
+        self._programs: dict[tuple[str, ...], Callable] = {}
 
-    def _run(self, inputs):
-        one = run(
-            self.members.model,
-            inputs,
-            weight_values(self.members, self.how.unrolled),
-            self.how.unrolled,
-        )
-        return one.outputs, one.activations
+    def _program(self, layers: tuple[str, ...]) -> Callable:
+        """Returns the compiled forward pass that gives the outputs, and those of some layers.
+
+        A program for each choice, since what is not asked for need not be written to memory.
+        """
+        if layers not in self._programs:
+            # Not of `self`, which would hold the programs and so itself.
+            members, how = self.members, self.how
+
+            def forward(inputs):
+                shape = (members.size, *inputs.shape[1:])
+                weights = weight_values(members, how.unrolled)
+                one = run(members.model, tf.broadcast_to(inputs, shape), weights, how.unrolled)
+                return one.outputs, [one.activations[name] for name in layers]
+
+            self._programs[layers] = execution.compiled(forward, how.xla)
+        return self._programs[layers]
 
     def __call__(self, inputs, rows: np.ndarray | None = None, layers: Sequence[str] = ()):
         """Returns the outputs of all members.
@@ -51,16 +60,19 @@ class Predictor:
             rows = np.broadcast_to(np.arange(len(inputs)), (size, len(inputs)))
         per_row = size * int(np.prod(inputs.shape[1:]))
         chunk = int(np.clip(_CHUNK_NUMBERS // max(per_row, 1), 1, 1024))
+        program = self._program(tuple(layers))
+        if (rows == rows[0]).all():
+            rows = rows[:1]  # Read once where all members see the same.
         outputs, hidden = [], {name: [] for name in layers}
         for first in range(0, rows.shape[1], chunk):
             part = rows[:, first : first + chunk]
             wanted = part.shape[1]
             # Padded to one static shape, so that the program is compiled once.
             part = np.pad(part, ((0, 0), (0, chunk - wanted)), mode="edge")
-            values, activations = self._outputs(tf.constant(inputs[part]))
+            values, activations = program(tf.constant(inputs[part]))
             outputs.append(keras.ops.convert_to_numpy(values)[:, :wanted])
-            for name in layers:
-                hidden[name].append(keras.ops.convert_to_numpy(activations[name])[:, :wanted])
+            for name, value in zip(layers, activations, strict=True):
+                hidden[name].append(keras.ops.convert_to_numpy(value)[:, :wanted])
         outputs = np.concatenate(outputs, axis=1)
         if not layers:
             return outputs

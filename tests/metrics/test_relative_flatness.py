@@ -94,16 +94,58 @@ def test_invariances():
         assert standard != pytest.approx(measure(features, kernel, bias, labels), rel=1e-2)
 
 
-def test_standardised_neurons_give_the_same_outputs_and_leave_dead_features():
+def layer_with_constants():
+    """A dead neuron, and one that is the same number in all examples."""
     features, kernel, bias, labels = layer()
-    features[:, 2], features[:, 3] = 0.0, 0.1
-    scaled, weights = standardize_neurons(features, kernel)
-    np.testing.assert_allclose(scaled @ weights, features @ kernel, rtol=1e-12)
+    features[:, 2], features[:, 3] = 0.0, 0.7
+    return features, kernel, bias, labels
+
+
+def test_standardised_neurons_give_the_same_outputs():
+    features, kernel, bias, labels = layer_with_constants()
+    scaled, weights, moved = standardize_neurons(features, kernel, bias)
+    np.testing.assert_allclose(scaled @ weights + moved, features @ kernel + bias, rtol=1e-12)
     np.testing.assert_allclose(np.delete(scaled, [2, 3], 1).std(0), 1.0, rtol=1e-12)
-    np.testing.assert_array_equal(scaled[:, 2:4], features[:, 2:4])
-    np.testing.assert_array_equal(weights[2:4], kernel[2:4])
-    direct = relative_flatness(scaled, weights, bias, labels)
-    assert direct == relative_flatness(features, kernel, bias, labels, standardize=True)
+    assert not scaled[:, 2:4].any() and not weights[2:4].any()
+    np.testing.assert_allclose(moved, bias + 0.7 * kernel[3], rtol=1e-12)
+    pair = standardize_neurons(features, kernel)
+    np.testing.assert_array_equal(pair[0], scaled)
+    np.testing.assert_array_equal(pair[1], weights)
+    for measure in (relative_flatness, maximal_relative_flatness):
+        standard = measure(features, kernel, bias, labels, standardize=True)
+        assert measure(scaled, weights, moved, labels) == pytest.approx(standard, rel=1e-12)
+    # Without a bias it is that of zeros; without constants it stays as it is.
+    np.testing.assert_allclose(
+        standardize_neurons(features, kernel, np.zeros(K))[2], 0.7 * kernel[3], rtol=1e-12
+    )
+    np.testing.assert_array_equal(standardize_neurons(*layer()[:3])[2], bias)
+    with pytest.raises(ValueError, match=r"`bias` must be None or have shape \(4,\).*Received"):
+        standardize_neurons(features, kernel, bias[:2])
+
+
+@pytest.mark.parametrize("measure", [relative_flatness, maximal_relative_flatness])
+def test_constant_neurons_leave_standardised_flatness_invariant(measure):
+    features, kernel, bias, labels = layer_with_constants()
+    value = measure(features, kernel, bias, labels, standardize=True)
+    # The same network, with constant features in its bias, has neither of them.
+    alive = [0, 1, 4, 5, 6]
+    fewer = features[:, alive], kernel[alive], bias + 0.7 * kernel[3], labels
+    assert measure(*fewer, standardize=True) == pytest.approx(value, rel=1e-10)
+    neurons = np.random.default_rng(2).uniform(0.2, 5.0, M)
+    for scale in (17.0, 1e-3, neurons):
+        changed = features / scale, kernel * np.broadcast_to(scale, M)[:, None]
+        assert measure(*changed, bias, labels, standardize=True) == pytest.approx(value, rel=1e-10)
+        *same, moved = standardize_neurons(*changed, bias)
+        assert measure(*same, moved, labels) == pytest.approx(value, rel=1e-10)
+    # Weights of a dead neuron do nothing, however large.
+    kernel[2] *= 1e6
+    assert measure(features, kernel, bias, labels, standardize=True) == pytest.approx(value, 1e-10)
+    # Were they left beside the standardised ones, they would count.
+    others = [0, 1, 3, 4, 5, 6]
+    left, kept = features.copy(), kernel.copy()
+    left[:, others], kept[others] = standardize_neurons(features[:, others], kernel[others])
+    assert measure(left, kept, bias, labels) > 1e6 * value
+    assert measure(0 * features + 2.0, kernel, bias, labels, standardize=True) == 0.0
 
 
 def test_special_values():
@@ -188,6 +230,10 @@ def test_members_in_front_and_tensors_of_the_backend(tensorflow):
         found = measure(*many)
         assert found.shape == (2, 3)
         assert found[1, 2] == pytest.approx(measure(*(part[1, 2] for part in many)), rel=1e-9)
+    many[0][1, 2, :, 4] = 0.3  # Constant in one member only.
+    for index, part in enumerate(standardize_neurons(*many[:3])):
+        own = standardize_neurons(*(one[1, 2] for one in many[:3]))[index]
+        np.testing.assert_allclose(part[1, 2], own, rtol=1e-12)
     features, kernel, bias, labels = layer()
     value = relative_flatness(features, kernel, bias, labels)
     tensors = [ops.convert_to_tensor(v) for v in (features, kernel, bias, labels)]

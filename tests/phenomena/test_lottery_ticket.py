@@ -143,15 +143,15 @@ def test_each_round_prunes_what_the_round_before_left():
 
 def test_populations_and_what_they_keep():
     groups = plan.groups(LotteryTicket().trials(EVERYTHING))
-    # One a round, but in the fifth the controls, which keep no weights, train beside the tickets.
-    assert len(groups) == 1 + 6 + 1
+    # One a round: controls train together with the tickets.
+    assert len(groups) == 1 + 6
     assert {trial.tags["arm"] for trial in groups[0].trials} == {"dense", "dense_reinit"}
-    assert {trial.tags["arm"] for trial in groups[-1].trials} == {"ticket", *CONTROLS}
+    for group in groups[5:]:
+        assert {trial.tags["arm"] for trial in group.trials} == {"ticket", *CONTROLS}
     for trial in LotteryTicket().trials(EVERYTHING):
         taken = [measure.name for measure in LotteryTicket().measures_of(trial)[0]]
         assert {"test_error", "density"} <= set(taken)
-        follows = trial.tags["arm"] == "ticket" and trial.tags["round"] < 6
-        assert ("weights" in taken) == (follows or trial.tags["round"] == 0)
+        assert ("weights" in taken) == ("masks" in taken) == (trial.tags["round"] < 6)
         curves = [measure.name for measure in LotteryTicket().measures_of(trial)[1]]
         assert curves == ["validation_loss", "test_error"]
 
@@ -186,7 +186,8 @@ def test_paper_experiments_reach_the_published_shares():
         config = LotteryTicket.configure("paper", experiment)
         outputs = 1000 if experiment == "lenet_mnist" else 2560
         slow = config.convolution_rate or config.rate
-        assert config.rounds == max(shares)
+        assert {*config.control_rounds, *config.matching_rounds} <= {*shares, *range(1, 8)}
+        assert config.rounds in shares
         for number, share in shares.items():
             left = convolutions * (1 - slow) ** number + hidden * (1 - config.rate) ** number
             left += outputs * (1 - config.rate / 2) ** number
@@ -206,7 +207,10 @@ def test_published_numbers_find_ours():
     }
     mine = [number for number in numbers if number.experiment == "lenet_mnist"]
     assert {number.metric for number in mine} == set(METRICS)
-    for number in mine:
+    beyond = [number for number in mine if number.setting["round"] > config.rounds]
+    assert [number.setting["round"] for number in beyond] == [16]
+    assert LotteryTicket().reproductions(table, config, beyond[0]) is None
+    for number in (number for number in mine if number not in beyond):
         estimate, baseline = LotteryTicket().reproductions(table, config, number)
         assert (estimate.n, baseline.n) == (3, 3)
         assert baseline.low == baseline.high == (1 if "times" in number.metric else 0)

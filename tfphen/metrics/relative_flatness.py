@@ -8,38 +8,49 @@ from tfphen.metrics.last_layer import (
     output_curvature,
     value_of,
 )
+from tfphen.metrics.probabilities import float64_array
 
 
-def standardize_neurons(features, kernel) -> tuple[np.ndarray, np.ndarray]:
+def standardize_neurons(features, kernel, bias=None) -> tuple[np.ndarray, ...]:
     """Scales each feature to unit standard deviation and its weights by the inverse.
 
     With σ_j the standard deviation of feature j over the n examples,
 
-        φ_j ← φ_j / σ_j,    w_sj ← w_sj σ_j.
+        φ_j ← φ_j / σ_j,    w_sj ← w_sj σ_j                                       (σ_j > 0)
+        b_s ← b_s + w_sj c_j,    φ_j ← 0,    w_sj ← 0                             (φ_j = c_j)
 
-    The layer's outputs stay the same. A feature that is constant (a dead neuron) is left
-    unchanged. Any measure of the result is unchanged by scaling neurons, φ_j → φ_j / s_j and
-    w_sj → w_sj s_j, which leaves the network's function as it is but changes the plain measure.
+    A feature that is the same number c_j in all examples, as of a dead neuron, has no deviation to
+    divide by. It adds a constant to each output, which is what a bias does, so it is moved there:
+    left beside the others, its weights alone would keep the scale of the layer.
+
+    The layer's outputs stay the same, given the bias. Any measure of the result is unchanged by
+    scaling neurons, φ_j → φ_j / s_j and w_sj → w_sj s_j, or the whole layer with its features,
+    which leaves the network's function as it is but changes the plain measure.
 
     Args:
         features: Inputs of the layer, `[..., n, m]`.
         kernel: Weights as in `keras.layers.Dense`, `[..., m, K]`.
+        bias: Its bias, `[..., K]`. Without one the outputs of the result lack what constant
+            features that are not zero added to them.
 
     Returns:
-        The pair `(features, kernel)`, scaled, in float64.
+        The pair `(features, kernel)`, in the same shapes and float64; with a bias, the triple
+        `(features, kernel, bias)`.
 
     Raises:
         ValueError: Shapes that do not go together, or values that are not finite.
 
     Example:
 
-    >>> features, kernel = standardize_neurons([[0.0, 3.0], [4.0, 3.0]], [[1.0], [1.0]])
-    >>> features.tolist(), kernel.tolist()
-    ([[0.0, 3.0], [2.0, 3.0]], [[2.0], [1.0]])
+    >>> layer = [[0.0, 3.0], [4.0, 3.0]], [[1.0], [1.0]], [0.5]
+    >>> features, kernel, bias = standardize_neurons(*layer)
+    >>> features.tolist(), kernel.tolist(), bias.tolist()
+    ([[0.0, 0.0], [2.0, 0.0]], [[2.0], [0.0]], [3.5])
 
     When not to use:
         On other examples than those that the measure is taken on: the spread of a feature is that
-        of the sample.
+        of the sample. A feature that is constant but for rounding is not taken as constant: divided
+        by its deviation it grows without bound. Round such features first.
 
     Reference:
         H. Petzka et al., "Relative Flatness and Generalization", NeurIPS 2021, arXiv 2001.00939.
@@ -48,7 +59,18 @@ def standardize_neurons(features, kernel) -> tuple[np.ndarray, np.ndarray]:
     # Of equal numbers the mean, and so the deviation, may be off by a rounding error.
     constant = np.ptp(features, axis=-2) == 0
     scale = np.where(constant, 1.0, features.std(-2))
-    return features / scale[..., None, :], kernel * scale[..., :, None]
+    scaled = np.where(constant[..., None, :], 0.0, features / scale[..., None, :])
+    weights = np.where(constant[..., :, None], 0.0, kernel * scale[..., :, None])
+    if bias is None:
+        return scaled, weights
+    bias, shape = float64_array(bias, "bias"), (*kernel.shape[:-2], kernel.shape[-1])
+    if bias.shape != shape:
+        raise ValueError(
+            f"`bias` must be None or have shape {shape}, one entry for each column of `kernel`. "
+            f"Received: bias.shape={bias.shape}"
+        )
+    fixed = np.where(constant, features[..., 0, :], 0.0)
+    return scaled, weights, bias + (fixed[..., None, :] @ kernel)[..., 0, :]
 
 
 def relative_flatness(
@@ -89,9 +111,9 @@ def relative_flatness(
         loss: `"crossentropy"`: softmax cross-entropy of K ≥ 2 logits, in nats. `"binary"`: sigmoid
             cross-entropy of one logit. `"squared_error"`: sum over outputs of squared differences
             (`keras.losses.MeanSquaredError` divides by K too). Each is a mean over examples.
-        standardize: Scale each feature to unit standard deviation first, see
-            `standardize_neurons`. The comparisons of networks in the paper do.
-        normalize: Divide by m, as some published variants do.
+        standardize: Scale each feature to unit standard deviation first, and take constant ones
+            into the bias, see `standardize_neurons`. The comparisons of networks in the paper do.
+        normalize: Divide by m, constant features included, as some published variants do.
 
     Returns:
         κ_Tr: a float, or an array `[...]` for inputs with leading axes. In units of the loss.
@@ -114,7 +136,7 @@ def relative_flatness(
     >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, "relu", name="hidden"),
     ...     keras.layers.Dense(3, name="logits")])
     >>> below = keras.Model(model.inputs[0], model.get_layer("hidden").output)
-    >>> inputs, labels = numpy.ones((5, 8)), [0, 1, 2, 0, 1]
+    >>> inputs, labels = numpy.eye(5, 8), [0, 1, 2, 0, 1]
     >>> kernel, bias = model.get_layer("logits").get_weights()
     >>> relative_flatness(below(inputs), kernel, bias, labels, standardize=True) > 0
     True
@@ -136,7 +158,7 @@ def relative_flatness(
         Generalization", NeurIPS 2021, arXiv 2001.00939.
     """
     layer = checked_last_layer(features, kernel, bias, labels, loss)
-    if standardize:
+    if standardize:  # The logits, of the layer with its bias, are those that they were.
         features, kernel = standardize_neurons(layer.features, layer.kernel)
         layer = layer._replace(features=features, kernel=kernel)
     _, weighted = output_curvature(layer)
@@ -184,7 +206,7 @@ def maximal_relative_flatness(
         H. Petzka et al., "Relative Flatness and Generalization", NeurIPS 2021, arXiv 2001.00939.
     """
     layer = checked_last_layer(features, kernel, bias, labels, loss)
-    if standardize:
+    if standardize:  # The logits, of the layer with its bias, are those that they were.
         features, kernel = standardize_neurons(layer.features, layer.kernel)
         layer = layer._replace(features=features, kernel=kernel)
     diagonal, _ = output_curvature(layer)

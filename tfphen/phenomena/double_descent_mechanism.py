@@ -184,8 +184,8 @@ class DoubleDescentMechanism(Phenomenon):
     def findings(self, table, config: Config) -> Iterator[Signature]:
         from tfphen.metrics.interior_peak import interior_peak
 
-        noisy, clean = _by_noise(table)
-        train, accuracy = _grid(noisy, "train_error"), 1.0 - _grid(noisy, "test_error")
+        noisy, clean = by_noise(table)
+        train, accuracy = grid_of(noisy, "train_error"), 1.0 - grid_of(noisy, "test_error")
         for kind, which, place in ((Signature, "widest", -1), (Control, "narrowest", 0)):
             fit = _mean(train.iloc[:, place], f"training error of the {which} network")
             yield kind(f"{which}_network_fits_every_label", fit, below=FITS_ALL)
@@ -193,14 +193,14 @@ class DoubleDescentMechanism(Phenomenon):
             (Signature, "test_loss", noisy),
             (Control, "no_label_noise_test_loss", clean),
         ):
-            found = interior_peak(_grid(rows, "test_loss").to_numpy())
+            found = interior_peak(grid_of(rows, "test_loss").to_numpy())
             yield kind(f"{name}_rise", _mean(found.rise, "rise to the peak, nats"), above=PEAK)
             # A curve that only falls has no rise, whatever it drops: the rise alone is the control.
             if kind is Signature:
                 yield kind(f"{name}_drop", _mean(found.drop, "drop behind it, nats"), above=PEAK)
         beyond = interpolating(noisy)
-        votes, learned = [_grid(noisy, "clean_vote")], _against_untrained(noisy, beyond)
-        shuffled = [_grid(noisy, "shuffled_clean_votes", number) for number in range(SHUFFLES)]
+        votes, learned = [grid_of(noisy, "clean_vote")], _against_untrained(noisy, beyond)
+        shuffled = [grid_of(noisy, "shuffled_clean_votes", number) for number in range(SHUFFLES)]
         for kind, name, grids, note in (
             (Signature, "clean_vote", votes, learned),
             (Control, "shuffled_clean_vote", shuffled, ""),
@@ -217,60 +217,23 @@ class DoubleDescentMechanism(Phenomenon):
         if number.metric not in PUBLISHED or width not in set(rows.width):
             return None
         column, is_accuracy = PUBLISHED[number.metric]
-        values = 1.0 - _grid(rows, column) if is_accuracy else _grid(rows, column)
+        values = 1.0 - grid_of(rows, column) if is_accuracy else grid_of(rows, column)
         against = number.setting.get("against_width")
         baseline = _mean(values[against], number.metric) if against in values else None
         return _mean(values[width], number.metric), baseline
-
-    def figure(self, table, config: Config, figure) -> None:
-        from tfphen.report import plots
-
-        noisy, clean = _by_noise(table)
-        trained, untrained = _grid(noisy, "clean_vote"), _grid(noisy, "curve_clean_vote", 0)
-        shuffled = sum(_grid(noisy, "shuffled_clean_votes", number) for number in range(SHUFFLES))
-
-        def both(column):
-            rate = f"{100 * config.label_noise:g}% label noise"
-            return {rate: _grid(noisy, column), "no label noise": _grid(clean, column)}
-
-        votes = {"trained": trained, "untrained": untrained}
-        votes |= {"inputs": _grid(noisy, "input_clean_vote"), "shuffled rows": shuffled / SHUFFLES}
-        panels = {
-            "test loss, nats": both("test_loss"),
-            "accuracy with label noise": {
-                "test": 1 - _grid(noisy, "test_error"),
-                "training, given labels": 1 - _grid(noisy, "train_error"),
-            },
-            "P_clean: neighbours vote true class": votes,
-            "gained in training": {"P_clean, trained minus untrained": trained - untrained},
-            "cosine of class activations": both("input_cosine"),
-            "“complexity”: level of activations": both("complexity"),
-        }
-        figure.set_size_inches(11.4, 6.6)
-        places = figure.subplots(2, 3, sharex=True)
-        for axes, (title, lines) in zip(places.flat, panels.items(), strict=True):
-            for label, grid in lines.items():
-                plots.interval_band(axes, list(grid.columns), grid.to_numpy(), label)
-            for threshold in interpolating(noisy)[:1]:
-                axes.axvline(threshold, color=plots.SERIES[-1], linestyle=":", linewidth=1.0)
-            axes.set(xscale="log", xlabel="width" if axes in places[1] else "", title=title)
-            axes.set_xticks(config.widths, labels=map(str, config.widths), minor=False)
-            axes.minorticks_off()
-            axes.legend()
-        places[1, 0].axhline(0.0, color=plots.SERIES[-1], linewidth=0.8)
 
 
 # ---- statistics ----------------------------------------------------------------------------------
 
 
-def _grid(rows, column: str, place: int | None = None):
+def grid_of(rows, column: str, place: int | None = None):
     """One row a seed, one column a width; of a column of arrays the entry at `place`."""
     if place is not None:
         rows = rows.assign(**{column: [array[place] for array in rows[column]]})
     return rows.pivot(index="seed", columns="width", values=column)
 
 
-def _by_noise(table):
+def by_noise(table):
     """The rows with label noise, and those without."""
     return table[table.label_noise > 0], table[table.label_noise == 0]
 
@@ -283,7 +246,7 @@ def _mean(values, statistic: str):
 
 def interpolating(noisy) -> list[int]:
     """The widths from the first on whose mean training error is at most `INTERPOLATES`."""
-    errors = _grid(noisy, "train_error").mean()
+    errors = grid_of(noisy, "train_error").mean()
     fits = errors.index[errors <= INTERPOLATES]
     return [int(width) for width in errors.index if len(fits) and width >= fits[0]]
 
@@ -315,7 +278,7 @@ def _against_untrained(noisy, beyond: list[int]) -> str:
 
     if not beyond:
         return "No width interpolates."
-    trained, untrained = _grid(noisy, "clean_vote"), _grid(noisy, "curve_clean_vote", 0)
+    trained, untrained = grid_of(noisy, "clean_vote"), grid_of(noisy, "curve_clean_vote", 0)
     level = 1 - 0.05 / len(beyond)  # The intervals hold together for all widths.
     gains = {
         width: stats.paired_difference(trained[width], untrained[width], confidence=level)

@@ -6,7 +6,8 @@ import scipy.linalg
 
 from tfphen.data import load
 from tfphen.errors import UsageError
-from tfphen.train import kernel_interpolation as ki
+from tfphen.train import kernel_interpolation
+from tfphen.train import kernel_solver as ks
 from tfphen.trial import Spec
 
 
@@ -23,16 +24,16 @@ def kernel_by_loops(first, second, gamma):
 def test_kernel_by_loops():
     generator = np.random.default_rng(0)
     first, second = generator.normal(size=(5, 3)), generator.normal(size=(4, 3))
-    found = ki.gaussian_kernel(first, second, 0.7)
+    found = ks.gaussian_kernel(first, second, 0.7)
     np.testing.assert_allclose(found, kernel_by_loops(first, second, 0.7), rtol=1e-12)
 
 
 @pytest.mark.parametrize("tile", [64, 100, 333, 1000])
 def test_product_by_tiles_is_that_of_the_whole_matrix(digits, tile):
     points = digits[0][:333]
-    whole = ki.gaussian_kernel(points.astype("float64"), points.astype("float64"), 0.1)
+    whole = ks.gaussian_kernel(points.astype("float64"), points.astype("float64"), 0.1)
     vectors = np.random.default_rng(0).normal(size=(333, 3))
-    kernel = ki.TiledKernel(points, 0.1, tile)
+    kernel = ks.TiledKernel(points, 0.1, tile)
     np.testing.assert_allclose(kernel.product(vectors, precise=True), whole @ vectors, atol=2e-4)
     np.testing.assert_allclose(kernel.product(vectors), whole @ vectors, atol=4e-4)
     numbers = sum(part.size for part in kernel._tiles.values())
@@ -42,10 +43,10 @@ def test_product_by_tiles_is_that_of_the_whole_matrix(digits, tile):
 def test_preconditioner_inverts_the_approximation_plus_its_shift(digits):
     points = digits[0][:300]
     landmarks = np.random.default_rng(0).choice(300, 80, replace=False)
-    precondition = ki.NystromPreconditioner(points, 0.3, landmarks)
+    precondition = ks.NystromPreconditioner(points, 0.3, landmarks)
     precise = points.astype("float64")
-    cross = ki.gaussian_kernel(precise, precise[landmarks], 0.3)
-    among = ki.gaussian_kernel(precise[landmarks], precise[landmarks], 0.3)
+    cross = ks.gaussian_kernel(precise, precise[landmarks], 0.3)
+    among = ks.gaussian_kernel(precise[landmarks], precise[landmarks], 0.3)
     approximation = cross @ np.linalg.solve(among, cross.T)
     shift = 1 - np.trace(approximation) / 300
     assert precondition.shift == pytest.approx(shift, abs=1e-5)
@@ -67,14 +68,14 @@ def test_conjugate_gradients_solve_each_column_and_let_it_rest():
         return matrix @ vectors
 
     goals = 1e-10 * np.linalg.norm(targets, axis=0)
-    solution, iterations = ki.conjugate_gradients(product, targets, goals)
+    solution, iterations = ks.conjugate_gradients(product, targets, goals)
     np.testing.assert_allclose(solution, np.linalg.solve(matrix, targets), atol=1e-8)
     assert iterations[2] == 1  # an eigenvector takes one step
     assert iterations[3] == 0  # a column of zeros takes none
     assert (iterations[:2] > 10).all()
     assert widths[0] == 3
     assert widths[1] == 2
-    few, taken = ki.conjugate_gradients(product, targets, goals, max_iterations=5)
+    few, taken = ks.conjugate_gradients(product, targets, goals, max_iterations=5)
     assert taken.max() == 5
     assert np.linalg.norm(matrix @ few - targets) > 1e-3
 
@@ -85,12 +86,12 @@ def test_gradients_agree_with_factoring_and_scipy(digits):
     targets = np.concatenate([np.eye(10)[labels], np.eye(10)[random], np.eye(10)[labels]], 1)
     settings = {"landmarks": 200, "tolerance": 1e-5}
     progress = []
-    iterative = ki.interpolate(
+    iterative = ks.interpolate(
         points, targets, 0.1, np.random.default_rng(0), progress.append, dense_points=0, **settings
     )
-    direct = ki.interpolate(points, targets, 0.1, np.random.default_rng(0))
+    direct = ks.interpolate(points, targets, 0.1, np.random.default_rng(0))
     precise = points.astype("float64")
-    kernel = ki.gaussian_kernel(precise, precise, 0.1)
+    kernel = ks.gaussian_kernel(precise, precise, 0.1)
     expected = scipy.linalg.solve(kernel, targets, assume_a="pos")
     np.testing.assert_allclose(direct.coefficients, expected, atol=1e-8 * abs(expected).max())
     np.testing.assert_allclose(iterative.coefficients, expected, atol=1e-3 * abs(expected).max())
@@ -111,8 +112,8 @@ def test_any_other_interpolating_expansion_has_a_larger_norm(digits):
     points, labels = digits[0][:200], digits[1][:200]
     generator = np.random.default_rng(0)
     targets = np.eye(10)[labels]
-    fewer = ki.interpolate(points[:150], targets[:150], 0.3, generator)
-    more = ki.interpolate(points, targets, 0.3, generator)
+    fewer = ks.interpolate(points[:150], targets[:150], 0.3, generator)
+    more = ks.interpolate(points, targets, 0.3, generator)
     np.testing.assert_allclose(more.fitted[:150], targets[:150], atol=1e-10)
     assert (more.squared_norms >= fewer.squared_norms - 1e-10).all()
     assert more.squared_norms.sum() > 1.1 * fewer.squared_norms.sum()
@@ -121,7 +122,7 @@ def test_any_other_interpolating_expansion_has_a_larger_norm(digits):
 def test_the_same_input_twice_is_refused(digits):
     points = np.concatenate([digits[0][:20], digits[0][:1]])
     with pytest.raises(UsageError, match=r"two training inputs are the same.*gamma=0\.3"):
-        ki.interpolate(points, np.eye(21), 0.3, np.random.default_rng(0))
+        ks.interpolate(points, np.eye(21), 0.3, np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,7 @@ def solved(tensorflow):
     config = Config(arms=(), gamma=0.3, train=300, test=100, seed=0, seeds=2, controls=False)
     trials = list(RandomLabels().trials(config))
     examples, done = Examples(trials, None), []
-    return trials, examples, ki.solve(trials, examples, done.append), done
+    return trials, examples, kernel_interpolation.solve(trials, examples, done.append), done
 
 
 def test_members_are_solved_and_predict_as_alone(solved):
@@ -145,10 +146,10 @@ def test_members_are_solved_and_predict_as_alone(solved):
     assert outputs.shape == (4, 100, 10)
     for index in range(4):
         points = pool[rows[index]].astype("float64")
-        kernel = ki.gaussian_kernel(points, points, 0.3)
+        kernel = ks.gaussian_kernel(points, points, 0.3)
         targets = np.eye(10)[labels["labels"][index]]
         coefficients = np.linalg.solve(kernel, targets)
-        cross = ki.gaussian_kernel(test_pool[test_rows[index]].astype("float64"), points, 0.3)
+        cross = ks.gaussian_kernel(test_pool[test_rows[index]].astype("float64"), points, 0.3)
         np.testing.assert_allclose(outputs[index], cross @ coefficients, atol=2e-4)
         np.testing.assert_allclose(fitted[index], targets, atol=1e-6)
         norm = np.sqrt((coefficients * targets).sum())
@@ -176,6 +177,6 @@ def test_wrong_settings(solved):
     ):
         wrong = [dataclasses.replace(trial, **change) for trial in trials]
         with pytest.raises(UsageError, match=message):
-            ki.solve(wrong, examples, lambda share: None)
+            kernel_interpolation.solve(wrong, examples, lambda share: None)
     with pytest.raises(UsageError, match="has no layers"):
         predictor(*examples.splits["test"][:2], ("features",))

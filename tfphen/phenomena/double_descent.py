@@ -6,6 +6,7 @@ Descent: Where Bigger Models and More Data Hurt*, ICLR 2020, arXiv 1912.02292.
 
 import dataclasses
 from collections.abc import Iterator
+from itertools import product
 from typing import ClassVar
 
 from tfphen import config as configs
@@ -121,36 +122,24 @@ class DoubleDescent(Phenomenon):
     paper = "Nakkiran et al., Deep Double Descent, ICLR 2020, arXiv 1912.02292"
     Config = Config
     models: ClassVar = {"linear_readout": _linear_readout}
-    measures = (
-        error("train"),
-        error("test"),
-        loss("train"),
-        loss("test"),
-    )
+    measures = (error("train"), error("test"), loss("train"), loss("test"))
     curve_measures = (error("train"), error("test"), loss("test"))
 
     # ---- the grid ------------------------------------------------------------------------------
 
     def trials(self, config: Config) -> Iterator[Trial]:
         noises = (config.label_noise, 0.0) if config.control else (config.label_noise,)
-        for width in config.widths:
-            for noise in noises:
-                for seed in config.seed_range():
-                    yield self._network(config, "width", width, noise, seed)
-        if config.epoch_width is not None:
-            for noise in noises:
-                for seed in config.seed_range():
-                    yield self._network(config, "epoch", config.epoch_width, noise, seed)
-        ridges = (0.0, config.ridge)
-        for arm, grid in (("features", config.features), ("samples", config.samples)):
-            for size in grid:
-                for ridge in ridges:
-                    for seed in config.seed_range():
-                        yield self._random_features(config, arm, size, ridge, seed)
-
-        for scale in (config.slow_scale, 1.0) if config.descent_steps else ():
-            for seed in config.seed_range():
-                yield self._two_scales(config, scale, seed)
+        networks = [("width", width) for width in config.widths]
+        networks += [("epoch", config.epoch_width)] if config.epoch_width is not None else []
+        sizes = [("features", size) for size in config.features]
+        sizes += [("samples", size) for size in config.samples]
+        scales = (config.slow_scale, 1.0) if config.descent_steps else ()
+        for (arm, width), noise, seed in product(networks, noises, config.seed_range()):
+            yield self._network(config, arm, width, noise, seed)
+        for (arm, size), ridge, seed in product(sizes, (0.0, config.ridge), config.seed_range()):
+            yield self._random_features(config, arm, size, ridge, seed)
+        for scale, seed in product(scales, config.seed_range()):
+            yield self._two_scales(config, scale, seed)
 
     def _network(self, config: Config, arm: str, width: int, noise: float, seed: int) -> Trial:
         units = [width] * config.hidden_layers if config.width_argument == "hidden_units" else width
@@ -184,13 +173,8 @@ class DoubleDescent(Phenomenon):
                 "gaussian_mixture",
                 train=examples,
                 corruptions=(Spec("label_noise", rate=0.2, kind="wrong"),),
-                options={
-                    "dimensions": 20,
-                    "radius": 20**0.5,
-                    "directions": "gaussian",
-                    "train_per_class": 100,
-                    "generator_seed": seed,
-                },
+                options={"dimensions": 20, "radius": 20**0.5, "directions": "gaussian"}
+                | {"train_per_class": 100, "generator_seed": seed},
             ),
             optimizer=Spec("least_squares", ridge=ridge),
             seed=seed,
@@ -205,14 +189,8 @@ class DoubleDescent(Phenomenon):
             steps=config.descent_steps[-1],
             curve=config.descent_steps,
             seed=seed,
-            tags={
-                "arm": "descent",
-                "size": 0,
-                "label_noise": 0.0,
-                "scale": scale,
-                "ridge": 0.0,
-                "seed": seed,
-            },
+            tags={"arm": "descent", "size": 0, "label_noise": 0.0, "ridge": 0.0, "seed": seed}
+            | {"scale": scale},
         )
 
     # ---- what it shows -------------------------------------------------------------------------
@@ -276,36 +254,8 @@ class DoubleDescent(Phenomenon):
         others = others[(others.label_noise - noise).abs() < 1e-9]
         return ours, stats.mean(100 * others[column], number.metric)
 
-    # ---- figure --------------------------------------------------------------------------------
 
-    def figure(self, table, config: Config, figure) -> None:
-        from tfphen.report import plots
-
-        panels = []
-        if config.widths:
-            panels += ["width", "width_loss"]
-        if config.epoch_width is not None:
-            panels.append("epoch")
-        panels += [a for a in ("features", "samples", "descent") if len(table[table.arm == a])]
-        figure.set_size_inches(4.0 * len(panels), 3.8)
-        for axes, panel in zip(
-            figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
-        ):
-            if panel in ("width", "width_loss"):
-                _draw_widths(axes, table, "test_loss" if panel == "width_loss" else "test_error")
-            elif panel in ("epoch", "descent"):
-                _draw_time(axes, table[table.arm == panel], panel)
-            else:
-                for ridge, rows in table[table.arm == panel].groupby("ridge"):
-                    label = f"ridge {ridge:g}" if ridge else "no ridge"
-                    grid = _grid(rows, "test_error")
-                    plots.interval_band(axes, list(grid.columns), grid.to_numpy(), label)
-                unit = "random features" if panel == "features" else "training examples"
-                axes.set(xscale="log", xlabel=unit, ylabel="test error", title=f"over {unit}")
-            axes.legend(frameon=False)
-
-
-def _grid(rows, column: str):
+def grid_of(rows, column: str):
     """One row a seed, one column a size."""
     return rows.pivot(index="seed", columns="size", values=column)
 
@@ -320,13 +270,13 @@ def _rise_and_drop(kind, name: str, curves, threshold: float) -> Iterator[Signat
 
 
 def _peak(kind, name: str, rows, column: str, threshold: float) -> Iterator[Signature]:
-    rise, drop = _rise_and_drop(kind, name, _grid(rows, column).to_numpy(), threshold)
+    rise, drop = _rise_and_drop(kind, name, grid_of(rows, column).to_numpy(), threshold)
     # A curve that only falls has no rise, whatever it drops: the rise alone is the control.
     yield from (rise,) if kind is Control else (rise, drop)
 
 
 def _peak_error(kind, name: str, rows, threshold: float) -> Signature:
-    _, drop = _rise_and_drop(kind, name, _grid(rows, "test_error").to_numpy(), threshold)
+    _, drop = _rise_and_drop(kind, name, grid_of(rows, "test_error").to_numpy(), threshold)
     return kind(name, drop.estimate, above=threshold)
 
 
@@ -337,36 +287,9 @@ def _location(rows) -> Signature:
     from tfphen import stats
     from tfphen.metrics.interior_peak import interior_peak
 
-    loss, error = _grid(rows, "test_loss"), _grid(rows, "train_error")
+    loss, error = grid_of(rows, "test_loss"), grid_of(rows, "train_error")
     widths = np.asarray(loss.columns, "float64")
     fits = (error.to_numpy() <= 0.1).argmax(1)
     distance = np.log2(widths[interior_peak(loss.to_numpy()).position] / widths[fits])
     estimate = stats.mean(distance, "log2 of peak width over interpolation width")
     return Signature("peak_at_interpolation", estimate, within=(-1.0, 1.0))
-
-
-def _draw_time(axes, rows, arm: str) -> None:
-    from tfphen.report import plots
-
-    column = "scale" if arm == "descent" else "label_noise"
-    names = {"scale": ("features of two scales", "of one scale")}
-    names["label_noise"] = ("with label noise", "without")
-    for value, part in rows.groupby(column):
-        plain = value == (1.0 if column == "scale" else 0.0)
-        curves = part.curve_test_error.tolist()
-        plots.interval_band(axes, part.curve_step.iloc[0], curves, names[column][int(plain)])
-    axes.set(xscale="log", xlabel="training steps", ylabel="test error", title="over training time")
-
-
-def _draw_widths(axes, table, column: str) -> None:
-    from tfphen.report import plots
-
-    rows = table[table.arm == "width"]
-    for noise, part in rows.groupby("label_noise"):
-        label = f"{100 * noise:g}% label noise" if noise else "no label noise"
-        grid = _grid(part, column)
-        plots.interval_band(axes, list(grid.columns), grid.to_numpy(), label)
-        if column == "test_error" and noise:
-            fit = _grid(part, "train_error")
-            plots.interval_band(axes, list(fit.columns), fit.to_numpy(), "training error")
-    axes.set(xscale="log", xlabel="width", ylabel=column.replace("_", " "), title="over model size")

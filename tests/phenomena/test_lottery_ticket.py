@@ -92,7 +92,7 @@ def test_shown_and_with_silent_controls():
         ),
         ({"kept_signs": SLOW}, {"kept_signs_learns_faster_than_permuted"}),
     ],
-    ids=lambda value: next(iter(value)),
+    ids=lambda value: min(value),
 )
 def test_each_signature_can_be_absent(change, absent):
     by_id, _ = verdicts(SHOWN | change)

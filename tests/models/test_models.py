@@ -17,6 +17,7 @@ from tfphen.models.dense_models import lenet_300_100, linear, mlp, random_fourie
 from tfphen.models.densenet import densenet
 from tfphen.models.recurrent import lstm
 from tfphen.models.residual import preact_resnet, resnet18, resnet_cifar
+from tfphen.models.square_mlp import square_mlp
 from tfphen.models.transformer import transformer
 from tfphen.models.vgg import lottery_convnet, vgg
 from tfphen.models.wide_resnet import wide_resnet
@@ -37,6 +38,7 @@ SMALL = {
     "random_fourier_features": (random_fourier_features, (5,), {"num_features": 7}),
     "resnet18": (resnet18, (8, 8, 1), {"width": 2}),
     "resnet_cifar": (resnet_cifar, (7, 7), {"depth": 8, "width": 3}),
+    "square_mlp": (square_mlp, (10,), {"units": 7}),
     "transformer": (
         transformer,
         (5,),

@@ -106,6 +106,12 @@ def test_trials_that_share_a_graph_train_together():
     assert groups[0].trials == (*rate, *noisy)
 
 
+def test_the_default_optimizer_trains_beside_itself_with_another_rate():
+    decayed = trial(optimizer=Spec("adam", learning_rate=0.1, weight_decay=0.2))
+    (group,) = plan.groups([trial(), decayed, trial(seed=1, optimizer=Spec("adam"))])
+    assert len(group.trials) == 3
+
+
 def test_trials_come_after_those_whose_results_they_use():
     first = [trial(seed=s) for s in range(3)]
     second = [

@@ -46,8 +46,9 @@ class Phenomenon:
             trial takes from other records; the result replaces weights by path, and masks with
             zeros and ones some that can be trained. All are NumPy arrays.
         solvers: Names of `Trial.optimizer` that do not descend step by step: functions
-            `(trials, examples, tick) -> predictor`, with the interface of
-            `tfphen.train.prediction.Predictor` and its `parameters`, a number.
+            `(trials, examples, tick) -> predictor`, called like a
+            `tfphen.train.prediction.Predictor`, with `how`, a text, `parameters`, a number, and
+            what it has to tell of each member in `reports`, arrays `[members]` by name.
     """
 
     id: ClassVar[str]
@@ -91,7 +92,11 @@ class Phenomenon:
         raise NotImplementedError
 
     def findings(self, table: "pandas.DataFrame", config: configs.Config) -> Iterable["Signature"]:
-        """Yields signatures and negative controls, from records only, one row a trial."""
+        """Yields signatures and negative controls, from records only, one row a trial.
+
+        What findings and figure both read off the table stands in `tfphen/readings/<id>.py` where
+        it takes many lines.
+        """
         raise NotImplementedError
 
     def reproductions(

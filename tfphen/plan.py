@@ -34,7 +34,7 @@ def graph_key(trial: Trial) -> str:
     settings["data"] = data
     settings["optimizer"] = {
         name: value
-        for name, value in settings.get("optimizer", {}).items()
+        for name, value in settings.get("optimizer", {"name": trial.optimizer.name}).items()
         if name not in ("learning_rate", "weight_decay", "ridge")
     }
     settings["inputs"] = {name: r.array for name, r in trial.inputs.items()}

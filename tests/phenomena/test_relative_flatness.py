@@ -1,9 +1,7 @@
 """Relative flatness: the plan, the verdicts, and that rescaling a network rescales what is said."""
 
 import dataclasses
-import gc
 import math
-import weakref
 
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ from tfphen import findings, plan, published
 from tfphen.errors import UsageError
 from tfphen.phenomena import relative_flatness as module
 from tfphen.phenomena.relative_flatness import MEASURES, Config, RelativeFlatness
-from tfphen.report.figures import relative_flatness_ranks as ranks
+from tfphen.readings import relative_flatness as ranks
 
 OPTIMIZERS = {"sgd": [0.1, 0.05], "adam": [0.001, 0.003], "rmsprop": [0.001, 0.003]}
 EVERYTHING = Config(optimizers=OPTIMIZERS, untrained=50, seeds=10, seed=0)
@@ -370,24 +368,6 @@ def test_a_network_with_rescaled_weights_is_measured_so(ran, tensorflow):
     assert scaled == pytest.approx(flat, rel=1e-5)
     assert scaled_trace == pytest.approx(trace / 17.0**2, rel=1e-5)
     np.testing.assert_allclose(scaled_logits, logits, atol=1e-5)
-
-
-def test_what_was_measured_goes_with_the_view(monkeypatch):
-    class View:
-        """Stands for a population, which is large."""
-
-    calls = []
-    monkeypatch.setattr(
-        module, "_last_layers", lambda view: calls.append(1) or {n: n for n in module.COLUMNS}
-    )
-    measures = {one.name: one.function for one in RelativeFlatness.measures}
-    view = View()
-    assert [measures[name](view) for name in module.COLUMNS] == list(module.COLUMNS)
-    assert len(calls) == 1
-    alive = weakref.ref(view)
-    del view
-    gc.collect()
-    assert alive() is None
 
 
 def test_hidden_layers_are_measured(ran):

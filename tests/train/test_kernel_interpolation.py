@@ -156,7 +156,7 @@ def test_members_are_solved_and_predict_as_alone(solved):
         assert predictor.reports["norm"][index] == pytest.approx(norm, rel=1e-6)
     view = examples.view(predictor)
     assert (view.logits("train").argmax(-1) == view.labels("train")).all()
-    assert view.members.reports["residual"].max() < 1e-10
+    assert view.reports["residual"].max() < 1e-10
 
 
 def test_training_inputs_by_themselves_give_the_fitted_values(solved):

@@ -106,7 +106,7 @@ def test_members_are_classifiers_by_the_nearest_class_number(solved):
     assert predictor.parameters == 2 * 80 + 64
     assert view.logits("train").shape == (2, 80, 10)
     assert (view.logits("train").argmax(-1) == view.labels("train")).all()
-    assert view.members.reports["misfit"].max() < 1e-6
+    assert view.reports["misfit"].max() < 1e-6
     assert (view.logits("test") <= 0).all()
 
 

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfphen.errors import TfphenError, UsageError
-from tfphen.measures import error, loss, masks, predictions, weights
+from tfphen.measures import Measure, error, loss, masks, predictions, weights
 from tfphen.phenomenon import Phenomenon
 from tfphen.train import checkpoint, descent, least_squares, trials
 from tfphen.train.examples import Examples
@@ -375,3 +375,22 @@ def test_nothing_holds_a_population_once_it_is_measured():
     gc.collect()
     left = [one for one in gc.get_objects() if isinstance(one, (Trained, Population))]
     assert not [one for one in left if id(one) not in before]
+
+
+def test_what_measures_share_is_computed_once_for_a_view():
+    calls = []
+
+    def dear(trained, split):
+        calls.append(split)
+        return trained.logits(split).argmax(-1)
+
+    class Sharing(Plain):
+        measures: ClassVar = (
+            Measure("first", lambda trained: trained.once(dear, "test").mean(1)),
+            Measure("second", lambda trained: trained.once(dear, "test").max(1)),
+            Measure("third", lambda trained: trained.once(dear, "train").max(1)),
+        )
+
+    members = trial(steps=1, curve=()), trial(steps=1, seed=1, curve=())
+    trials.train(Sharing(), members, lambda one: {}, tf.distribute.get_strategy())
+    assert calls == ["test", "train"]

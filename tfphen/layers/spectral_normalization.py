@@ -47,9 +47,9 @@ class SpectralNormalization(keras.layers.Wrapper):
     what is saved. Before the first step, after `set_weights`, and with an optimizer that ignores
     constraints it may be above the cap; with `reparametrize=True` it may always be, and
     `bounded_kernel()` is the one in use. All this is as true as the estimate of σ, which comes from
-    below. In eight trainings of a small network, SGD at 0.1 with momentum 0.9, the true norm was
-    0.2 % above c at most after the last step, over 1 % above after 2 % of all steps, 8 % at most.
-    `normalize()` ends that doubt.
+    below. In 36 trainings of a small network, SGD at 0.1 with momentum 0.9, the true norm was 0.7 %
+    above c at most after the last step, and 1.4 % in one other; in the midst of training it was
+    over 1 % above after 2 % of all steps, 8 % at most. After `normalize()` it was below 0.1 %.
 
     Args:
         layer: A `Dense`, `EinsumDense`, `Conv1D`, `Conv2D` or `Conv3D`, built or not.

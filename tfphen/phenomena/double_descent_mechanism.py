@@ -12,6 +12,7 @@ from tfphen import config as configs
 from tfphen.findings import Control, Signature
 from tfphen.measures import Measure, error, loss
 from tfphen.phenomenon import Phenomenon
+from tfphen.stats import mean
 from tfphen.trial import Data, Spec, Trial
 
 # Mean training error of the first width that is said to interpolate, and of one that fits all.
@@ -187,17 +188,17 @@ class DoubleDescentMechanism(Phenomenon):
         noisy, clean = by_noise(table)
         train, accuracy = grid_of(noisy, "train_error"), 1.0 - grid_of(noisy, "test_error")
         for kind, which, place in ((Signature, "widest", -1), (Control, "narrowest", 0)):
-            fit = _mean(train.iloc[:, place], f"training error of the {which} network")
+            fit = mean(train.iloc[:, place], f"training error of the {which} network")
             yield kind(f"{which}_network_fits_every_label", fit, below=FITS_ALL)
         for kind, name, rows in (
             (Signature, "test_loss", noisy),
             (Control, "no_label_noise_test_loss", clean),
         ):
             found = interior_peak(grid_of(rows, "test_loss").to_numpy())
-            yield kind(f"{name}_rise", _mean(found.rise, "rise to the peak, nats"), above=PEAK)
+            yield kind(f"{name}_rise", mean(found.rise, "rise to the peak, nats"), above=PEAK)
             # A curve that only falls has no rise, whatever it drops: the rise alone is the control.
             if kind is Signature:
-                yield kind(f"{name}_drop", _mean(found.drop, "drop behind it, nats"), above=PEAK)
+                yield kind(f"{name}_drop", mean(found.drop, "drop behind it, nats"), above=PEAK)
         beyond = interpolating(noisy)
         votes, learned = [grid_of(noisy, "clean_vote")], _against_untrained(noisy, beyond)
         shuffled = [grid_of(noisy, "shuffled_clean_votes", number) for number in range(SHUFFLES)]
@@ -206,7 +207,7 @@ class DoubleDescentMechanism(Phenomenon):
             (Control, "shuffled_clean_vote", shuffled, ""),
         ):
             rise, rank = _rise_and_rank(grids, accuracy, beyond)
-            high = _mean(sum(grids)[max(train)] / len(grids), "P_clean of the widest network")
+            high = mean(sum(grids)[max(train)] / len(grids), "P_clean of the widest network")
             yield kind(f"{name}_rises_beyond_threshold", rise, above=RISE, note=note)
             yield kind(f"{name}_follows_accuracy", rank, above=RANK)
             yield kind(f"{name}_is_high", high, above=HIGH)
@@ -219,8 +220,8 @@ class DoubleDescentMechanism(Phenomenon):
         column, is_accuracy = PUBLISHED[number.metric]
         values = 1.0 - grid_of(rows, column) if is_accuracy else grid_of(rows, column)
         against = number.setting.get("against_width")
-        baseline = _mean(values[against], number.metric) if against in values else None
-        return _mean(values[width], number.metric), baseline
+        baseline = mean(values[against], number.metric) if against in values else None
+        return mean(values[width], number.metric), baseline
 
 
 # ---- statistics ----------------------------------------------------------------------------------
@@ -236,12 +237,6 @@ def grid_of(rows, column: str, place: int | None = None):
 def by_noise(table):
     """The rows with label noise, and those without."""
     return table[table.label_noise > 0], table[table.label_noise == 0]
-
-
-def _mean(values, statistic: str):
-    from tfphen import stats
-
-    return stats.mean(values, statistic)
 
 
 def interpolating(noisy) -> list[int]:
@@ -269,7 +264,7 @@ def _rise_and_rank(grids, accuracy, beyond: list[int]):
         # Votes that are all equal follow nothing: 0.
         ranks.append([np.nan_to_num(stats.spearman(*pair).value) for pair in pairs])
     pairs = zip((rises, ranks), names, strict=True)
-    return [_mean(np.mean(values, axis=0), name) for values, name in pairs]
+    return [mean(np.mean(values, axis=0), name) for values, name in pairs]
 
 
 def _against_untrained(noisy, beyond: list[int]) -> str:

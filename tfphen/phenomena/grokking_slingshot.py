@@ -14,7 +14,8 @@ from tfphen.errors import UsageError
 from tfphen.findings import Control, Signature
 from tfphen.measures import Measure, error
 from tfphen.phenomenon import Phenomenon
-from tfphen.report.figures.grokking_slingshot_curves import LAG, rows_of, slingshots_of, times_of
+from tfphen.readings import rows_of
+from tfphen.readings.grokking_slingshot import LAG, slingshots_of, times_of
 from tfphen.stats import Estimate, geometric_ratio, mean_if_defined, paired_difference
 from tfphen.trial import Data, Spec, Trial
 
@@ -197,7 +198,7 @@ class GrokkingSlingshot(Phenomenon):
             yield from _slingshot_findings(table, config.slingshot)
 
     def reproductions(self, table, config: Config, number):
-        rows = rows_of(table, number.setting.get("arm", "main"))
+        rows = rows_of(table, arm=number.setting.get("arm", "main"))
         split, _, step = number.metric.partition(" accuracy, % after step ")
         if step and len(rows):
             place = list(rows.curve_step.iloc[0]).index(int(step))
@@ -243,14 +244,14 @@ def _trial(part: Part, arm: str, seed: int) -> Trial:
 
 
 def _grokking_findings(table, part: Grokking) -> Iterator[Signature]:
-    said = {arm: _statements(rows_of(table, arm)) for arm in part.arms()}
+    said = {arm: _statements(rows_of(table, arm=arm)) for arm in part.arms()}
     for name, (estimate, threshold) in said["main"].items():
         yield Signature(name, estimate, **threshold)
         for arm, controlled in OTHERS.items():
             if arm in part.others and name in controlled:
                 yield Control(f"{arm}_{name}", said[arm][name][0], **threshold)
     if "larger" in part.others:
-        main, larger = (times_of(rows_of(table, arm)) for arm in ("main", "larger"))
+        main, larger = (times_of(rows_of(table, arm=arm)) for arm in ("main", "larger"))
         name = f"{part.fraction:g} over {part.others['larger']:g} of the table, geom. mean"
         later = geometric_ratio(
             main.generalised, larger.generalised, f"steps to generalise, {name}"
@@ -281,7 +282,7 @@ def _statements(rows) -> dict[str, tuple[Estimate, dict]]:
 
 
 def _slingshot_findings(table, part: Slingshot) -> Iterator[Signature]:
-    found = {arm: slingshots_of(rows_of(table, arm), part.record_every) for arm in part.arms()}
+    found = {arm: slingshots_of(rows_of(table, arm=arm), part.record_every) for arm in part.arms()}
     cycles = {arm: [each.cycles for each in trainings] for arm, trainings in found.items()}
     means = {arm: mean_if_defined(n, f"slingshots a run, {arm}") for arm, n in cycles.items()}
     yield Signature("small_epsilon_cycles", means["small_epsilon"], above=CYCLIC)

@@ -14,6 +14,7 @@ from tfphen.errors import UsageError
 from tfphen.findings import Control, Signature
 from tfphen.measures import Measure, error
 from tfphen.phenomenon import Phenomenon
+from tfphen.readings import rows_of
 from tfphen.trial import Data, Result, Spec, Trial
 
 # A record holds the estimate at each of these, so that a second trial may take any of them.
@@ -209,8 +210,7 @@ class LossCorrection(Phenomenon):
         grid = figure.add_gridspec(2, len(widths), width_ratios=widths)
         _draw_accuracies(figure.add_subplot(grid[:, 0]), table, config)
         for column, rate in enumerate(flips, 1):
-            rows = table[(table.arm == "cross_entropy") & (table.rate == rate)]
-            rows = rows[rows.noise == "asymmetric"].sort_values("seed")
+            rows = rows_of(table, arm="cross_entropy", rate=rate, noise="asymmetric")
             estimate = rows[f"transition_estimate_{config.percentile}"].iloc[0]
             true = transition_matrix(config.flips, rate, len(estimate))
             for row, (name, matrix) in enumerate((("true T", true), ("estimated", estimate))):
@@ -260,8 +260,7 @@ def _arms(config: Config, noise: str, rate: float, seed: int) -> Iterator[Trial]
 
 def _accuracies(table, noise: str, rate: float, arm: str):
     """Returns the test accuracies of an arm in the order of their seeds."""
-    rows = table[(table.noise == noise) & (table.rate == rate) & (table.arm == arm)]
-    return 1.0 - rows.sort_values("seed").test_error.to_numpy()
+    return 1.0 - rows_of(table, noise=noise, rate=rate, arm=arm).test_error.to_numpy()
 
 
 def _gap(table, noise: str, rate: float, arm: str, other: str):

@@ -12,7 +12,8 @@ from tfphen.errors import UsageError
 from tfphen.findings import Control, Signature
 from tfphen.measures import Measure, error, wrong
 from tfphen.phenomenon import Phenomenon
-from tfphen.report.figures import memorization_statistics as statistics
+from tfphen.readings import memorization as statistics
+from tfphen.readings import rows_of
 from tfphen.stats import mean
 from tfphen.trial import Data, Spec, Trial
 
@@ -210,7 +211,8 @@ class Memorization(Phenomenon):
 
     def reproductions(self, table, config: Config, number):
         column = {"train accuracy": "train_error", "test accuracy": "test_error"}.get(number.metric)
-        rows = statistics.rows_of(table, "arithmetic", f"{number.setting['weight_decay']:g}")
+        arm = f"{number.setting['weight_decay']:g}"
+        rows = rows_of(table, study="arithmetic", arm=arm)
         if column is None or not len(rows):
             return None
         found = statistics.at_step(rows, column, number.setting.get("step"))

@@ -16,7 +16,8 @@ from tfphen.errors import UsageError
 from tfphen.findings import Control, Signature
 from tfphen.measures import Measure, error
 from tfphen.phenomenon import Phenomenon
-from tfphen.report.figures import random_labels_statistics as statistics
+from tfphen.readings import random_labels as statistics
+from tfphen.readings import rows_of
 from tfphen.stats import mean
 from tfphen.trial import Data, Spec, Trial
 
@@ -141,7 +142,7 @@ def _solve(module: str, trials, examples, tick):
 
 
 def _report(name: str) -> Measure:
-    return Measure(name, lambda trained: trained.members.reports[name])
+    return Measure(name, lambda trained: trained.reports[name])
 
 
 class RandomLabels(Phenomenon):
@@ -175,7 +176,7 @@ class RandomLabels(Phenomenon):
 
     def findings(self, table, config: Config) -> Iterator[Signature]:
         for prefix in ("", "kernel_"):
-            if not len(statistics.rows_of(table, f"{prefix}true")):
+            if not len(rows_of(table, arm=f"{prefix}true", rate=0.0)):
                 continue
             arms = f"{prefix}true", f"{prefix}random_labels"
             fit = statistics.fit(table, arms[1])

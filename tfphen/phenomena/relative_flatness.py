@@ -7,7 +7,6 @@ by measures that change when layers are rescaled though the network stays the sa
 
 import dataclasses
 import itertools
-import weakref
 from collections.abc import Iterator, Mapping
 
 from tfphen import config as configs
@@ -16,7 +15,7 @@ from tfphen.errors import UsageError
 from tfphen.findings import Control, Signature
 from tfphen.measures import Measure, error, loss
 from tfphen.phenomenon import Phenomenon
-from tfphen.report.figures.relative_flatness_ranks import largest_change, pearson, stopped, tau
+from tfphen.readings.relative_flatness import largest_change, pearson, stopped, tau
 from tfphen.trial import Data, Spec, Trial
 
 # Measures of the last layer on the training set: columns of the table, and their names in figures.
@@ -148,17 +147,8 @@ def _last_layers(trained) -> dict:
     return found
 
 
-# What `_last_layers` found, as long as the view of the population is in use.
-_FOUND: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
-
-
 def _column(name: str) -> Measure:
-    def function(trained):
-        if trained not in _FOUND:
-            _FOUND[trained] = _last_layers(trained)
-        return _FOUND[trained][name]
-
-    return Measure(name, function)
+    return Measure(name, lambda trained: trained.once(_last_layers)[name])
 
 
 def _layer_bounds(trained):

@@ -70,11 +70,6 @@ class KernelPredictor:
             self.reports["residual"][at] = found.residuals.reshape(shape).max(1)
             self.reports["norm"][at] = np.sqrt(found.squared_norms.reshape(shape).sum(1))
 
-    @property
-    def members(self) -> "KernelPredictor":
-        """What measures see as `Trained.members`: they read `reports`."""
-        return self
-
     def __call__(self, inputs: np.ndarray, rows: np.ndarray, layers: Sequence[str] = ()):
         """Returns the outputs of all members, `[members, n, classes]`, float32.
 

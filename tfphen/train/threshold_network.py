@@ -197,11 +197,6 @@ class ThresholdPredictor:
         self.parameters = networks[0].num_weights
         self.reports = {"misfit": np.asarray(misfits)}
 
-    @property
-    def members(self) -> "ThresholdPredictor":
-        """What measures see as `Trained.members`: they read `reports`."""
-        return self
-
     def __call__(self, inputs: np.ndarray, rows: np.ndarray, layers: Sequence[str] = ()):
         """Returns `-(c - k)²` for the class numbers k, `[members, n, classes]`, float64.
 

@@ -1,6 +1,7 @@
 """A view of a population and its examples, as measures see it: NumPy arrays with a member axis."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax
@@ -40,8 +41,7 @@ class Trained:
         self._sizes, self.transition_matrices = sizes, transition_matrices
         self.trials, self.step = tuple(trials), step
         # Of this view, not of the class: what a class holds is never given back.
-        self._logits: dict[str, np.ndarray] = {}
-        self._log_probabilities: dict[str, np.ndarray] = {}
+        self._known: dict = {}
 
     @property
     def members(self) -> Population:
@@ -72,24 +72,32 @@ class Trained:
         pool, rows, _ = self._splits[split]
         return pool[rows]
 
+    @property
+    def reports(self) -> Mapping[str, np.ndarray]:
+        """What a solver tells of each member, such as its iterations, `[members]` by name."""
+        return self._predictor.reports
+
+    def once(self, function: Callable[..., Any], *arguments: Hashable) -> Any:
+        """Returns `function(self, *arguments)`, which is called once while this view lasts.
+
+        For what several measures share, and is dear.
+        """
+        key = function, arguments
+        if key not in self._known:
+            self._known[key] = function(self, *arguments)
+        return self._known[key]
+
     def logits(self, split: str) -> np.ndarray:
         """The model's outputs, `[members, n, classes]`, float32."""
-        if split not in self._logits:
-            inputs, rows, _ = self._splits[split]
-            self._logits[split] = self._predictor(inputs, rows)
-        return self._logits[split]
+        return self.once(_outputs, split)
 
     def log_probabilities(self, split: str) -> np.ndarray:
         """Log-softmax in float64, `[members, n, classes]`."""
-        if split not in self._log_probabilities:
-            logits = self.logits(split).astype("float64")
-            self._log_probabilities[split] = log_softmax(logits, axis=-1)
-        return self._log_probabilities[split]
+        return self.once(_log_probabilities, split)
 
     def activations(self, split: str, layer: str) -> np.ndarray:
         """Outputs of a layer by its name, `[members, n, ...]`."""
-        inputs, rows, _ = self._splits[split]
-        return self._predictor(inputs, rows, (layer,))[1][layer]
+        return self.once(_outputs, split, layer)
 
     def labels(self, split: str, kind: str = "labels") -> np.ndarray:
         """Labels `[members, n]`: as trained on, or `"clean_labels"`."""
@@ -112,3 +120,14 @@ class Trained:
         labels = self.labels(split)[..., None]
         losses = -np.take_along_axis(self.log_probabilities(split), labels, -1)[..., 0]
         return self.mean(split, losses)
+
+
+def _outputs(trained: Trained, split: str, layer: str | None = None) -> np.ndarray:
+    inputs, rows, _ = trained._splits[split]
+    if layer is None:
+        return trained._predictor(inputs, rows)
+    return trained._predictor(inputs, rows, (layer,))[1][layer]
+
+
+def _log_probabilities(trained: Trained, split: str) -> np.ndarray:
+    return log_softmax(trained.logits(split).astype("float64"), axis=-1)

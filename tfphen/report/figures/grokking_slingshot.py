@@ -3,8 +3,9 @@
 import numpy as np
 
 from tfphen.phenomena.grokking_slingshot import Grokking, Slingshot
+from tfphen.readings import rows_of
+from tfphen.readings.grokking_slingshot import slingshots_of
 from tfphen.report import plots
-from tfphen.report.figures.grokking_slingshot_curves import rows_of, slingshots_of
 
 
 def draw(table, config, figure) -> None:
@@ -21,7 +22,7 @@ def _draw_grokking(left, right, table, part: Grokking) -> None:
 
     def band(axes, arm, column, label, colour, **line):
         if arm in part.arms() and f"curve_{column}" in table:
-            rows = rows_of(table, arm)
+            rows = rows_of(table, arm=arm)
             curves = np.stack(list(rows[f"curve_{column}"]))
             curves = curves if column == "periodicity" else 1 - curves
             line |= {"color": colour, "marker": ""}
@@ -49,7 +50,7 @@ def _draw_grokking(left, right, table, part: Grokking) -> None:
 def _draw_slingshots(left, right, table, part: Slingshot) -> None:
     """Draws the first seed of each arm; of the loss, the largest of each of 500 stretches."""
     for number, arm in enumerate(part.arms()):
-        rows = rows_of(table, arm)
+        rows = rows_of(table, arm=arm)
         row = rows.iloc[0]
         steps, losses, norms = row.step_number, row.step_loss, row.step_last_layer_norm
         starts = np.unique(np.linspace(0, len(steps), 501)[:-1].astype(int))

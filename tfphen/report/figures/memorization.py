@@ -3,8 +3,9 @@
 import numpy as np
 
 from tfphen.phenomena.memorization import DATA
+from tfphen.readings import rows_of
+from tfphen.readings.memorization import curves_of, values_of
 from tfphen.report import plots
-from tfphen.report.figures.memorization_statistics import curves_of, rows_of, values_of
 
 
 def draw(table, config, figure) -> None:
@@ -29,7 +30,7 @@ def _draw_easy(axes, table) -> None:
     from tfphen.train.seeds import stream
 
     for arm in DATA:
-        rows = rows_of(table, "short", arm)
+        rows = rows_of(table, study="short", arm=arm)
         right = ~np.stack(list(rows[rows.seed == rows.seed.min()].train_wrong))
         axes.plot(np.sort(right.mean(0)), label=arm)
         if arm == "randX":
@@ -70,8 +71,8 @@ def _draw_regularizers(axes, table) -> None:
     """Training accuracy on random labels against validation accuracy on real data."""
     names = {"": "none", "_decay": "weight decay", "_dropout": "dropout"}
     for (suffix, name), marker in zip(names.items(), plots.MARKERS, strict=False):
-        x = 1 - values_of(rows_of(table, "long", f"randY{suffix}"), "train_error")
-        y = 1 - values_of(rows_of(table, "long", f"real{suffix}"), "validation_error")
+        x = 1 - values_of(rows_of(table, study="long", arm=f"randY{suffix}"), "train_error")
+        y = 1 - values_of(rows_of(table, study="long", arm=f"real{suffix}"), "validation_error")
         axes.plot(x, y, marker, ls="", label=name)
     axes.set(title="Regularizers hinder noise more", xlabel="training accuracy, randY")
     axes.set(ylabel="validation accuracy, real", ylim=(0.9, 1.0))
@@ -80,7 +81,7 @@ def _draw_regularizers(axes, table) -> None:
 def _draw_sensitivity(axes, table) -> None:
     """Lorenz curves of loss sensitivity, the mean over seeds."""
     for arm in ("real", "randX"):
-        rows = rows_of(table, "replayed", arm)
+        rows = rows_of(table, study="replayed", arm=arm)
         ordered = np.sort(np.stack(list(rows.loss_sensitivity)), 1).cumsum(1)
         shares = np.linspace(0, 1, ordered.shape[1] + 1)[1:]
         gini = values_of(rows, "loss_sensitivity").mean()

@@ -3,13 +3,9 @@
 import numpy as np
 
 from tfphen.phenomena.random_labels import ERRORS
+from tfphen.readings import rows_of
+from tfphen.readings.random_labels import accuracy, corruption, training_errors
 from tfphen.report import plots
-from tfphen.report.figures.random_labels_statistics import (
-    accuracy,
-    corruption,
-    rows_of,
-    training_errors,
-)
 
 
 def draw(table, config, figure) -> None:
@@ -49,7 +45,9 @@ def _draw_corruption(axes, table, config) -> None:
 def _draw_accuracies(axes, table, config) -> None:
     """One row an arm without label noise, train and test: each seed, and a bar at the mean."""
     arms = [
-        a for a in dict.fromkeys(table.arm) if len(rows_of(table, a)) and a != "kernel_null_noise"
+        a
+        for a in dict.fromkeys(table.arm)
+        if len(rows_of(table, arm=a, rate=0.0)) and a != "kernel_null_noise"
     ]
     for index, (column, label) in enumerate(zip(ERRORS, ("training", "test"), strict=True)):
         colour, marker = plots.SERIES[1 - index], plots.MARKERS[1 - index]

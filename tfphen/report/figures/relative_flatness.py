@@ -1,8 +1,8 @@
 """Relative flatness against test error, and how each measure ranks networks."""
 
 from tfphen.phenomena.relative_flatness import MEASURES
+from tfphen.readings.relative_flatness import stopped, tau
 from tfphen.report import plots
-from tfphen.report.figures.relative_flatness_ranks import stopped, tau
 
 
 def draw(table, config, figure) -> None:

@@ -6,6 +6,7 @@ Light to import: the metrics are imported when a function is called.
 from typing import TYPE_CHECKING
 
 from tfphen import stats
+from tfphen.readings import rows_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,16 +20,11 @@ _NAMES = {
 }
 
 
-def rows_of(table: "pandas.DataFrame", study: str, arm: str) -> "pandas.DataFrame":
-    """Returns the trainings of an arm of a study, by seed."""
-    return table[(table.study == study) & (table.arm == arm)].sort_values("seed")
-
-
 def curves_of(table: "pandas.DataFrame", arm: str, column: str) -> "np.ndarray":
     """Returns a curve of each long training of an arm, `[seeds, points]`."""
     import numpy as np
 
-    return np.stack(list(rows_of(table, "long", arm)[f"curve_{column}"]))
+    return np.stack(list(rows_of(table, study="long", arm=arm)[f"curve_{column}"]))
 
 
 def values_of(rows: "pandas.DataFrame", column: str) -> "np.ndarray":
@@ -58,7 +54,7 @@ def difference(
     table: "pandas.DataFrame", arm: str, other: str, column: str, study: str = "long"
 ) -> stats.Estimate:
     """Compares two arms, paired by seed, in what `values_of` reads from a column."""
-    pair = (values_of(rows_of(table, study, name), column) for name in (arm, other))
+    pair = (values_of(rows_of(table, study=study, arm=name), column) for name in (arm, other))
     return stats.paired_difference(*pair, f"{_NAMES[column]}, {arm} minus {other}")
 
 
@@ -72,7 +68,7 @@ def dispersion_ratio(table: "pandas.DataFrame", arm: str) -> stats.Estimate:
     from tfphen.metrics import binomial_dispersion
 
     def dispersions(name):
-        seeds = rows_of(table, "short", name).groupby("seed")
+        seeds = rows_of(table, study="short", arm=name).groupby("seed")
         runs = [~np.stack(list(rows.train_wrong)) for _, rows in seeds]
         return np.asarray([binomial_dispersion(right) for right in runs])
 
@@ -117,7 +113,8 @@ def forgotten_and_known(
         when: Name of the time.
         step: The updates until then, None for all.
     """
-    none, with_it = (rows_of(table, "arithmetic", f"{value:g}") for value in (0.0, decay))
+    arms = (f"{value:g}" for value in (0.0, decay))
+    none, with_it = (rows_of(table, study="arithmetic", arm=arm) for arm in arms)
     fits = [at_step(rows, "flipped_fit", step) for rows in (none, with_it)]
     how = f"{when.replace('_', ' ')}, weight decay {decay:g}"
     known = 1 - at_step(with_it, "test_error", step)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tfphen import stats
+from tfphen.readings import rows_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,23 +17,18 @@ if TYPE_CHECKING:
 FITTED = 0.99
 
 
-def rows_of(table: "pandas.DataFrame", arm: str, rate: float = 0.0) -> "pandas.DataFrame":
-    """Returns the models of an arm under a share of corrupted labels, by seed."""
-    return table[(table.arm == arm) & (table.rate == rate)].sort_values("seed")
-
-
 def accuracy(
     table: "pandas.DataFrame", arm: str, column: str = "test_error", rate: float = 0.0
 ) -> "np.ndarray":
     """Returns one minus an error, `[seeds]`."""
-    return 1 - rows_of(table, arm, rate)[column].to_numpy()
+    return 1 - rows_of(table, arm=arm, rate=rate)[column].to_numpy()
 
 
 def training_errors(table: "pandas.DataFrame", arm: str) -> "np.ndarray":
     """Returns training errors after each epoch, `[seeds, epochs]`."""
     import numpy as np
 
-    return np.stack(list(rows_of(table, arm).curve_train_error))
+    return np.stack(list(rows_of(table, arm=arm, rate=0.0).curve_train_error))
 
 
 def epochs_to_fit(table: "pandas.DataFrame", arm: str) -> "np.ndarray":
@@ -44,7 +40,7 @@ def epochs_to_fit(table: "pandas.DataFrame", arm: str) -> "np.ndarray":
 
 
 def _time_ratio(first: "np.ndarray", second: "np.ndarray", name: str) -> stats.Estimate:
-    name = f"epochs to fit, {name}, logarithm, mean over seeds"
+    name = f"epochs to fit, {name}, geometric mean over seeds"
     return stats.geometric_ratio(first, second, name)
 
 
@@ -91,7 +87,7 @@ def misfit(table: "pandas.DataFrame", arm: str) -> stats.Estimate:
     """Mean logarithm of the largest error of a construction on an example."""
     import numpy as np
 
-    logs = np.log10(np.maximum(rows_of(table, arm).misfit, 1e-300))
+    logs = np.log10(np.maximum(rows_of(table, arm=arm, rate=0.0).misfit, 1e-300))
     name = f"log10 of the largest error on an example, {arm}, mean over seeds"
     return stats.mean_if_defined(logs, name)
 

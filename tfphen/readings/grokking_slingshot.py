@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 WINDOW, LAG, SETTLE = 200, 10, 300
 
 
-def rows_of(table: "pandas.DataFrame", arm: str) -> "pandas.DataFrame":
-    """Returns the trainings of an arm, by seed."""
-    return table[table.arm == arm].sort_values("seed")
-
-
 def times_of(rows: "pandas.DataFrame") -> "GrokkingTimes":
     """Returns when the trainings of an arm memorise and generalise, one entry a training."""
     from tfphen.metrics.slingshot import grokking_times
@@ -32,7 +27,7 @@ def slingshots_of(rows: "pandas.DataFrame", record_every: int) -> "list[Slingsho
     """Returns the slingshots of each training of an arm.
 
     Args:
-        rows: The trainings, see `rows_of`.
+        rows: The trainings.
         record_every: Updates between two records.
     """
     from tfphen.metrics.slingshot import slingshots

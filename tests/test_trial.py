@@ -112,6 +112,17 @@ def test_the_default_optimizer_trains_beside_itself_with_another_rate():
     assert len(group.trials) == 3
 
 
+def test_trials_that_differ_in_what_their_objective_reads_train_together():
+    weights = [trial(constants={"class_weights": (1.0, w)}) for w in (1.0, 4.0)]
+    assert weights[0].id != weights[1].id != trial().id
+    noisy = Data(validation=10, validation_corruptions=NOISE)
+    held = [trial(data=Data(validation=10)), trial(data=noisy)]
+    two = [trial(data=Data(classes=pair)) for pair in ((3, 8), (8, 3))]
+    cropped = [trial(augmentation=Spec("crop_and_flip"))]
+    groups = plan.groups([trial(), *weights, *held, *two, *cropped])
+    assert [len(g.trials) for g in groups] == [1, 2, 2, 1, 1, 1]
+
+
 def test_trials_come_after_those_whose_results_they_use():
     first = [trial(seed=s) for s in range(3)]
     second = [

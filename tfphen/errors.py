@@ -8,6 +8,8 @@ class TfphenError(Exception):
     """Something failed that the user can act on. Exit code 1 at the command line."""
 
     exit_code = 1
+    # Raised while a graph is traced, it comes out as it is, not wrapped in AutoGraph's own error.
+    ag_pass_through = True
 
 
 class UsageError(TfphenError, ValueError):

@@ -46,6 +46,42 @@ def loss(split: str) -> Measure:
     return Measure(f"{split}_loss", lambda trained: trained.mean_loss(split))
 
 
+def class_recall(split: str) -> Measure:
+    """Share of each class's examples that are classified as such, `[members, classes]`.
+
+    NaN for a class without examples in the split.
+    """
+
+    def function(trained):
+        return trained.once(_class_recall, split)
+
+    return Measure(f"{split}_class_recall", function)
+
+
+def balanced_error(split: str) -> Measure:
+    """Mean over classes of the share of a class's examples that are misclassified."""
+
+    def function(trained):
+        return 1.0 - trained.once(_class_recall, split).mean(-1)
+
+    return Measure(f"{split}_balanced_error", function)
+
+
+def class_counts() -> Measure:
+    """Number of training examples of each class, `[members, classes]`."""
+    return Measure("class_counts", lambda trained: trained.class_counts)
+
+
+def _class_recall(trained: "Trained", split: str):
+    import numpy as np
+
+    right = trained.logits(split).argmax(-1) == trained.labels(split)
+    is_class = trained.labels(split)[..., None] == np.arange(trained.num_classes)
+    counts = trained.mean_of_classes(split, is_class)
+    with np.errstate(invalid="ignore"):
+        return trained.mean_of_classes(split, is_class & right[..., None]) / counts
+
+
 def wrong(split: str) -> Measure:
     """Whether each example is misclassified, bool, `[members, n]`."""
 

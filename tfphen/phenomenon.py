@@ -40,6 +40,8 @@ class Phenomenon:
         curve_measures: Taken also at each step of a trial's `curve`.
         models, objectives: Builders of its own by name, beside those of `tfphen.models` and
             `tfphen.train.objectives`.
+        sources: Data sources of its own by name: functions of their settings, keyword-only, that
+            return a `tfphen.data.Dataset`.
         starts: Where weights may begin, by the names that `Trial.start` uses: functions
             `(drawn, inputs, generator, **settings) -> (weights, masks)` of one trial. `drawn` has
             every weight by path as it comes from the trial's seed, `inputs` the arrays that the
@@ -60,6 +62,7 @@ class Phenomenon:
     curve_measures: ClassVar[tuple[Measure, ...]] = ()
     models: ClassVar[Mapping[str, Callable]] = {}
     objectives: ClassVar[Mapping[str, Callable]] = {}
+    sources: ClassVar[Mapping[str, Callable]] = {}
     starts: ClassVar[Mapping[str, Callable]] = {}
     solvers: ClassVar[Mapping[str, Callable]] = {}
 

@@ -23,13 +23,14 @@ def graph_key(trial: Trial) -> str:
     """Returns what two trials must have in common to train in one population.
 
     They may differ in seeds, label noise and subsets of the data, inputs from other trials, where
-    their weights begin, learning rate and weight decay.
+    their weights begin, constants of the objective, learning rate and weight decay.
     """
     settings: dict[str, Any] = trial.to_json()
     for free in ("seed", "stream_seeds", "start"):
         settings.pop(free, None)
     data = dict(settings.get("data", {}))
-    data.pop("corruptions", None)
+    for free in ("corruptions", "validation_corruptions"):
+        data.pop(free, None)
     data["options"] = {k: v for k, v in data.get("options", {}).items() if k != "generator_seed"}
     settings["data"] = data
     settings["optimizer"] = {
@@ -38,6 +39,7 @@ def graph_key(trial: Trial) -> str:
         if name not in ("learning_rate", "weight_decay", "ridge")
     }
     settings["inputs"] = {name: r.array for name, r in trial.inputs.items()}
+    settings["constants"] = sorted(trial.constants)
     return json.dumps(settings, sort_keys=True)
 
 

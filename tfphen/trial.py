@@ -105,6 +105,11 @@ class Data:
         options: Settings of the source, such as `{"flatten": True}`.
         validation: Number of training examples held out as the split `"validation"`: before
             `train` of the others are drawn, and before any corruption.
+        validation_corruptions: Applied in order to the held-out examples.
+        validation_in_training: Whether the held-out examples, as they are then, are added to the
+            training set after its corruption.
+        classes: Only these classes, labelled by their place in the list; None for all. Examples of
+            the others are the splits `"other_train"` and `"other_test"`, with their own labels.
     """
 
     name: str = "digits"
@@ -114,9 +119,26 @@ class Data:
     corruptions: tuple[Spec, ...] = ()
     options: Mapping[str, Any] = dataclasses.field(default_factory=FrozenMapping)
     validation: int | None = None
+    validation_corruptions: tuple[Spec, ...] = ()
+    validation_in_training: bool = False
+    classes: tuple[int, ...] | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "corruptions", tuple(self.corruptions))
+        object.__setattr__(self, "validation_corruptions", tuple(self.validation_corruptions))
+        if self.classes is not None:
+            object.__setattr__(self, "classes", tuple(self.classes))
+            if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
+                raise UsageError(
+                    "`classes` names at least two different classes. "
+                    f"Received: classes={list(self.classes)}"
+                )
+        needs_some = self.validation_corruptions or self.validation_in_training
+        if needs_some and self.validation is None:
+            raise UsageError(
+                "`validation_corruptions` and `validation_in_training` need `validation`, the "
+                "number of held-out examples. Received: validation=None"
+            )
         object.__setattr__(self, "options", FrozenMapping(self.options))
         if self.split not in ("own", "seeded"):
             raise UsageError(f'`split` is "own" or "seeded". Received: split={self.split!r}')
@@ -164,6 +186,9 @@ class Trial:
             `curve_measures`; None takes all.
         record_every: Record the loss, and what the phenomenon's step hook sees, at every so
             many-th update.
+        augmentation: What is done to the inputs of a batch, see `tfphen.train.augmentation`.
+        constants: Numbers, or lists of them, that the objective reads, by name. Trials that differ
+            in them alone train in one population.
         tags: Columns of the findings table. Not part of the identity.
     """
 
@@ -183,11 +208,14 @@ class Trial:
     start: Spec = Spec("drawn")
     measures: tuple[str, ...] | None = None
     record_every: int | None = None
+    augmentation: Spec = Spec("none")
+    constants: Mapping[str, Any] = dataclasses.field(default_factory=FrozenMapping)
     tags: Mapping[str, Any] = dataclasses.field(default_factory=FrozenMapping, compare=False)
 
     def __post_init__(self):
         object.__setattr__(self, "stream_seeds", FrozenMapping(self.stream_seeds))
         object.__setattr__(self, "inputs", FrozenMapping(self.inputs))
+        object.__setattr__(self, "constants", FrozenMapping(self.constants))
         object.__setattr__(self, "tags", FrozenMapping(self.tags))
         object.__setattr__(self, "curve", tuple(self.curve))
         if self.measures is not None:

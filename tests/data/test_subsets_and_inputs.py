@@ -60,6 +60,36 @@ def test_long_tail_and_step_imbalance():
     assert counts(result) == [200] * 5 + [8] * 5
 
 
+def kept_rows(fractions, seed=0, before=None):
+    before = examples(num_classes=3, per_class=100) if before is None else before
+    spec = Spec("class_fractions", fractions=fractions)
+    after = corrupt(spec, before, stream(seed, "class_fractions"))
+    where = {value: row for row, value in enumerate(before.inputs[:, 0])}
+    rows = [where[value] for value in after.inputs[:, 0]]
+    np.testing.assert_array_equal(after.labels, before.labels[rows])
+    return after, rows
+
+
+def test_class_fractions_keep_a_share_of_each_class_in_order():
+    # 0.29 * 100 is 28.999... in floating point, and 29 on paper.
+    after, rows = kept_rows((0.29, 1.0, 0.001))
+    assert counts(after) == [29, 100, 1]
+    assert rows == sorted(rows) and rows[29:129] == list(range(100, 200))
+    _, smaller = kept_rows((0.1, 0.55, 0.001))
+    assert set(smaller) < set(rows) and len(smaller) == 10 + 55 + 1
+    _, other = kept_rows((0.29, 1.0, 0.001), seed=1)
+    assert set(rows[:29]) != set(other[:29])
+    # Which are kept of one class does not depend on the shares of the others.
+    _, alone = kept_rows((0.29, 0.2, 1.0))
+    assert alone[:29] == rows[:29]
+
+
+def test_class_fractions_of_a_class_that_is_not_there():
+    before = examples(10, num_classes=2)
+    before = Examples(before.inputs, before.labels, 3)
+    assert counts(kept_rows((0.25, 1.0, 0.5), before=before)[0]) == [2, 10, 0]
+
+
 def test_permuted_classes_have_the_same_counts_in_another_order():
     spec = Spec("long_tail", ratio=100, max_count=400, permute_classes=True)
     results = [counts(corrupt(spec, examples(), stream(seed, "long_tail"))) for seed in range(3)]
@@ -93,7 +123,11 @@ def test_clean_labels_follow_the_examples():
     before = examples(50)
     by_input = dict(zip(before.inputs[:, 0], before.labels, strict=True))
     noisy = corrupt(Spec("label_noise", rate=0.5), before, stream(0, "label_noise"))
-    for spec in (Spec("subset", size=100), Spec("long_tail", ratio=5, max_count=10)):
+    for spec in (
+        Spec("subset", size=100),
+        Spec("long_tail", ratio=5, max_count=10),
+        Spec("class_fractions", fractions=(0.2,) * 10),
+    ):
         after = corrupt(spec, noisy, stream(0, spec.name))
         expected = [by_input[value] for value in after.inputs[:, 0]]
         np.testing.assert_array_equal(after.clean_labels, expected)
@@ -168,6 +202,10 @@ def test_gaussian_inputs_have_the_moments_of_the_training_inputs():
         (Spec("long_tail", ratio=100), "Every class needs an example"),
         (Spec("step_imbalance", ratio=2, max_count=2.5), "max_count=2.5"),
         (Spec("step_imbalance", ratio=2, permute_classes="yes"), "permute_classes='yes'"),
+        (Spec("class_fractions", fractions=(0.5,)), r"each of the 10 classes.*\(0.5,\)"),
+        (Spec("class_fractions", fractions=0.5), "fractions=0.5"),
+        (Spec("class_fractions", fractions=(0.0,) + (1.0,) * 9), "must be above 0"),
+        (Spec("class_fractions", fractions=(1.5,) * 10), "from 0 to 1. Received: fractions=1.5"),
         (Spec("shuffled_pixels", test=True), "no test inputs"),
         (Spec("gaussian_inputs", moments="channels"), "Did you mean 'channel'"),
     ],

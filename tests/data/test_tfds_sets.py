@@ -133,6 +133,42 @@ def test_options_and_resolve(folder):
         load("tiny_images", {"flatten": 1}, folder)
 
 
+def test_pixels_are_standardised_channel_by_channel(folder):
+    fetch("tiny_images", folder)
+    mean, deviation = np.array((0.5, 0.25, 0.1)), np.array((0.2, 0.5, 4.0))
+    options = {"mean": mean.tolist(), "deviation": tuple(deviation)}
+    data = load("tiny_images", options, folder)
+    expected = (IMAGES / 255 - mean) / deviation
+    np.testing.assert_allclose(data.train_inputs, expected[:20], atol=1e-5)
+    np.testing.assert_allclose(data.test_inputs, expected[20:], atol=1e-5)
+    assert data.train_inputs.dtype == np.float32
+    assert load("tiny_images", options, folder) is data, "read once a process"
+    flat = load("tiny_images", {"flatten": True, **options}, folder)
+    np.testing.assert_array_equal(flat.test_inputs, data.test_inputs.reshape(10, -1))
+    centred = load("tiny_images", {"mean": mean.tolist()}, folder)
+    np.testing.assert_allclose(centred.train_inputs, IMAGES[:20] / 255 - mean, atol=1e-6)
+    spread = load("tiny_images", {"deviation": deviation.tolist()}, folder)
+    np.testing.assert_allclose(spread.train_inputs, IMAGES[:20] / 255 / deviation, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ({"mean": (0.5,)}, r"`mean` needs one number for each of the 3 channels.*mean=\(0.5,\)"),
+        ({"deviation": ()}, "`deviation` needs one number"),
+        ({"mean": 0.5}, "one number a channel. Received: mean=0.5"),
+        ({"mean": (0.5, "half", 0.5)}, "mean='half'"),
+        ({"deviation": (0.5, 0.0, 0.5)}, r"above 0. Received: deviation=\(0.5, 0.0, 0.5\)"),
+        ({"deviation": (0.5, -1, 0.5)}, "above 0"),
+    ],
+    ids=str,
+)
+def test_wrong_standardisation(folder, options, text):
+    fetch("tiny_images", folder)
+    with pytest.raises(UsageError, match=text):
+        load("tiny_images", options, folder)
+
+
 def test_jpeg_files_where_none_are_declared_are_a_difference(folder):
     fetch("tiny_jpegs", folder)
     data = load("tiny_jpegs", data_dir=folder)

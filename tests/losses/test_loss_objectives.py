@@ -42,7 +42,8 @@ def compare(objective, one, function):
 
 def test_every_objective_is_named():
     assert set(OBJECTIVES) == {
-        "cross_entropy", "squared_error", "forward_correction", "backward_correction", *FUNCTIONS
+        "cross_entropy", "squared_error", "forward_correction", "backward_correction", *FUNCTIONS,
+        "ldam", "vector_scaling", "poly_tailed",
     }  # fmt: skip
 
 
@@ -97,14 +98,18 @@ def test_errors():
     with pytest.raises(UsageError, match="condition number"):
         singular = np.stack([np.eye(10), np.full((10, 10), 0.1)])
         OBJECTIVES["backward_correction"]()(step(transition_matrix=singular))
+    with pytest.raises(UsageError, match="number of training examples of each class"):
+        OBJECTIVES["ldam"]()(step())
 
 
 def train(name, matrices, xla, steps=8, **settings):
-    model = models.mlp((6,), 10, hidden_units=(16,))
+    classes = 2 if name == "poly_tailed" else 10
+    model = models.mlp((6,), classes, hidden_units=(16,))
     members = Population(model, [0, 1])
     generator = np.random.default_rng(0)
     inputs = generator.normal(size=(40, 6)).astype("float32")
-    labels = generator.integers(0, 10, (2, 40)).astype("int32")
+    labels = generator.integers(0, classes, (2, 40)).astype("int32")
+    counts = [1 + np.bincount(one, minlength=classes) for one in labels]
     trainer = Trainer(
         members,
         batches.Resident(inputs, labels),
@@ -113,7 +118,10 @@ def train(name, matrices, xla, steps=8, **settings):
         steps,
         20,
         [0, 1],
-        constants={"transition_matrix": matrices.astype("float32")},
+        constants={
+            "transition_matrix": matrices.astype("float32"),
+            "class_counts": np.asarray(counts, "float32"),
+        },
         how=execution.Execution(xla, False, "test"),
     )
     trainer.advance(steps)

@@ -25,7 +25,7 @@ CASES = {
     "lenet_300_100": (lenet_300_100, (6,), {}),
     "linear": (linear, (4, 3), {"l2": 0.01}),
     "lottery_convnet": (lottery_convnet, (4, 4), {"depth": 2, "width": 2, "dropout": 0.1}),
-    "lstm": (lstm, (3,), {"depth": 1, "width": 3, "embedding_width": 2, "unroll": True, **TOKENS}),
+    "lstm": (lstm, (3,), {"depth": 1, "width": 3, "embedding_width": 2, **TOKENS}),
     "mlp": (mlp, (12,), {"hidden_units": (8, 8), "skip": True, "dropout": 0.5}),
     "mnist1d_cnn": (mnist1d_cnn, (40,), {"channels": 3}),
     "preact_resnet": (preact_resnet, (8, 8, 3), {"width": 2, "final_norm": True}),
@@ -46,7 +46,7 @@ SLOW = (
     *("resnet_cifar", "vgg", "wide_resnet"),
 )
 # Matrix products alone: the rest runs without XLA, which is slow for convolutions on a CPU.
-COMPILED = ("lenet_300_100", "linear", "mlp", "mnist1d_cnn", "random_fourier_features")
+COMPILED = ("lenet_300_100", "linear", "lstm", "mlp", "mnist1d_cnn", "random_fourier_features")
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,18 @@ MODELS = {
         (7, 9, 2), layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(3)
     ),
     "recurrent": lambda: sequential((6, 3), layers.GRU(5, unroll=True), layers.Dense(3)),
+    "lstm": lambda: sequential(
+        (6, 3),
+        layers.LSTM(4, return_sequences=True, go_backwards=True, activation="sigmoid"),
+        layers.LSTM(5, use_bias=False, unroll=True),
+        layers.Dense(3),
+    ),
+    "bidirectional": lambda: sequential(
+        (6, 3),
+        layers.Bidirectional(layers.LSTM(4, return_sequences=True), merge_mode="mul"),
+        layers.Bidirectional(layers.SimpleRNN(4, unroll=True)),
+        layers.Dense(3),
+    ),
     "prelu": lambda: sequential((10,), layers.Dense(8), layers.PReLU(), layers.Dense(3)),
 }
 
@@ -90,7 +102,9 @@ def test_every_member_equals_the_plain_model(name):
     assert np.abs(outputs[0] - outputs[1]).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", ["attention", "residual", "nested", "recurrent"])
+@pytest.mark.parametrize(
+    "name", ["attention", "residual", "nested", "recurrent", "lstm", "bidirectional"]
+)
 def test_gradients_equal_the_plain_model(name):
     model = MODELS[name]()
     population = Population(model, [3, 4])
@@ -118,8 +132,16 @@ def test_mixed_bfloat16_keeps_the_compute_dtype():
     assert str(outputs.dtype) == "bfloat16"
 
 
-def test_a_random_layer_without_a_form_is_refused():
-    model = sequential((10,), layers.GaussianDropout(0.5), layers.Dense(3))
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: sequential((10,), layers.GaussianDropout(0.5), layers.Dense(3)),
+        lambda: sequential((6, 3), layers.LSTM(4, recurrent_dropout=0.5), layers.Dense(3)),
+    ],
+    ids=["gaussian_dropout", "recurrent_dropout"],
+)
+def test_a_random_layer_without_a_form_is_refused(model):
+    model = model()
     with pytest.raises(NotImplementedError, match="Register one"):
         Predictor(Population(model, [0]))(inputs_of(model))
 

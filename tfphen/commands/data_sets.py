@@ -13,13 +13,14 @@ def list_sets(data_dir: Path | None) -> None:
     """Prints every data set that is known or found, and where tfds sets are looked for."""
     from tfphen.data import sources
 
+    missing = {"file": "not here, copied by hand: see tfphen data check", "tfds": "not here"}
     rows = [
-        (source.name, source.kind, source.found or "not here")
+        (source.name, source.kind, source.found or missing[source.kind])
         for source in sources.available(data_dir)
     ]
     terminal.console().print(terminal.table(("name", "kind", "found"), rows))
     folders = ", ".join(str(folder) for folder in sources.search_folders(data_dir))
-    typer.echo(f"Prepared sets are looked for in {folders}.")
+    typer.echo(f"Prepared sets and files are looked for in {folders}.")
 
 
 def check_sets(names: Sequence[str], data_dir: Path | None) -> int:

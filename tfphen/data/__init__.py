@@ -13,7 +13,8 @@ from tfphen.data.corruptions import (
 )
 from tfphen.data.dataset import Dataset, Examples, Resolved
 from tfphen.data.noise_models import flip_labels, transition_matrix
-from tfphen.data.sources import EMBEDDED, Source, available, check, fetch, load, resolve
+from tfphen.data.resolution import resolve
+from tfphen.data.sources import EMBEDDED, Source, available, check, fetch, load
 
 __all__ = [
     "CORRUPTIONS",

@@ -16,6 +16,7 @@ from tfphen.data.noise_models import flip_labels, mixture, redraw, transition_ma
 from tfphen.data.settings import boolean, checked_settings, choice
 from tfphen.data.subsets import (
     bootstrap,
+    class_fractions,
     long_tail,
     long_tail_counts,
     step_counts,
@@ -30,6 +31,7 @@ __all__ = [
     "CORRUPTIONS",
     "bootstrap",
     "cifar10_flips",
+    "class_fractions",
     "corrupt",
     "gaussian_inputs",
     "label_noise",
@@ -185,6 +187,7 @@ CORRUPTIONS: dict[str, Callable[..., Examples]] = {
         bootstrap,
         long_tail,
         step_imbalance,
+        class_fractions,
         shuffled_pixels,
         random_pixels,
         gaussian_inputs,

@@ -1,6 +1,7 @@
 """A classification data set as NumPy arrays: the one form that every source has."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -56,15 +57,15 @@ class Resolved(Dataset):
         clean_labels: int32, `(n,)`: the training labels before any label corruption.
         transition_matrix: float64, `(num_classes, num_classes)`: row c holds the probabilities of
             the labels that an example of clean class c was given. Identity for clean labels.
-        validation_inputs: float32, `(v, ...)`, held out of the training examples, or None.
-        validation_labels: int32, `(v,)`, or None.
+        further: Inputs and labels of further splits by name: `"validation"`, held out of the
+            training examples; `"other_train"` and `"other_test"`, the source's examples of the
+            classes that were left out, with their own labels.
         corrupted: bool, `(n,)`: where the training label differs from the clean one. Derived.
     """
 
     clean_labels: np.ndarray
     transition_matrix: np.ndarray
-    validation_inputs: np.ndarray | None = None
-    validation_labels: np.ndarray | None = None
+    further: Mapping[str, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)
     corrupted: np.ndarray = dataclasses.field(init=False)
 
     def __post_init__(self):
@@ -74,10 +75,11 @@ class Resolved(Dataset):
         object.__setattr__(self, "clean_labels", clean)
         object.__setattr__(self, "transition_matrix", matrix)
         object.__setattr__(self, "corrupted", _read_only(self.train_labels != clean, bool))
-        if self.validation_labels is not None:
-            for name, dtype in (("inputs", np.float32), ("labels", np.int32)):
-                array = _read_only(getattr(self, f"validation_{name}"), dtype)
-                object.__setattr__(self, f"validation_{name}", array)
+        further = {
+            name: (_read_only(inputs, self.train_inputs.dtype), _read_only(labels, np.int32))
+            for name, (inputs, labels) in self.further.items()
+        }
+        object.__setattr__(self, "further", further)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,6 +117,12 @@ class Examples:
             labels=self.labels[index],
             clean_labels=self.clean_labels[index],
         )
+
+    def followed_by(self, other: "Examples") -> "Examples":
+        """Returns the examples with those of `other` behind them."""
+        names = ("inputs", "labels", "clean_labels")
+        joined = {n: np.concatenate([getattr(self, n), getattr(other, n)]) for n in names}
+        return dataclasses.replace(self, **joined)
 
     def relabel(self, labels: np.ndarray, transition_matrix: np.ndarray) -> "Examples":
         """Returns the examples with new labels, drawn from the old ones by `transition_matrix`."""

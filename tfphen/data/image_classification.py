@@ -1,11 +1,11 @@
-"""Image classification sets of TensorFlow Datasets: read whole into memory, or downloaded.
+"""Image classification sets of TensorFlow Datasets, read whole into memory.
 
 TensorFlow is imported by the functions here, not with the module.
 """
 
 import functools
-import re
-from collections.abc import Iterable
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +13,35 @@ import numpy as np
 
 from tfphen.data.dataset import Dataset
 from tfphen.data.prepared import WELL_KNOWN
-from tfphen.data.settings import boolean
-from tfphen.errors import MissingData, UsageError, nearest
+from tfphen.data.settings import boolean, real_number
+from tfphen.data.tfds_sets import Opened, batches, opened
+from tfphen.errors import UsageError
 
 
-def load(folder: Path, *, flatten: bool = False) -> Dataset:
-    """Reads a prepared set: pixels in [0, 1], images `(n, height, width, channels)`.
+def load(
+    folder: Path,
+    *,
+    flatten: bool = False,
+    mean: Sequence[float] | None = None,
+    deviation: Sequence[float] | None = None,
+) -> Dataset:
+    """Reads a prepared set: images `(n, height, width, channels)`.
+
+    Pixels x are in [0, 1], and become `(x - mean) / deviation` of their channel.
 
     Args:
         folder: The version folder, as from `prepared.find`.
         flatten: True gives inputs `(n, height * width * channels)`.
+        mean: One number a channel; None for 0.
+        deviation: One number a channel, above 0; None for 1.
 
     Raises:
-        UsageError: Not a set of images of one size with one class label each, or no test split.
+        UsageError: Not a set of images of one size with one class label each, or no test split;
+            more or fewer means or deviations than channels, or a deviation that is not positive.
         MissingData: The files are damaged.
     """
     boolean("flatten", flatten)
-    dataset = _read(folder)
+    dataset = _read(folder, _numbers("mean", mean), _numbers("deviation", deviation))
     if not flatten:
         return dataset
     return Dataset(
@@ -44,55 +56,54 @@ def load(folder: Path, *, flatten: bool = False) -> Dataset:
     )
 
 
+def _numbers(name: str, values: Any) -> tuple[float, ...] | None:
+    if values is None:
+        return None
+    if not isinstance(values, (list, tuple)):
+        raise UsageError(f"`{name}` is a list, one number a channel. Received: {name}={values!r}")
+    numbers = tuple(real_number(name, value, -math.inf) for value in values)
+    if name == "deviation" and min(numbers, default=1.0) <= 0:
+        raise UsageError(f"Each `deviation` must be above 0. Received: deviation={numbers}")
+    return numbers
+
+
 @functools.lru_cache(maxsize=2)
-def _read(folder: Path) -> Dataset:
+def _read(
+    folder: Path, mean: tuple[float, ...] | None, deviation: tuple[float, ...] | None
+) -> Dataset:
     import tensorflow_datasets as tfds
 
-    builder = tfds.builder_from_directory(folder)
-    info = builder.info
-    image_key, label_key = _keys(info, tfds)
-    test_split = next((split for split in ("test", "validation") if split in info.splits), None)
-    if "train" not in info.splits or test_split is None:
+    found = opened(folder)
+    info, (image, label) = found.builder.info, found.features
+    if None in image.shape:
         raise UsageError(
-            f"Data set {info.name!r} needs a train split and a test or validation split. "
-            f"Received: splits {sorted(info.splits)}"
+            f"The images of data set {info.name!r} differ in size, and only images of one "
+            f"size can be read whole. Received: shape {image.shape}"
         )
-    jpeg = _holds_jpeg(builder, image_key, tfds)
-    declared = info.features[image_key].encoding_format == "jpeg"
-    reencoded = jpeg and (not declared or info.name in WELL_KNOWN)
-    sentence = (info.description or "").strip().split("\n", 1)[0]
-    decoders = {image_key: _accurate_jpeg_decoder(tfds)} if jpeg else None
+    for name, values in (("mean", mean), ("deviation", deviation)):
+        if values is not None and len(values) != image.shape[-1]:
+            raise UsageError(
+                f"`{name}` needs one number for each of the {image.shape[-1]} channels of "
+                f"{info.name!r}. Received: {name}={values}"
+            )
+    jpeg = _holds_jpeg(found, tfds)
+    reencoded = jpeg and (image.encoding_format != "jpeg" or info.name in WELL_KNOWN)
+    decoders = {found.keys[0]: _accurate_jpeg_decoder(tfds)} if jpeg else None
     return Dataset(
-        *_arrays(builder, "train", image_key, decoders),
-        *_arrays(builder, test_split, image_key, decoders),
-        num_classes=info.features[label_key].num_classes,
+        *_arrays(found, "train", decoders, mean, deviation),
+        *_arrays(found, found.test_split, decoders, mean, deviation),
+        num_classes=label.num_classes,
         name=f"{info.name} (jpeg)" if reencoded else info.name,
-        description=sentence if test_split == "test" else f"{sentence} Tested on its {test_split}.",
+        description=found.description,
         differs=("images re-encoded as JPEG",) if reencoded else (),
     )
 
 
-def _keys(info: Any, tfds: Any) -> tuple[str, str]:
-    keys = info.supervised_keys
-    if isinstance(keys, tuple) and len(keys) == 2 and all(isinstance(key, str) for key in keys):
-        image, label = (info.features[key] for key in keys)
-        if isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel):
-            if None in image.shape:
-                raise UsageError(
-                    f"The images of data set {info.name!r} differ in size, and only images of one "
-                    f"size can be read whole. Received: shape {image.shape}"
-                )
-            return keys
-    raise UsageError(
-        f"Data set {info.name!r} is not one of images with one class label each. "
-        f"Received: supervised_keys={keys}"
-    )
-
-
-def _holds_jpeg(builder: Any, image_key: str, tfds: Any) -> bool:
-    decoders = {image_key: tfds.decode.SkipDecoding()}
-    first = builder.as_dataset(split="train", decoders=decoders).take(1).as_numpy_iterator()
-    return next(first)[image_key].startswith(b"\xff\xd8\xff")
+def _holds_jpeg(found: Opened, tfds: Any) -> bool:
+    decoders = {found.keys[0]: tfds.decode.SkipDecoding()}
+    examples = found.builder.as_dataset(split="train", decoders=decoders)
+    first = next(examples.take(1).as_numpy_iterator())
+    return first[found.keys[0]].startswith(b"\xff\xd8\xff")
 
 
 def _accurate_jpeg_decoder(tfds: Any) -> Any:
@@ -112,108 +123,26 @@ def _accurate_jpeg_decoder(tfds: Any) -> Any:
 
 
 def _arrays(
-    builder: Any, split: str, image_key: str, decoders: dict[str, Any] | None
+    found: Opened,
+    split: str,
+    decoders: dict[str, Any] | None,
+    mean: tuple[float, ...] | None,
+    deviation: tuple[float, ...] | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    import tensorflow as tf
-
-    size = builder.info.splits[split].num_examples
-    image = builder.info.features[image_key]
+    size = found.builder.info.splits[split].num_examples
+    image, _ = found.features
     largest = np.iinfo(image.np_dtype).max if np.issubdtype(image.np_dtype, np.integer) else 1
     inputs = np.empty((size, *image.shape), dtype=np.float32)
     labels = np.empty(size, dtype=np.int32)
-    examples = builder.as_dataset(
-        split=split, shuffle_files=False, as_supervised=True, decoders=decoders
-    )
     start = 0
-    try:
-        for images, classes in examples.batch(1000).as_numpy_iterator():
-            stop = start + len(classes)
-            np.divide(images, np.float32(largest), out=inputs[start:stop])
-            labels[start:stop] = classes
-            start = stop
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-        raise MissingData(
-            f"Split {split!r} in {builder.data_dir} is damaged ({_first_line(error)}). "
-            "Delete that folder and fetch or copy it again."
-        ) from error
+    for images, classes in batches(found.builder, split, decoders):
+        stop = start + len(classes)
+        part = inputs[start:stop]
+        np.divide(images, np.float32(largest), out=part)
+        if mean is not None:
+            part -= np.float32(mean)
+        if deviation is not None:
+            part /= np.float32(deviation)
+        labels[start:stop] = classes
+        start = stop
     return inputs, labels
-
-
-def download(name: str, folder: Path) -> None:
-    """Downloads and prepares tfds set `name` below `folder`.
-
-    Files that are already in `folder/manual/NAME`, under their published names, are used instead
-    of a download.
-
-    Raises:
-        UsageError: tfds does not know the set.
-        MissingData: No network, a file with a wrong checksum, or files that tfds may not download.
-    """
-    import requests
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download import download_manager
-
-    base = re.split("[:/]", name)[0]
-    known = tfds.list_builders(with_community_datasets=False)
-    if base not in known:
-        raise UsageError(f"tfds has no data set {base!r}.{nearest(base, known)}")
-    try:
-        builder = tfds.builder(name, data_dir=folder)
-    except (ValueError, AssertionError) as error:
-        raise UsageError(f"tfds cannot build {name!r}: {_first_line(error)}") from error
-    manual = folder / "manual" / base
-    instructions = builder.MANUAL_DOWNLOAD_INSTRUCTIONS
-    if instructions and not manual.is_dir():
-        raise MissingData(
-            f"{name!r} must be placed by hand in {manual}: {' '.join(instructions.split())}"
-        )
-    absent = {
-        url: info.filename or url
-        for url, info in (builder.url_infos or {}).items()
-        if not _at_hand(url, info, manual, folder / "downloads")
-    }
-    # tfds retries a dead network for minutes and then does not say which files it wanted.
-    if absent and not _reachable(absent):
-        files = "; ".join(
-            f"{filename} (sha256 {builder.url_infos[url].checksum})"
-            for url, filename in absent.items()
-        )
-        raise MissingData(
-            f"{name!r} cannot be downloaded: none of its servers answers. Try again with a "
-            f"network, or place these files in {manual} and try again:\n{files}"
-        )
-    config = tfds.download.DownloadConfig(manual_dir=manual)
-    try:
-        builder.download_and_prepare(download_config=config)
-    except download_manager.NonMatchingChecksumError as error:
-        raise MissingData(
-            f"A file of {name!r} is not the published one: {_first_line(error)}"
-        ) from error
-    except (requests.RequestException, tfds.download.DownloadError, OSError) as error:
-        raise MissingData(f"{name!r} could not be fetched: {_first_line(error)}") from error
-
-
-def _at_hand(url: str, info: Any, manual: Path, downloads: Path) -> bool:
-    from tensorflow_datasets.core.download import resource
-
-    if info.filename and (manual / info.filename).is_file():
-        return True
-    return any(downloads.rglob(resource.get_dl_fname(url, info.checksum)))
-
-
-def _reachable(urls: Iterable[str]) -> bool:
-    """Says whether one of the first few servers answers at all, with whatever status."""
-    import requests
-
-    hosts = {url.split("/")[2]: url for url in urls if url.startswith("http")}
-    for url in list(hosts.values())[:3]:
-        try:
-            requests.head(url, timeout=10)
-        except requests.RequestException:
-            continue
-        return True
-    return False
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n", 1)[0] or type(error).__name__

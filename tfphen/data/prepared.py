@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tfphen.errors import MissingData, UsageError
 
-# All published without loss: JPEG files of these are a re-encoding, whatever is declared.
+# The images are all published without loss: JPEG files of these are a re-encoding, whatever is
+# declared.
 WELL_KNOWN = (
     "mnist",
     "fashion_mnist",
@@ -19,7 +20,10 @@ WELL_KNOWN = (
     "cifar10",
     "cifar100",
     "svhn_cropped",
+    "imdb_reviews",
 )
+# What tfds takes for the name alone, of sets that it prepares in several forms.
+DEFAULT_CONFIGURATIONS = {"emnist": "byclass", "imdb_reviews": "plain_text"}
 
 _NAME = re.compile(r"(?P<set>[A-Za-z]\w*(/\w[\w.\-]*)?)(:(?P<version>\d+\.\d+\.\d+))?")
 _TFRECORD_OVERHEAD = 16  # bytes around each record: its length and two checksums
@@ -30,7 +34,8 @@ def find(name: str, folders: Iterable[Path]) -> Path | None:
 
     Args:
         name: A tfds name, with `/config` and `:version` if wanted.
-        folders: Where to look for `NAME/VERSION` and `tfds/NAME/VERSION`, in this order.
+        folders: Where to look for `NAME/VERSION` and `tfds/NAME/VERSION`, in this order. Of a set
+            in `DEFAULT_CONFIGURATIONS`, the name alone is also that configuration.
 
     Raises:
         UsageError: `name` cannot be the name of a data set.
@@ -40,11 +45,13 @@ def find(name: str, folders: Iterable[Path]) -> Path | None:
         raise UsageError(
             f"A data set is named by letters, digits and underscores. Received: name={name!r}"
         )
+    places = dict.fromkeys((match["set"], full_name(match["set"])))
     for folder in folders:
         for base in (folder, folder / "tfds"):
             found = [
                 info.parent
-                for info in (base / match["set"]).glob("*/dataset_info.json")
+                for place in places
+                for info in (base / place).glob("*/dataset_info.json")
                 if re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name)
                 and match["version"] in (None, info.parent.name)
             ]
@@ -53,9 +60,17 @@ def find(name: str, folders: Iterable[Path]) -> Path | None:
     return None
 
 
+def full_name(name: str) -> str:
+    """Returns a tfds name, without a version, with the configuration that it stands for."""
+    base = name.split(":")[0]
+    default = DEFAULT_CONFIGURATIONS.get(base)
+    return base if default is None else f"{base}/{default}"
+
+
 def found_names(folders: Iterable[Path]) -> list[str]:
-    """Returns the names of all prepared sets below `folders`, sorted."""
+    """Returns the names of all prepared sets below `folders`, sorted, the shorter where two fit."""
     names = set()
+    shorter = {full_name(name): name for name in DEFAULT_CONFIGURATIONS}
     for folder in folders:
         for base in (folder, folder / "tfds"):
             for pattern in ("*/*/dataset_info.json", "*/*/*/dataset_info.json"):
@@ -63,7 +78,7 @@ def found_names(folders: Iterable[Path]) -> list[str]:
                     name = info.parent.parent.relative_to(base).as_posix()
                     # `tfds` is the subfolder that is looked into, not a set with a configuration.
                     if _NAME.fullmatch(name) and not name.startswith("tfds/"):
-                        names.add(name)
+                        names.add(shorter.get(name, name))
     return sorted(names)
 
 

@@ -8,6 +8,8 @@ Reference:
     NeurIPS 2019, arXiv 1906.07413 (long-tailed and step imbalance).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tfphen.data.dataset import Examples
@@ -112,6 +114,35 @@ def step_imbalance(
     max_count = _largest_count(examples) if max_count is None else max_count
     counts = step_counts(max_count, ratio, examples.num_classes)
     return _thin(examples, generator, counts, permute_classes)
+
+
+def class_fractions(
+    examples: Examples, generator: np.random.Generator, *, fractions: Sequence[float]
+) -> Examples:
+    """Keeps a share of each class, and the examples that are kept in their own order.
+
+    Of n_c examples of class c, floor(n_c * fractions[c]) are kept, and at least one.
+
+    Args:
+        examples: What to thin out.
+        generator: Source of all randomness.
+        fractions: A number in (0, 1] for each class.
+    """
+    num_classes = examples.num_classes
+    given = len(fractions) if isinstance(fractions, (list, tuple, np.ndarray)) else None
+    if given != num_classes:
+        raise UsageError(
+            f"`fractions` needs one number for each of the {num_classes} classes. "
+            f"Received: fractions={fractions!r}"
+        )
+    shares = np.asarray([real_number("fractions", fraction, 0, 1) for fraction in fractions])
+    if not shares.all():
+        raise UsageError(f"Each of `fractions` must be above 0. Received: fractions={fractions!r}")
+    order = generator.permutation(len(examples.labels))
+    rank, available = _rank_in_class(examples.labels[order], num_classes)
+    # The margin keeps a count that is whole on paper from falling by one through rounding.
+    counts = np.maximum(np.floor(available * shares + 1e-9), 1)
+    return examples.take(np.sort(order[rank < counts[examples.labels[order]]]))
 
 
 def _largest_count(examples: Examples) -> int:

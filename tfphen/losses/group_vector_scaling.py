@@ -5,14 +5,10 @@ import numpy as np
 from keras import ops
 
 from tfphen import checks
+from tfphen.losses.adjusted_logits import adjusted_crossentropy
 from tfphen.losses.class_counts import checked_class_counts, value_of_label
 from tfphen.losses.functional import FunctionalLoss
-from tfphen.losses.sparse_labels import (
-    entry_of_label,
-    known_values,
-    labels_and_predictions,
-    log_probabilities,
-)
+from tfphen.losses.sparse_labels import known_values, labels_and_predictions
 
 
 def _checked_group_counts(group_counts) -> np.ndarray:
@@ -104,8 +100,7 @@ def group_vs_loss(y_true, y_pred, group_counts, gamma=0.3, tau=1.0):
     )
     # On the wrong classes alone: a shift of all logits of an example would change nothing.
     is_wrong = 1.0 - ops.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype)
-    adjusted = scale * y_pred + shift * is_wrong
-    return -entry_of_label(log_probabilities(adjusted, from_logits=True), labels)
+    return adjusted_crossentropy(labels, y_pred, scale, shift * is_wrong)
 
 
 @keras.saving.register_keras_serializable(package="tfphen")

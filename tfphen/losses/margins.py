@@ -5,13 +5,14 @@ import numpy as np
 from keras import ops
 
 from tfphen import checks
+from tfphen.losses.adjusted_logits import adjusted_crossentropy, adjusted_logits
 from tfphen.losses.class_counts import (
     checked_class_counts,
     listed_class_counts,
     values_of_classes,
 )
 from tfphen.losses.class_weighted import ClassWeightedLoss, with_class_weights
-from tfphen.losses.sparse_labels import entry_of_label, labels_and_predictions, log_probabilities
+from tfphen.losses.sparse_labels import entry_of_label, labels_and_predictions
 
 
 def _margins(counts, numeric, max_margin: float):
@@ -61,14 +62,13 @@ def ldam_margins(class_counts, max_margin=0.5):
     return _margins(checked_class_counts(class_counts), np, _checked_max_margin(max_margin))
 
 
-def _labels_and_lowered(y_true, y_pred, class_counts, max_margin):
-    """Returns labels, logits with the label's lowered by its margin, and the labels' one-hot."""
+def _labels_and_margins(y_true, y_pred, class_counts, max_margin):
+    """Returns labels, logits, and the margin at each label's place and 0 at others, `[..., K]`."""
     max_margin = _checked_max_margin(max_margin)
     labels, y_pred = labels_and_predictions(y_true, y_pred)
     counts, numeric = values_of_classes("class_counts", class_counts, y_pred, checked_class_counts)
     margins = ops.convert_to_tensor(_margins(counts, numeric, max_margin), y_pred.dtype)
-    of_label = ops.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype)
-    return labels, y_pred - of_label * margins, of_label
+    return labels, y_pred, ops.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype) * margins
 
 
 def ldam_loss(y_true, y_pred, class_counts, max_margin=0.5, scale=30.0, class_weights=None):
@@ -105,9 +105,9 @@ def ldam_loss(y_true, y_pred, class_counts, max_margin=0.5, scale=30.0, class_we
         NeurIPS 2019, arXiv 1906.07413, section 3.
     """
     scale = _checked_scale(scale)
-    labels, lowered, _ = _labels_and_lowered(y_true, y_pred, class_counts, max_margin)
-    losses = -entry_of_label(log_probabilities(scale * lowered, from_logits=True), labels)
-    return with_class_weights(losses, class_weights, labels, lowered)
+    labels, y_pred, margins = _labels_and_margins(y_true, y_pred, class_counts, max_margin)
+    losses = adjusted_crossentropy(labels, y_pred, scale, -scale * margins)
+    return with_class_weights(losses, class_weights, labels, y_pred)
 
 
 def ldam_hinge_loss(y_true, y_pred, class_counts, max_margin=0.5, class_weights=None):
@@ -140,10 +140,12 @@ def ldam_hinge_loss(y_true, y_pred, class_counts, max_margin=0.5, class_weights=
         K. Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss",
         NeurIPS 2019, arXiv 1906.07413, section 3.
     """
-    labels, lowered, of_label = _labels_and_lowered(y_true, y_pred, class_counts, max_margin)
-    best_other = ops.max(ops.where(of_label > 0, -np.inf, lowered), axis=-1)
+    labels, y_pred, margins = _labels_and_margins(y_true, y_pred, class_counts, max_margin)
+    lowered = adjusted_logits(y_pred, 1.0, -margins)
+    is_label = ops.one_hot(labels, y_pred.shape[-1], dtype="bool")
+    best_other = ops.max(ops.where(is_label, -np.inf, lowered), axis=-1)
     losses = ops.relu(best_other - entry_of_label(lowered, labels))
-    return with_class_weights(losses, class_weights, labels, lowered)
+    return with_class_weights(losses, class_weights, labels, y_pred)
 
 
 @keras.saving.register_keras_serializable(package="tfphen")

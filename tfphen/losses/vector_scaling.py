@@ -8,9 +8,10 @@ import keras
 from keras import ops
 
 from tfphen import checks
+from tfphen.losses.adjusted_logits import adjusted_crossentropy, adjusted_logits
 from tfphen.losses.class_counts import checked_class_counts, values_of_classes
 from tfphen.losses.class_weighted import with_class_weights
-from tfphen.losses.sparse_labels import entry_of_label, labels_and_predictions, log_probabilities
+from tfphen.losses.sparse_labels import labels_and_predictions
 
 
 def class_temperatures(class_counts, gamma=0.2):
@@ -87,16 +88,19 @@ def vector_scaled_logits(y_pred, class_counts, gamma=0.3, tau=1.0):
         G. R. Kini et al., "Label-Imbalanced and Group-Sensitive Classification under
         Overparameterization", NeurIPS 2021, arXiv 2103.01550.
     """
-    gamma, tau = checks.number("gamma", gamma, 0), checks.number("tau", tau, 0)
     y_pred = ops.convert_to_tensor(y_pred)
     if keras.backend.standardize_dtype(y_pred.dtype) not in ("float32", "float64"):
         y_pred = ops.cast(y_pred, "float32")
+    return adjusted_logits(y_pred, *_factors_and_shifts(y_pred, class_counts, gamma, tau))
+
+
+def _factors_and_shifts(y_pred, class_counts, gamma, tau):
+    """Returns Δ and ι, `[K]`, or `[..., K]` as the counts have them."""
+    gamma, tau = checks.number("gamma", gamma, 0), checks.number("tau", tau, 0)
     counts, numeric = values_of_classes("class_counts", class_counts, y_pred, checked_class_counts)
     largest = numeric.max(counts, axis=-1, keepdims=True)
     total = numeric.sum(counts, axis=-1, keepdims=True)
-    scales = ops.convert_to_tensor(numeric.power(counts / largest, gamma), y_pred.dtype)
-    shifts = ops.convert_to_tensor(tau * numeric.log(counts / total), y_pred.dtype)
-    return scales * y_pred + shifts
+    return numeric.power(counts / largest, gamma), tau * numeric.log(counts / total)
 
 
 def vs_loss(y_true, y_pred, class_counts, gamma=0.3, tau=1.0, class_weights=None):
@@ -131,8 +135,8 @@ def vs_loss(y_true, y_pred, class_counts, gamma=0.3, tau=1.0, class_weights=None
         Overparameterization", NeurIPS 2021, arXiv 2103.01550.
     """
     labels, y_pred = labels_and_predictions(y_true, y_pred)
-    scaled = vector_scaled_logits(y_pred, class_counts, gamma, tau)
-    losses = -entry_of_label(log_probabilities(scaled, from_logits=True), labels)
+    factors, shifts = _factors_and_shifts(y_pred, class_counts, gamma, tau)
+    losses = adjusted_crossentropy(labels, y_pred, factors, shifts)
     return with_class_weights(losses, class_weights, labels, y_pred)
 
 

@@ -30,6 +30,7 @@ def mlp(
     dropout: float = 0.0,
     kernel_initializer: InitializerSetting | None = None,
     skip: bool = False,
+    head: str = "linear",
     defaults: str = "keras",
     seed: int = 0,
     name: str = "mlp",
@@ -48,6 +49,8 @@ def mlp(
             initializer. None for that of `defaults`.
         skip: Add the input of each hidden layer after the first to its activations, as the MLP of
             MNIST-1D does: h1 = relu(W1 x), h2 = h1 + relu(W2 h1). Needs equal widths.
+        head: `"linear"`, or `"cosine"` for logits that are cosines between features and columns of
+            the kernel, as LDAM takes them: a `tfphen.layers.NormalizedDense`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`.
         seed: For the initial weights and dropout of this Keras model.
         name: Of the model.
@@ -58,7 +61,7 @@ def mlp(
 
     Raises:
         UsageError: `skip` with unequal widths, a width below one, a `dropout` outside [0, 1), an
-            unknown activation, initializer or `defaults`.
+            unknown activation, initializer, `head` or `defaults`.
 
     Example:
 
@@ -101,7 +104,7 @@ def mlp(
         if dropout:
             hidden = make.dropout(dropout, hidden, f"dropout_{number}")
         x = hidden
-    return keras.Model(inputs, classifier(x, num_classes, make), name=name)
+    return keras.Model(inputs, classifier(x, num_classes, make, head), name=name)
 
 
 def lenet_300_100(

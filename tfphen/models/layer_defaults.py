@@ -14,6 +14,7 @@ import keras
 
 from tfphen import checks
 from tfphen.errors import UsageError, nearest
+from tfphen.layers.normalized_dense import NormalizedDense
 from tfphen.train import seeds
 
 DEFAULTS = ("keras", "torch")
@@ -228,8 +229,17 @@ def token_inputs(input_shape: tuple[int, ...], what: str):
     return keras.Input(input_shape, dtype="int32", name="inputs")
 
 
-def classifier(features, num_classes: int, layer_defaults: LayerDefaults, **settings):
-    """Ends a model: names its last activations `"features"` and applies the layer `"logits"`."""
+def classifier(
+    features, num_classes: int, layer_defaults: LayerDefaults, head: str = "linear", **settings
+):
+    """Ends a model: names its last activations `"features"` and applies the layer `"logits"`.
+
+    With `head="cosine"` that is a `tfphen.layers.NormalizedDense` without bias.
+    """
     checks.wholes(num_classes=num_classes)
+    checks.one_of("head", head, ("linear", "cosine"))
     features = keras.layers.Identity(name="features")(features)
+    if head == "cosine":
+        seed = layer_defaults.next_seed()
+        return NormalizedDense(num_classes, seed=seed, name="logits")(features)
     return layer_defaults.dense(num_classes, features, "logits", **settings)

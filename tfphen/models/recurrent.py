@@ -61,8 +61,8 @@ def lstm(
         embedding_width: Numbers that represent a token.
         bidirectional: Whether each layer also reads backwards; the two halves lie side by side.
         dropout: Rate of dropout after the embeddings and after each layer, in [0, 1).
-        unroll: Write the steps out instead of looping. A few dozen steps then start and run faster,
-            in populations of models above all; for some hundred the graph becomes very large.
+        unroll: Write the steps out instead of looping, in this Keras model: a population of models
+            loops either way. For some hundred steps the graph becomes very large.
         defaults: `"keras"`: Glorot's uniform kernels, orthogonal recurrent ones, biases 0 and 1 for
             the forget gate. `"torch"`: all uniform in ±1/sqrt(units); PyTorch adds two such biases
             where Keras has one.

@@ -190,6 +190,7 @@ def resnet_cifar(
     width: int = 16,
     shortcut: str = "zeros",
     kernel_initializer: InitializerSetting | None = "he_normal",
+    head: str = "linear",
     defaults: str = "keras",
     seed: int = 0,
     name: str = "resnet_cifar",
@@ -221,6 +222,8 @@ def resnet_cifar(
             1×1 without bias, and normalisation.
         kernel_initializer: Of every kernel, as in `mlp`. The paper and LDAM-DRW have He's normal
             one; that of Keras is cut at two standard deviations. None for that of `defaults`.
+        head: `"linear"`, or `"cosine"` for logits that are cosines between features and columns of
+            the kernel, as LDAM takes them: a `tfphen.layers.NormalizedDense`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`. Of the published
             networks those in PyTorch have its normalisation constants.
         seed: For the initial weights of this Keras model.
@@ -232,7 +235,7 @@ def resnet_cifar(
 
     Raises:
         UsageError: Inputs that are no images; another `depth` or `shortcut`; a `width` below one;
-            an unknown initializer or `defaults`.
+            an unknown initializer, `head` or `defaults`.
 
     Example:
 
@@ -273,4 +276,4 @@ def resnet_cifar(
             x = keras.layers.Add(name=f"{part}_add")([inner, x])
             x = keras.layers.ReLU(name=f"{part}_relu")(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    return keras.Model(inputs, classifier(x, num_classes, make), name=name)
+    return keras.Model(inputs, classifier(x, num_classes, make, head), name=name)

@@ -25,6 +25,8 @@ class Resident:
             `n` rows.
         weights: Weight of each example in the loss, `[members, n]`; None for 1.
         sizes: How many of the `n` each member really has; None for all.
+        clean_labels: Labels before any corruption, `[members, n]`, for an objective or hook that
+            looks at them; None for none.
     """
 
     inputs: np.ndarray
@@ -32,6 +34,7 @@ class Resident:
     rows: np.ndarray | None = None
     weights: np.ndarray | None = None
     sizes: Sequence[int] | None = None
+    clean_labels: np.ndarray | None = None
 
     def __post_init__(self):
         members, count = self.labels.shape[:2]
@@ -58,6 +61,7 @@ class Resident:
             self.rows[index],
             None if self.weights is None else self.weights[index],
             [self.sizes[i] for i in index],
+            None if self.clean_labels is None else self.clean_labels[index],
         )
 
 

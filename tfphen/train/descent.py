@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfphen.phenomenon import Phenomenon
-from tfphen.train import checkpoint, named
+from tfphen.train import checkpoint, named, seeds
+from tfphen.train.augmentation import AUGMENTATIONS, none
 from tfphen.train.examples import Examples
 from tfphen.train.loop import Trainer
 from tfphen.train.loss_objectives import OBJECTIVES
@@ -53,9 +54,14 @@ def descend(
     totals = [_length(t, n) for t, n in zip(trials, examples.sizes, strict=True)]
     objectives = {**OBJECTIVES, **phenomenon.objectives}
     objective = named.look_up("objective", objectives, first.objective)
-    constants = {"transition_matrix": examples.transition_matrices}
+    constants = {
+        "transition_matrix": examples.transition_matrices,
+        "class_counts": examples.class_counts,
+    }
     for name in first.inputs:
         constants[name] = np.stack([arrays[name] for arrays in given])
+    for name in first.constants:
+        constants[name] = np.stack([np.asarray(trial.constants[name]) for trial in trials])
     with strategy.scope():
         optimizer = _optimizer(trials, members, totals)
     trainer = Trainer(
@@ -67,6 +73,10 @@ def descend(
         first.batch_size,
         [t.seed_of("order") for t in trials],
         constants={name: value.astype("float32") for name, value in constants.items()},
+        augment=_augment(first),
+        augmentation_keys=_keys(trials, "augmentation"),
+        held_out=examples.held_out(),
+        held_out_keys=_keys(trials, "held_out"),
         step_hook=phenomenon.step_hook() if first.record_every else None,
         strategy=strategy,
     )
@@ -164,6 +174,18 @@ def _recorded(trainer: Trainer, every: int | None) -> dict[str, np.ndarray]:
     steps = np.arange(0, len(trainer.losses), every)
     arrays = {f"step_{name}": values for name, values in zip(names, kept, strict=True)}
     return arrays | {"step_number": np.tile(steps, (trainer.members.size, 1))}
+
+
+def _keys(trials: Sequence[Trial], stream: str) -> np.ndarray:
+    return np.stack([seeds.key(trial.seed_of(stream), stream) for trial in trials])
+
+
+def _augment(trial: Trial) -> Callable | None:
+    spec = trial.augmentation
+    function = named.look_up("augmentation", AUGMENTATIONS, spec)
+    if function is none:
+        return None
+    return lambda *arguments: named.call("augmentation", function, spec, *arguments)
 
 
 def _length(trial: Trial, size: int) -> int:

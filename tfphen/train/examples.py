@@ -1,7 +1,7 @@
 """The examples of the members of a population, resolved from plain data."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +20,23 @@ class Examples:
     Args:
         trials: The members.
         data_dir: First folder in which tfds sets are looked for.
+        sources: Data sources of the phenomenon, by name.
 
     Attributes:
         resolved: What each trial sees.
         sizes: Number of training examples of each member.
-        splits: For `"train"`, `"test"` and, where it is asked for, `"validation"`: the pool of
-            inputs, the rows of each member `[members, n]`, and labels `[members, n]` by name.
+        splits: For `"train"`, `"test"` and those of `Resolved.further`: the pool of inputs, the
+            rows of each member `[members, n]`, and labels `[members, n]` by name.
+        class_counts: Number of training examples of each class, int, `[members, classes]`.
     """
 
-    def __init__(self, trials: Sequence[Trial], data_dir: str | Path | None):
-        self._trials, self._known = tuple(trials), {}
+    def __init__(
+        self,
+        trials: Sequence[Trial],
+        data_dir: str | Path | None,
+        sources: Mapping[str, Callable] | None = None,
+    ):
+        self._trials, self._known, self._sources = tuple(trials), {}, sources
         self.resolved = [self._resolve(trial, data_dir) for trial in trials]
         first = self.resolved[0]
         for other in self.resolved:
@@ -42,6 +49,9 @@ class Examples:
         self.input_shape = first.train_inputs.shape[1:]
         self.sizes = [len(one.train_labels) for one in self.resolved]
         self.transition_matrices = np.stack([one.transition_matrix for one in self.resolved])
+        self.class_counts = np.stack(
+            [np.bincount(one.train_labels, minlength=self.num_classes) for one in self.resolved]
+        )
         longest = max(self.sizes)
 
         def padded(values):
@@ -53,14 +63,15 @@ class Examples:
             "labels": padded([one.train_labels for one in self.resolved]),
             "clean_labels": padded([one.clean_labels for one in self.resolved]),
         }
-        self.splits = {"train": (pool, rows, labels), "test": self._whole("test")}
-        if first.validation_labels is not None:
-            self.splits["validation"] = self._whole("validation")
+        test = [(one.test_inputs, one.test_labels) for one in self.resolved]
+        self.splits = {"train": (pool, rows, labels), "test": self._whole(test)}
+        for name in first.further:
+            self.splits[name] = self._whole([one.further[name] for one in self.resolved])
 
-    def _whole(self, split: str):
-        """Returns a split that has clean labels, and as many examples in every member."""
-        pool, starts = self._pool([getattr(one, f"{split}_inputs") for one in self.resolved])
-        labels = np.stack([getattr(one, f"{split}_labels") for one in self.resolved])
+    def _whole(self, parts):
+        """Returns a split that has as many examples in every member, and one kind of labels."""
+        pool, starts = self._pool([inputs for inputs, _ in parts])
+        labels = np.stack([labels for _, labels in parts])
         rows = np.asarray(starts)[:, None] + np.arange(labels.shape[1])
         return pool, rows, {"labels": labels, "clean_labels": labels}
 
@@ -74,7 +85,7 @@ class Examples:
             asked[name] = trial.seed_of(name)
             return asked[name]
 
-        resolved = resolve(trial.data, seed_of, data_dir)
+        resolved = resolve(trial.data, seed_of, data_dir, self._sources)
         self._known[trial.data].append((asked, resolved))
         return resolved
 
@@ -104,6 +115,7 @@ class Examples:
             self.num_classes,
             self.sizes,
             self.transition_matrices,
+            self.class_counts,
             self._trials,
             step,
         )
@@ -111,4 +123,13 @@ class Examples:
     def resident(self) -> batches.Resident:
         """Returns the training examples as the loop takes them."""
         pool, rows, labels = self.splits["train"]
-        return batches.Resident(pool, labels["labels"], rows, sizes=self.sizes)
+        return batches.Resident(
+            pool, labels["labels"], rows, sizes=self.sizes, clean_labels=labels["clean_labels"]
+        )
+
+    def held_out(self) -> batches.Resident | None:
+        """Returns the split `"validation"` as the loop takes it, or None where there is none."""
+        if "validation" not in self.splits:
+            return None
+        pool, rows, labels = self.splits["validation"]
+        return batches.Resident(pool, labels["labels"], rows)

@@ -8,13 +8,16 @@ is the data, the model, the objective, the optimizer, the hooks and the measurem
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfphen.errors import UsageError
 from tfphen.train import batches, execution, population
-from tfphen.train.objectives import Objective, Step
+from tfphen.train.held_out import HeldOut
+from tfphen.train.objectives import Objective, Step, Weighted
 from tfphen.train.optimizers import MemberOptimizer
 from tfphen.train.population import Population
 from tfphen.train.prediction import Predictor
@@ -36,6 +39,16 @@ class StepHook:
     function: Callable[[Step, Mapping[str, tf.Tensor]], tf.Tensor]
 
 
+class _Batch(NamedTuple):
+    """A batch of each member: inputs, labels, weights, which rows are real, and clean labels."""
+
+    inputs: tf.Tensor
+    labels: tf.Tensor
+    weights: tf.Tensor
+    real: tf.Tensor
+    clean_labels: tf.Tensor | None
+
+
 class Trainer:
     """Trains one population.
 
@@ -50,6 +63,10 @@ class Trainer:
         order_seeds: Where each member's stream `"order"` starts, for resident data.
         drop_remainder: Leave out the last, smaller batch of an epoch.
         constants: Arrays `[members, ...]` that the objective reads, by name.
+        augment: `(inputs, keys, step, first_row) -> inputs`, see `augmentation`, for resident data.
+        augmentation_keys: uint32, `[members, 2]`; those of the members' stream `"augmentation"`.
+        held_out: Examples that the objective may draw from, see `Step.held_out`.
+        held_out_keys: As `augmentation_keys`, of the stream `"held_out"`.
         step_hook: Recorded at every step beside the loss.
         strategy: A `tf.distribute.Strategy`; the default one runs on one device.
         how: How to compile; chosen by `execution.choose` when None.
@@ -74,6 +91,10 @@ class Trainer:
         order_seeds: Sequence[int] | None = None,
         drop_remainder: bool = False,
         constants: Mapping[str, np.ndarray] | None = None,
+        augment: Callable | None = None,
+        augmentation_keys: np.ndarray | None = None,
+        held_out: batches.Resident | None = None,
+        held_out_keys: np.ndarray | None = None,
         step_hook: StepHook | None = None,
         strategy: tf.distribute.Strategy | None = None,
         how: execution.Execution | None = None,
@@ -86,6 +107,8 @@ class Trainer:
         self.totals = np.broadcast_to(np.asarray(steps, "int32"), (members.size,)).copy()
         self.constants = {k: tf.constant(v) for k, v in (constants or {}).items()}
         self.keys = tf.constant(members.keys)
+        self.augment, self.augmentation_keys = augment, augmentation_keys
+        self.held_out = None if held_out is None else HeldOut(held_out, held_out_keys)
         self.masks = {
             t.path: tf.constant(members.masks[t.path])
             for t, _ in members.trainable
@@ -119,6 +142,7 @@ class Trainer:
         self.padded = not whole or self.rows_per_batch != batch_size or min(sizes) < batch_size
         self.pool = tf.constant(data.inputs)
         self.labels = tf.constant(data.labels)
+        self.clean_labels = None if data.clean_labels is None else tf.constant(data.clean_labels)
         self.rows = tf.constant(data.rows.astype("int32"))
         weights = data.weights
         self.weights = None if weights is None else tf.constant(weights.astype("float32"))
@@ -127,7 +151,7 @@ class Trainer:
 
     # ---- one step, in a replica context -------------------------------------------------------
 
-    def _gather(self, positions):
+    def _gather(self, positions, number, first_row) -> "_Batch":
         """Picks a batch of each member. `positions` has shape `[members, batch]`."""
         real = positions >= 0
         positions = tf.maximum(positions, 0)
@@ -136,7 +160,13 @@ class Trainer:
         if self.weights is not None:
             weights *= tf.gather(self.weights, positions, batch_dims=1)
         labels = tf.gather(self.labels, positions, batch_dims=1)
-        return tf.gather(self.pool, rows), labels, weights, tf.cast(real, tf.float32)
+        clean = self.clean_labels
+        if clean is not None:
+            clean = tf.gather(clean, positions, batch_dims=1)
+        inputs = tf.gather(self.pool, rows)
+        if self.augment is not None:
+            inputs = self.augment(inputs, tf.constant(self.augmentation_keys), number, first_row)
+        return _Batch(inputs, labels, weights, tf.cast(real, tf.float32), clean)
 
     def _reduce_sum(self, value):
         if self.replicas == 1:
@@ -152,7 +182,7 @@ class Trainer:
         return total / self.replicas
 
     def _loss_and_gradients(self, batch, number, first_row):
-        inputs, labels, weights, real = batch
+        real = batch.real
         size = self.members.size
         trainable = [tf.convert_to_tensor(v.value) for _, v in self.members.trainable]
         frozen = [tf.convert_to_tensor(v.value) for _, v in self.members.frozen]
@@ -169,14 +199,14 @@ class Trainer:
                 parts = [part[None] for part in tf.unstack(value)] if self.how.unrolled else value
                 values[id(template)] = parts
 
-            def run(inputs):
+            def run(inputs, training=True):
                 return population.run(
                     self.members.model,
                     inputs,
                     values,
                     self.how.unrolled,
-                    training=True,
-                    row_mask=real if self.padded else None,
+                    training=training,
+                    row_mask=real if self.padded and training else None,
                     keys=self.keys,
                     step=number,
                     first_row=first_row,
@@ -184,21 +214,30 @@ class Trainer:
                     reduce_sum=self._reduce_sum,
                 )
 
-            one = run(inputs)
+            one = run(batch.inputs)
             paths = [t.path for t, _ in self.members.trainable]
             step = Step(
-                inputs,
-                labels,
+                batch.inputs,
+                batch.labels,
                 one.outputs,
                 one.activations,
                 dict(zip(paths, stacked, strict=True)),
                 self.constants,
                 number,
                 lambda inputs: run(inputs).outputs,
+                lambda inputs: tf.stop_gradient(run(inputs, training=False).outputs),
+                tf.cast(number, tf.float32) / tf.constant(self.totals.astype("float32")),
+                batch.clean_labels,
+                lambda count: self._draw_held_out(count, number),
             )
             loss = self.objective(step)
-            if len(loss.shape) == 2:
-                weights = weights if self.padded or self.has_weights else None
+            if isinstance(loss, Weighted):
+                chosen = tf.stop_gradient(loss.weights) * batch.weights
+                if loss.divide_by == "weights":
+                    count = self._reduce_sum(tf.reduce_sum(chosen, 1))
+                loss = tf.math.divide_no_nan(tf.reduce_sum(loss.losses * chosen, 1), count)
+            elif len(loss.shape) == 2:
+                weights = batch.weights if self.padded or self.has_weights else None
                 per_row = loss if weights is None else loss * weights
                 loss = tf.reduce_sum(per_row, 1) / count
             elif self.replicas > 1:
@@ -231,6 +270,14 @@ class Trainer:
             recorded.append(self.step_hook.function(step, dict(zip(paths, gradients, strict=True))))
         return gradients, one.updates, loss, tf.concat(recorded, 1)
 
+    def _draw_held_out(self, count: int, number):
+        if self.held_out is None:
+            raise UsageError(
+                "This objective draws held-out examples: give the trial's data `validation`, their "
+                "number. Received: none are held out"
+            )
+        return self.held_out.draw(count, number)
+
     @property
     def has_weights(self) -> bool:
         """Whether examples carry weights of their own."""
@@ -245,11 +292,11 @@ class Trainer:
                 first_row = context.replica_id_in_sync_group * share
                 batch = batch[:, first_row : first_row + share]
                 batch = tf.ensure_shape(batch, (self.members.size, share))
-            batch = self._gather(batch)
+            batch = self._gather(batch, number, first_row)
         else:
             batch = self._shared(batch)
             if self.replicas > 1:
-                first_row = context.replica_id_in_sync_group * batch[0].shape[1]
+                first_row = context.replica_id_in_sync_group * batch.inputs.shape[1]
         gradients, updates, loss, recorded = self._loss_and_gradients(batch, number, first_row)
         active = tf.logical_and(active, number < tf.constant(self.totals))
         finite = tf.math.is_finite(loss)
@@ -269,7 +316,7 @@ class Trainer:
         size = self.members.size
         spread = [tf.broadcast_to(x[None], (size, *x.shape)) for x in (inputs, labels)]
         weights = tf.broadcast_to(tf.cast(weights, tf.float32)[None], (size, *weights.shape))
-        return *spread, weights, tf.cast(weights > 0, tf.float32)
+        return _Batch(*spread, weights, tf.cast(weights > 0, tf.float32), None)
 
     # ---- many steps ----------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from tfphen.data import transition_matrix
 from tfphen.errors import UsageError
 from tfphen.losses.noise_corrected import inverse_of
 from tfphen.train import objectives
+from tfphen.train.class_objectives import CLASS_OBJECTIVES, weighted
 from tfphen.train.objectives import Objective, Step
 
 
@@ -51,14 +52,15 @@ def _matrices(step: Step, transition: Mapping | None, transpose: bool):
     )
 
 
-def cross_entropy(dtype: str = "float32") -> Objective:
+def cross_entropy(dtype: str = "float32", weighting: Mapping | None = None) -> Objective:
     """Cross-entropy of the labels.
 
     Args:
         dtype: `"float32"` or `"float64"`: in which softmax, loss and their gradient are computed.
+        weighting: Settings of a `tfphen.train.class_objectives.Weighting`, or None.
     """
     one_of("dtype", dtype, ("float32", "float64"))
-    return functools.partial(objectives.cross_entropy, dtype=dtype)
+    return weighted(weighting, functools.partial(objectives.cross_entropy, dtype=dtype))
 
 
 def forward_correction(transpose: bool = False, transition: Mapping | None = None) -> Objective:
@@ -131,4 +133,5 @@ OBJECTIVES: dict[str, Callable[..., Objective]] = {
     "sigmoid": _without_settings(losses.sigmoid_loss),
     "savage": _without_settings(losses.savage_loss),
     "ramp": _without_settings(losses.ramp_loss),
+    **CLASS_OBJECTIVES,
 }

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from tfphen.train import block_convolution, noise
+from tfphen.train import block_convolution, noise, recurrence
 from tfphen.train.lowering import Members, fold, lower, lower_by_vectorized_map
 
 
@@ -265,6 +265,16 @@ def multi_head_attention(
     if layer._dropout > 0:
         scores = lower(layer._dropout_layer, members, scores)
     return lower(layer._output_dense, members, tf.einsum("nbhqk,nbkhd->nbqhd", scores, values))
+
+
+@lower.register(layers.LSTM)
+@lower.register(layers.Bidirectional)
+def recurrent(layer: layers.Layer, members: Members, inputs, **kwargs):
+    """An LSTM or two, see `recurrence`; the general way with dropout, kept states or masks."""
+    if kwargs or not recurrence.has_form(layer):
+        return lower.dispatch(object)(layer, members, inputs, **kwargs)
+    form = recurrence.lstm if isinstance(layer, layers.LSTM) else recurrence.bidirectional
+    return form(layer, members, inputs)
 
 
 def random_layers(model: keras.Model) -> list[keras.Layer]:

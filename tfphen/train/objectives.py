@@ -1,7 +1,8 @@
 """What a population minimises. An objective is a function of a `Step`.
 
-It returns per-example losses `[members, batch]`, which the loop averages over real rows; or one
-number a member, `[members]`, already reduced; or a scalar, a joint objective over all members.
+It returns per-example losses `[members, batch]`, which the loop averages over real rows; or a
+`Weighted`, losses with weights that it chose for the batch; or one number a member, `[members]`,
+already reduced; or a scalar, a joint objective over all members.
 """
 
 import dataclasses
@@ -9,6 +10,8 @@ from collections.abc import Callable, Mapping
 
 import keras
 import tensorflow as tf
+
+from tfphen.checks import one_of
 
 
 @dataclasses.dataclass
@@ -25,6 +28,12 @@ class Step:
         number: Updates done so far, a scalar.
         apply: `apply(inputs) -> outputs`: runs the model again, for instance under a second
             gradient tape that watches the inputs. Weights and dropout masks are those of the step.
+        predict: `predict(inputs) -> outputs`: runs the model as in inference, without gradients.
+        progress: Share of each member's training that is done, `[members]`.
+        clean_labels: Labels before any corruption, `[members, batch]`; None where not known.
+        held_out: `held_out(count) -> (inputs, labels)`: so many random examples, without
+            replacement and anew at each step, of each member's split `"validation"`.
+        notes: What the objective leaves for the step hook, by name.
     """
 
     inputs: tf.Tensor
@@ -35,9 +44,33 @@ class Step:
     constants: Mapping[str, tf.Tensor]
     number: tf.Tensor
     apply: Callable
+    predict: Callable | None = None
+    progress: tf.Tensor | None = None
+    clean_labels: tf.Tensor | None = None
+    held_out: Callable | None = None
+    notes: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
 
 
-Objective = Callable[[Step], tf.Tensor]
+@dataclasses.dataclass
+class Weighted:
+    """Losses with weights of the objective's choice. No gradient flows through the weights.
+
+    Attributes:
+        losses: `[members, batch]`.
+        weights: At least 0, `[members, batch]`.
+        divide_by: `"weights"`: the sum of weighted losses is divided by the sum of the weights of
+            real rows, so their scale does not matter; `"examples"`: by the number of real rows.
+    """
+
+    losses: tf.Tensor
+    weights: tf.Tensor
+    divide_by: str = "weights"
+
+    def __post_init__(self):
+        one_of("divide_by", self.divide_by, ("weights", "examples"))
+
+
+Objective = Callable[[Step], "tf.Tensor | Weighted"]
 
 
 def per_example(function: Callable) -> Objective:

@@ -23,6 +23,7 @@ class Trained:
         sizes: How many of the rows of `"train"` each member really has; the rest is padding.
         transition_matrices: Noise matrix of each member's training labels, `[members, K, K]`:
             row c holds the probabilities of the labels that clean class c was given.
+        class_counts: Number of training examples of each class, `[members, K]`.
         trials: The trial of each member.
         step: Updates done, or None where there are none to count.
     """
@@ -34,12 +35,13 @@ class Trained:
         num_classes: int,
         sizes: list[int],
         transition_matrices: np.ndarray,
+        class_counts: np.ndarray | None = None,
         trials: Sequence[Trial] = (),
         step: int | None = None,
     ):
         self._predictor, self._splits, self.num_classes = predictor, splits, num_classes
         self._sizes, self.transition_matrices = sizes, transition_matrices
-        self.trials, self.step = tuple(trials), step
+        self.class_counts, self.trials, self.step = class_counts, tuple(trials), step
         # Of this view, not of the class: what a class holds is never given back.
         self._known: dict = {}
 
@@ -99,6 +101,22 @@ class Trained:
         """Outputs of a layer by its name, `[members, n, ...]`."""
         return self.once(_outputs, split, layer)
 
+    def apply(self, inputs: np.ndarray, layer: str | None = None) -> np.ndarray:
+        """Returns outputs `[members, n, ...]` of the model, or of a layer, for any examples.
+
+        Args:
+            inputs: `[n, ...]`, which all members see, or those of each, `[members, n, ...]`.
+            layer: Name of a layer; None for the model's outputs.
+        """
+        rows, one = None, self._splits["test"][0]
+        if inputs.ndim > one.ndim:
+            rows = np.arange(inputs.shape[0] * inputs.shape[1]).reshape(inputs.shape[:2])
+            inputs = inputs.reshape(-1, *inputs.shape[2:])
+        inputs = np.asarray(inputs, one.dtype)
+        if layer is None:
+            return self._predictor(inputs, rows)
+        return self._predictor(inputs, rows, (layer,))[1][layer]
+
     def labels(self, split: str, kind: str = "labels") -> np.ndarray:
         """Labels `[members, n]`: as trained on, or `"clean_labels"`."""
         return self._splits[split][2][kind]
@@ -114,6 +132,16 @@ class Trained:
             return per_example.mean(1)
         pairs = zip(per_example, self._sizes, strict=True)
         return np.asarray([row[:size].mean() for row, size in pairs])
+
+    def mean_of_classes(self, split: str, per_example: np.ndarray) -> np.ndarray:
+        """Returns the mean over each member's own examples, `[members, classes]`.
+
+        Args:
+            split: As in `mean`.
+            per_example: `[members, n, classes]`.
+        """
+        columns = np.moveaxis(per_example, -1, 0)
+        return np.stack([self.mean(split, column) for column in columns], axis=-1)
 
     def mean_loss(self, split: str) -> np.ndarray:
         """Returns the mean cross-entropy of the labels in nats, `[members]`, float64."""

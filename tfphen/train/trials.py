@@ -55,7 +55,7 @@ def train(
     """
     started = time.perf_counter()
     first = trials[0]
-    examples = Examples(trials, data_dir)
+    examples = Examples(trials, data_dir, phenomenon.sources)
     if first.optimizer.name in phenomenon.solvers:
         solver = named.look_up("optimizer", phenomenon.solvers, first.optimizer)
         predictor, arrays, extra = solver(trials, examples, tick), {}, [{} for _ in trials]

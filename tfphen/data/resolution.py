@@ -1,0 +1,146 @@
+"""What one trial sees of a data source: split, held out, cut to size, corrupted."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfphen.data.corruptions import corrupt
+from tfphen.data.dataset import Dataset, Examples, Resolved
+from tfphen.data.settings import whole_number
+from tfphen.data.sources import load
+from tfphen.data.subsets import stratified_order
+from tfphen.errors import UsageError
+from tfphen.train.seeds import stream
+from tfphen.trial import Data, Spec
+
+Part = tuple[np.ndarray, np.ndarray]
+
+
+def resolve(
+    data: Data,
+    seed_of: Callable[[str], int],
+    data_dir: str | Path | None = None,
+    sources: Mapping[str, Callable[..., Dataset]] | None = None,
+) -> Resolved:
+    """Returns the data that a trial sees: loaded, split, cut to size, then corrupted.
+
+    Streams, each with its own seed: `"split"` draws a seeded split, `"validation"` what is held out
+    of its training part, `"subset"` (fold 0 for training, 1 for test) which examples are kept, and
+    each corruption has the stream of its name (folded by 2, 3, ... where the same one is applied
+    again), behind `"validation_"` for those of held-out examples. Corruptions act on training data
+    only, except where a setting of theirs says otherwise.
+
+    Args:
+        data: Which data, see `tfphen.trial.Data`.
+        seed_of: Gives the seed of a named stream, such as `Trial.seed_of`.
+        data_dir: As in `load`.
+        sources: As in `load`.
+
+    Raises:
+        MissingData: A tfds set that is not on this machine.
+        UsageError: More examples than there are, a class that there is not, an unknown corruption,
+            or a wrong setting.
+    """
+    dataset = load(data.name, data.options, data_dir, sources)
+    train = dataset.train_inputs, dataset.train_labels
+    test = dataset.test_inputs, dataset.test_labels
+    classes, further = dataset.num_classes, {}
+    if data.classes is not None:
+        train, further["other_train"] = _of_classes(data.classes, train, classes)
+        test, further["other_test"] = _of_classes(data.classes, test, classes)
+        classes = len(data.classes)
+    stratified = data.split == "seeded"
+    if stratified:
+        train, test = _redraw_split(train, test, stream(seed_of("split"), "split"))
+    held = None
+    if data.validation is not None:
+        whole_number("validation", data.validation, 1, len(train[1]) - 1)
+        held, train = _held_out(data.validation, train, stratified, seed_of)
+        held = Examples(*held, classes)
+        held = _corrupted(held, data.validation_corruptions, seed_of, "validation_")
+        further["validation"] = held.inputs, held.labels
+    train = _first("train", data.train, train, stratified, seed_of)
+    test = _first("test", data.test, test, stratified, seed_of)
+    examples = Examples(*train, classes, test_inputs=test[0])
+    examples = _corrupted(examples, data.corruptions, seed_of)
+    if data.validation_in_training:
+        examples = examples.followed_by(held)
+    return Resolved(
+        train_inputs=examples.inputs,
+        train_labels=examples.labels,
+        test_inputs=examples.test_inputs,
+        test_labels=test[1],
+        num_classes=classes,
+        name=dataset.name,
+        description=dataset.description,
+        differs=dataset.differs,
+        clean_labels=examples.clean_labels,
+        transition_matrix=examples.transition_matrix,
+        further=further,
+    )
+
+
+def _of_classes(chosen: Sequence[int], examples: Part, num_classes: int) -> tuple[Part, Part]:
+    """Returns the examples of some classes, labelled by their place among them, and the others."""
+    if not set(chosen) <= set(range(num_classes)):
+        raise UsageError(
+            f"`classes` are of 0 to {num_classes - 1}. Received: classes={list(chosen)}"
+        )
+    inputs, labels = examples
+    place = np.full(num_classes, -1)
+    place[list(chosen)] = np.arange(len(chosen))
+    kept = place[labels] >= 0
+    return (inputs[kept], place[labels][kept]), (inputs[~kept], labels[~kept])
+
+
+def _corrupted(
+    examples: Examples, specs: Sequence[Spec], seed_of: Callable[[str], int], prefix: str = ""
+) -> Examples:
+    applied: list[str] = []
+    for spec in specs:
+        earlier = applied.count(spec.name)
+        fold = (1 + earlier,) if earlier else ()
+        name = prefix + spec.name
+        examples = corrupt(spec, examples, stream(seed_of(name), name, *fold))
+        applied.append(spec.name)
+    return examples
+
+
+def _redraw_split(train: Part, test: Part, generator: np.random.Generator) -> tuple[Part, Part]:
+    """Pools both parts and draws a stratified split of the same sizes, in random order."""
+    inputs, labels = (np.concatenate(pair) for pair in zip(train, test, strict=True))
+    order = stratified_order(labels, generator)
+    size = len(train[1])
+    chosen, rest = generator.permutation(order[:size]), generator.permutation(order[size:])
+    return (inputs[chosen], labels[chosen]), (inputs[rest], labels[rest])
+
+
+def _held_out(
+    size: int, examples: Part, stratified: bool, seed_of: Callable[[str], int]
+) -> tuple[Part, Part]:
+    """Returns `size` random examples, and the others in their own order."""
+    inputs, labels = examples
+    generator = stream(seed_of("validation"), "validation")
+    if stratified:
+        order = stratified_order(labels, generator)
+    else:
+        order = generator.permutation(len(labels))
+    held, rest = order[:size], np.sort(order[size:])
+    return (inputs[held], labels[held]), (inputs[rest], labels[rest])
+
+
+def _first(
+    part: str, size: int | None, examples: Part, stratified: bool, seed_of: Callable[[str], int]
+) -> Part:
+    """Returns `size` random examples; those of a smaller size are among those of a larger one."""
+    if size is None:
+        return examples
+    inputs, labels = examples
+    whole_number(part, size, 1, len(labels))
+    generator = stream(seed_of("subset"), "subset", ("train", "test").index(part))
+    if stratified:
+        chosen = generator.permutation(stratified_order(labels, generator)[:size])
+    else:
+        chosen = generator.permutation(len(labels))[:size]
+    return inputs[chosen], labels[chosen]

@@ -1,0 +1,1 @@
+"""Training protocols that several phenomena share, as plain data. Light to import."""

@@ -56,6 +56,17 @@ def listed_class_counts(class_counts) -> list[int]:
     return counts.astype("int64").tolist()
 
 
+def reversed_class_counts(class_counts) -> np.ndarray:
+    """Returns the counts, `[..., K]`, on the wrong classes: a negative control.
+
+    The rarest class has that of the most frequent one, the second rarest that of the second most
+    frequent, and so on.
+    """
+    counts = np.asarray(class_counts)
+    rank = np.argsort(np.argsort(counts, axis=-1, kind="stable"), axis=-1)
+    return np.take_along_axis(np.sort(counts, axis=-1)[..., ::-1], rank, axis=-1)
+
+
 def checked_class_weights(class_weights, name: str = "class_weights") -> np.ndarray:
     """Returns class weights, `[..., K]`, as float64.
 

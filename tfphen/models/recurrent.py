@@ -42,6 +42,7 @@ def lstm(
     bidirectional: bool = True,
     dropout: float = 0.0,
     unroll: bool = False,
+    head: str = "linear",
     defaults: str = "keras",
     seed: int = 0,
     name: str = "lstm",
@@ -63,6 +64,8 @@ def lstm(
         dropout: Rate of dropout after the embeddings and after each layer, in [0, 1).
         unroll: Write the steps out instead of looping, in this Keras model: a population of models
             loops either way. For some hundred steps the graph becomes very large.
+        head: `"linear"`, or `"cosine"` for logits that are cosines between features and columns of
+            the kernel, as LDAM takes them: a `tfphen.layers.NormalizedDense`.
         defaults: `"keras"`: Glorot's uniform kernels, orthogonal recurrent ones, biases 0 and 1 for
             the forget gate. `"torch"`: all uniform in ±1/sqrt(units); PyTorch adds two such biases
             where Keras has one.
@@ -76,7 +79,7 @@ def lstm(
 
     Raises:
         UsageError: Inputs of another shape; a count below one; a `dropout` outside [0, 1); an
-            unknown `defaults`.
+            unknown `head` or `defaults`.
 
     Example:
 
@@ -116,4 +119,4 @@ def lstm(
         x = layer(x)
         if dropout:
             x = make.dropout(dropout, x, f"{part}_dropout")
-    return keras.Model(inputs, classifier(x, num_classes, make), name=name)
+    return keras.Model(inputs, classifier(x, num_classes, make, head), name=name)

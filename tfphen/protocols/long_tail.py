@@ -13,7 +13,7 @@ from tfphen import config as configs
 from tfphen.errors import UsageError
 from tfphen.trial import Data, Spec, Trial
 
-IMBALANCES = ("long_tail", "step_imbalance")
+IMBALANCES = ("long_tail", "step_imbalance", "class_fractions")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,9 +24,11 @@ class LongTailConfig(configs.Config):
         data: A data source of `tfphen.trial.Data`.
         options: Its settings, without `generator_seed`.
         redraw: Whether each seed has data of its own, as generated sources can.
-        imbalance: `"long_tail"` or `"step_imbalance"`, see `tfphen.data.corruptions`.
+        imbalance: `"long_tail"`, `"step_imbalance"` or `"class_fractions"`, see
+            `tfphen.data.corruptions`.
         ratio: Count of the most frequent class over that of the rarest.
         max_count: Count of the most frequent class.
+        fractions: Of `"class_fractions"`, which has no other setting: the share of each class.
         balanced_count: Count of every class in balanced controls.
         permute_classes: Whether each seed draws which class has which frequency.
         subset_seed: Seed of the choice of the examples that are kept, one for all trainings; None
@@ -51,6 +53,7 @@ class LongTailConfig(configs.Config):
     imbalance: str = "long_tail"
     ratio: float = 50.0
     max_count: int | None = None
+    fractions: tuple[float, ...] = ()
     balanced_count: int | None = None
     permute_classes: bool = True
     subset_seed: int | None = None
@@ -69,6 +72,16 @@ class LongTailConfig(configs.Config):
     def __post_init__(self):
         super().__post_init__()
         checks.one_of("imbalance", self.imbalance, IMBALANCES)
+        if bool(self.fractions) != (self.imbalance == "class_fractions"):
+            raise UsageError(
+                '`fractions` go with the imbalance "class_fractions", and only with it. '
+                f"Received: imbalance={self.imbalance!r}, fractions={self.fractions}"
+            )
+        if not all(0 < fraction <= 1 for fraction in self.fractions):
+            raise UsageError(
+                "`fractions` are shares of each class, above 0 and at most 1. "
+                f"Received: fractions={self.fractions}"
+            )
         if len(self.drops) != len(self.drop_factors):
             raise UsageError(
                 "`drops` and `drop_factors` have one entry for each fall of the learning rate. "
@@ -123,14 +136,6 @@ def long_tail_trial(
     Raises:
         UsageError: `balanced` without `config.balanced_count`.
     """
-    ratio, count = config.ratio, config.max_count
-    if balanced:
-        if config.balanced_count is None:
-            raise UsageError("A balanced control needs the setting `balanced_count`.")
-        ratio, count = 1.0, config.balanced_count
-    thinning = {"ratio": ratio, "permute_classes": config.permute_classes}
-    if count is not None:
-        thinning["max_count"] = count
     options = dict(config.options)
     if config.redraw:
         options["generator_seed"] = seed
@@ -140,7 +145,7 @@ def long_tail_trial(
     streams = {} if config.subset_seed is None else {config.imbalance: config.subset_seed}
     return Trial(
         model=Spec(config.model, **model),
-        data=Data(config.data, corruptions=(Spec(config.imbalance, **thinning),), options=options),
+        data=Data(config.data, corruptions=(_thinning(config, balanced),), options=options),
         objective=objective,
         optimizer=Spec(config.optimizer, **config.optimizer_settings),
         schedule=config.schedule(),
@@ -151,3 +156,18 @@ def long_tail_trial(
         stream_seeds=streams | dict(settings.pop("stream_seeds", {})),
         **settings,
     )
+
+
+def _thinning(config: LongTailConfig, balanced: bool) -> Spec:
+    if config.fractions and not balanced:
+        return Spec("class_fractions", fractions=config.fractions)
+    ratio, count = config.ratio, config.max_count
+    if balanced:
+        if config.balanced_count is None:
+            raise UsageError("A balanced control needs the setting `balanced_count`.")
+        ratio, count = 1.0, config.balanced_count
+    kind = "long_tail" if config.fractions else config.imbalance
+    thinning = {"ratio": ratio, "permute_classes": config.permute_classes}
+    if count is not None:
+        thinning["max_count"] = count
+    return Spec(kind, **thinning)

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfphen import checks, losses
 from tfphen.errors import UsageError, nearest
-from tfphen.losses.class_counts import value_of_label
+from tfphen.losses.class_counts import reversed_class_counts, value_of_label
 from tfphen.train.objectives import Objective, Step, Weighted
 
 COUNTS = ("own", "reversed")
@@ -34,8 +34,7 @@ def class_counts(step: Step, counts: str) -> np.ndarray:
     # Constants are known while the step is traced.
     values = np.asarray(tf.get_static_value(step.constants["class_counts"]), "float64")
     if counts == "reversed":
-        rank = np.argsort(np.argsort(values, axis=1, kind="stable"), axis=1)
-        values = np.take_along_axis(-np.sort(-values, axis=1), rank, axis=1)
+        values = reversed_class_counts(values)
     return values[:, None]
 
 

@@ -14,9 +14,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
-from scipy import optimize
+from scipy import linalg, optimize
 
 from tfphen.errors import UsageError
+
+_MOST_STEPS = 1000
 
 # Of `sklearn.svm.SVC`: a cost of slack beyond which no margin of separable examples gives way.
 _HARD, _TOLERANCE, _ITERATIONS = 1e8, 1e-9, 10**6
@@ -116,7 +118,7 @@ def cost_sensitive(weights: np.ndarray, intercept: float, delta: float) -> tuple
 
 @functools.lru_cache(maxsize=8)
 def _derivatives(loss: Callable) -> Callable:
-    """Compiles the mean of losses, its gradient, and the diagonal of its Hessian, in the scores."""
+    """Compiles the gradient of the mean loss in the scores, and the diagonal of its Hessian."""
 
     @tf.function
     def derivatives(scores):
@@ -128,7 +130,7 @@ def _derivatives(loss: Callable) -> Callable:
             slopes = first.gradient(value, scores)
             total = tf.reduce_sum(slopes)
         # Each loss knows one score, so the Hessian is diagonal: the gradient of the sum of slopes.
-        return value, slopes, second.gradient(total, scores)
+        return slopes, second.gradient(total, scores)
 
     return derivatives
 
@@ -136,9 +138,9 @@ def _derivatives(loss: Callable) -> Callable:
 def ridge_path(loss: Callable, inputs, penalties: Sequence[float]) -> np.ndarray:
     """Returns the w that minimise `mean(loss(X w)) + λ ‖w‖² / 2`, for one λ after the other.
 
-    Each is found by Newton's method in a trust region, from the one before, to a gradient that is
-    small beside λ. Where examples are separable and the loss falls like an exponential, w / ‖w‖
-    goes to a machine as λ goes to 0, slowly: like the inverse of the logarithm of 1 / λ.
+    Each is found by Newton's method, from the one before, to a gradient that is small beside λ.
+    Where examples are separable and the loss falls like an exponential, w / ‖w‖ goes to a machine
+    as λ goes to 0, slowly: like the inverse of the logarithm of 1 / λ.
 
     Args:
         loss: Maps scores, a float64 tensor `[n]`, to losses `[n]`: convex, twice differentiable.
@@ -159,34 +161,41 @@ def ridge_path(loss: Callable, inputs, penalties: Sequence[float]) -> np.ndarray
     [[0.6, 0.8], [0.6, 0.8]]
     """
     inputs, found = np.asarray(inputs, "float64"), []
-
     derivatives = _derivatives(loss)
 
-    def at(weights):
-        return [part.numpy() for part in derivatives(tf.constant(inputs @ weights))]
+    def at(weights, penalty):
+        slopes, curvatures = derivatives(tf.constant(inputs @ weights))
+        return inputs.T @ slopes.numpy() + penalty * weights, curvatures.numpy()
 
     weights = np.zeros(inputs.shape[1])
     for penalty in penalties:
-
-        def objective(w, penalty=penalty):
-            value, slopes, _ = at(w)
-            return value + 0.5 * penalty * w @ w, inputs.T @ slopes + penalty * w
-
-        def hessian(w, penalty=penalty):
-            return (inputs.T * at(w)[2]) @ inputs + penalty * np.eye(len(w))
-
-        options = {"gtol": 1e-4 * penalty, "max_trust_radius": 1e6, "maxiter": 1000}
-        result = optimize.minimize(
-            objective, weights, jac=True, hess=hessian, method="trust-exact", options=options
-        )
-        if np.abs(result.jac).max() > 1e-2 * penalty:
-            raise UsageError(
-                "A loss has no minimum that Newton's method finds. "
-                f"Received: penalty={penalty:g}, {result.message}"
-            )
-        weights = result.x
+        weights = _minimum(at, inputs, weights, penalty)
         found.append(weights)
     return np.stack(found)
+
+
+def _minimum(at: Callable, inputs: np.ndarray, weights: np.ndarray, penalty: float) -> np.ndarray:
+    """Newton's method on the gradient, whose norm every step makes smaller.
+
+    Not on the loss: near the end of the path its changes are below what float64 resolves.
+    """
+    gradient, curvatures = at(weights, penalty)
+    for _ in range(_MOST_STEPS):
+        size = np.linalg.norm(gradient)
+        if size <= 1e-4 * penalty:
+            return weights
+        hessian = (inputs.T * curvatures) @ inputs
+        hessian[np.diag_indices_from(hessian)] += penalty
+        step, length = linalg.solve(hessian, -gradient, assume_a="pos"), 1.0
+        gradient, curvatures = at(weights + step, penalty)
+        while np.linalg.norm(gradient) > (1 - 1e-4 * length) * size and length > 1e-9:
+            length /= 2
+            gradient, curvatures = at(weights + length * step, penalty)
+        weights = weights + length * step
+    raise UsageError(
+        f"A loss has no minimum that Newton's method finds in {_MOST_STEPS} steps. "
+        f"Received: penalty={penalty:g}"
+    )
 
 
 def cosines(vectors: np.ndarray, other: np.ndarray) -> np.ndarray:

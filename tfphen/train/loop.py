@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfphen.errors import UsageError
-from tfphen.train import batches, execution, population
+from tfphen.train import batches, execution, penalties, population
 from tfphen.train.held_out import HeldOut
 from tfphen.train.objectives import Objective, Step, Weighted
 from tfphen.train.optimizers import MemberOptimizer
@@ -173,14 +173,6 @@ class Trainer:
             return value
         return tf.distribute.get_replica_context().all_reduce("SUM", value)
 
-    def _regularisation(self, weights):
-        """Sum of the model's weight penalties, one number a member."""
-        total = 0.0
-        for template, value in weights:
-            if template.regularizer is not None:
-                total += tf.vectorized_map(template.regularizer, value)
-        return total / self.replicas
-
     def _loss_and_gradients(self, batch, number, first_row):
         real = batch.real
         size = self.members.size
@@ -245,9 +237,8 @@ class Trainer:
                     "Under several replicas an objective returns per-example losses "
                     f"[members, batch]. Received: a tensor of shape {loss.shape}"
                 )
-            penalty = self._regularisation(
-                zip((t for t, _ in self.members.trainable), stacked, strict=True)
-            )
+            templates = (template for template, _ in self.members.trainable)
+            penalty = penalties.total(zip(templates, stacked, strict=True)) / self.replicas
             total = tf.reduce_sum(loss + penalty)
         gradients = tape.gradient(total, split)
         if self.how.unrolled:

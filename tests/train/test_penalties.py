@@ -11,16 +11,16 @@ from tfphen.train import penalties
 
 
 @pytest.mark.parametrize(
-    "regularizer",
+    ("name", "settings"),
     [
-        keras.regularizers.L2(0.3),
-        keras.regularizers.L1(0.2),
-        keras.regularizers.L1L2(0.1, 0.4),
-        keras.regularizers.OrthogonalRegularizer(0.5),
+        ("L2", {"l2": 0.3}),
+        ("L1", {"l1": 0.2}),
+        ("L1L2", {"l1": 0.1, "l2": 0.4}),
+        ("OrthogonalRegularizer", {"factor": 0.5}),
     ],
-    ids=lambda one: type(one).__name__,
 )
-def test_the_penalty_of_each_member(regularizer):
+def test_the_penalty_of_each_member(name, settings):
+    regularizer = getattr(keras.regularizers, name)(**settings)
     value = np.random.default_rng(0).normal(size=(3, 4, 2)).astype("float32")
     pairs = [(SimpleNamespace(regularizer=regularizer), tf.constant(value))] * 2
     pairs.append((SimpleNamespace(regularizer=None), tf.constant(value)))

@@ -17,6 +17,7 @@ FOLDER = ROOT / "docs" / "library"
 AREAS = {
     "layers": "Layers",
     "losses": "Losses",
+    "density_ratio": "Density ratios",
     "metrics": "Metrics and measurements",
     "models": "Models",
     "optimizers": "Optimizers and schedules",

@@ -6,7 +6,7 @@ import pkgutil
 
 import pytest
 
-AREAS = ("layers", "losses", "metrics", "models", "optimizers")
+AREAS = ("density_ratio", "layers", "losses", "metrics", "models", "optimizers")
 PACKAGES = tuple(f"tfphen.{area}" for area in AREAS)
 
 

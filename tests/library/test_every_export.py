@@ -6,7 +6,7 @@ from dataclasses import is_dataclass
 import keras
 import pytest
 
-from tfphen import layers, losses, metrics, models, optimizers
+from tfphen import density_ratio, layers, losses, metrics, models, optimizers
 
 
 def kind_of(thing) -> str:
@@ -24,7 +24,7 @@ def kind_of(thing) -> str:
     return "function"
 
 
-@pytest.mark.parametrize("module", [layers, losses, metrics, models, optimizers])
+@pytest.mark.parametrize("module", [density_ratio, layers, losses, metrics, models, optimizers])
 def test_every_export_has_a_row(module, rows):
     functions_of_losses = {row["function"] for row in rows["loss"].values()}
     elsewhere = {"get", "Builder", *(name for name in module.__all__ if name.isupper())}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfphen import layers, losses, metrics, optimizers
+from tfphen import density_ratio, layers, losses, metrics, optimizers
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -19,7 +19,7 @@ def test_each_has_tests_of_its_own(function):
 
 def test_values_are_finite_and_wrong_inputs_are_refused(function, rows):
     row = rows["function"][function]
-    modules = (layers, losses, metrics, optimizers)
+    modules = (density_ratio, layers, losses, metrics, optimizers)
     call = next(getattr(m, function) for m in modules if function in m.__all__)
     if "arguments" in row:
         values = call(*row["arguments"](np.random.default_rng(0)), **row.get("settings", {}))

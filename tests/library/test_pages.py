@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-AREAS = ("layers", "losses", "metrics", "models", "optimizers")
+AREAS = ("density_ratio", "layers", "losses", "metrics", "models", "optimizers")
 
 
 @pytest.fixture(scope="module")

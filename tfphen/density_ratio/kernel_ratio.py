@@ -1,0 +1,116 @@
+"""A density ratio as a sum of Gaussian kernels, and the width that is usual for them."""
+
+import dataclasses
+
+import numpy as np
+
+from tfphen import checks
+from tfphen.train.kernel_solver import gaussian_kernel
+
+
+def points(name: str, values) -> np.ndarray:
+    """Returns a sample as float64 `[n, d]`; one number a point may come as `[n]`.
+
+    Args:
+        name: Of the argument, for the message.
+        values: `[n, d]` or `[n]`, finite, at least one point.
+
+    Raises:
+        UsageError: Not such a sample.
+    """
+    sample = np.asarray(values, "float64")
+    sample = sample[:, None] if sample.ndim == 1 else sample
+    right = sample.ndim == 2 and sample.size > 0 and bool(np.isfinite(sample).all())
+    checks.require(right, name, np.shape(values), "must be finite, of shape (n, d) or (n,)")
+    return sample
+
+
+def pair(train, test) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a training and a test sample of points of one dimension, see `points`."""
+    first, second = points("train", train), points("test", test)
+    same = first.shape[1] == second.shape[1]
+    received = (np.shape(train), np.shape(test))
+    checks.require(same, "train", received, "and `test` must have points of one dimension")
+    return first, second
+
+
+def median_gamma(sample) -> float:
+    """Returns the inverse squared width of a kernel that the median heuristic gives.
+
+        γ = 1 / (2 m²),   m the median distance of two different points
+
+    Args:
+        sample: `[n, d]` or `[n]`, at least two points.
+
+    Returns:
+        γ, in units of one over the squared distance.
+
+    Raises:
+        UsageError: Fewer than two points, or more than half of the distances are 0.
+
+    Example:
+
+    >>> median_gamma([0.0, 1.0, 3.0])
+    0.125
+
+    When not to use:
+        Where the sample has clusters: the median is then the distance between clusters, which is
+        far wider than what tells densities apart within them.
+
+    Reference:
+        A. Gretton et al., "A Kernel Two-Sample Test", Journal of Machine Learning Research 13,
+        2012, section 8.
+    """
+    from scipy.spatial.distance import pdist
+
+    sample = points("sample", sample)
+    checks.require(len(sample) > 1, "sample", sample.shape, "must have two points at least")
+    median = float(np.median(pdist(sample)))
+    checks.require(median > 0, "sample", sample.shape, "must have a median distance above 0")
+    return 0.5 / median**2
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class KernelRatio:
+    """A ratio of densities, r(x) = max(0, Σₗ θₗ exp(-γ |x - cₗ|²)).
+
+    Args:
+        coefficients: θ, `[l]`.
+        centers: c, `[l, d]`.
+        gamma: γ, inverse squared width.
+
+    Example:
+
+    >>> KernelRatio(np.array([2.0]), np.array([[0.0]]), gamma=1.0)([0.0, 1.0]).round(3)
+    array([2.   , 0.736])
+    """
+
+    coefficients: np.ndarray
+    centers: np.ndarray
+    gamma: float
+
+    def __call__(self, inputs) -> np.ndarray:
+        """Returns the ratio at some points.
+
+        Args:
+            inputs: `[n, d]`, or `[n]` where d is 1.
+
+        Returns:
+            Not negative, `[n]`.
+        """
+        features = gaussian_kernel(points("inputs", inputs), self.centers, self.gamma)
+        return np.maximum(features @ self.coefficients, 0.0)
+
+
+def centers_and_gamma(test: np.ndarray, centers, gamma: float | None):
+    """Returns centres `[l, d]` and γ: by default the first 100 test points, and their median's.
+
+    Raises:
+        UsageError: A count of centres that is none, or a γ that is not above 0.
+    """
+    if np.ndim(centers) == 0:
+        chosen = test[: checks.whole("centers", centers)]
+    else:
+        chosen, _ = pair(centers, test)
+    gamma = median_gamma(test) if gamma is None else checks.positive("gamma", gamma)
+    return chosen, gamma

@@ -181,7 +181,7 @@ def kernel_mean_matching(
     """
     train, test = pair(train, test)
     gamma = median_gamma(train) if gamma is None else checks.number("gamma", gamma, 0)
-    ridge = checks.positive("ridge", ridge)
+    ridge, bound = checks.positive("ridge", ridge), checks.positive("bound", bound)
     size = len(train)
     if tolerance is None:
         tolerance = (math.sqrt(size) - 1) / math.sqrt(size) if size > 1 else 0.5

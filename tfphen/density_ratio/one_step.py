@@ -16,7 +16,7 @@ class OneStep:
     Args:
         parameters: Of the linear predictor, `[p]`.
         ratio: The weights as a function of the inputs.
-        objectives: What is minimised, before the first step and after each, `[iterations + 1]`.
+        objectives: What is minimised, before the first turn and after each, `[turns + 1]`.
     """
 
     parameters: np.ndarray
@@ -72,7 +72,7 @@ def one_step(
     centers=100,
     scale: float = 1.0,
     regularization: float = 0.1,
-    iterations: int = 10,
+    iterations: int = 50,
 ) -> OneStep:
     """Fits a line (or a plane) and the weights of its training points, by turns.
 
@@ -90,7 +90,7 @@ def one_step(
         centers: c, `[l, d]` or `[l]`, or how many of the first test points to take.
         scale: s, the squared error that counts as a loss of 1.
         regularization: λ, above 0.
-        iterations: Turns.
+        iterations: Turns at most; it ends where a turn lowers the objective by less than 1e-9.
 
     Returns:
         A `OneStep`.
@@ -153,4 +153,6 @@ def one_step(
         theta = weigh(parameters)
         parameters = fit(of_train @ theta)
         objectives.append(objective(parameters, theta))
+        if objectives[-2] - objectives[-1] < 1e-9:
+            break
     return OneStep(parameters, KernelRatio(theta, chosen, gamma), np.asarray(objectives))

@@ -236,7 +236,7 @@ def test_flattened_and_relative_weights():
         (lambda: density_ratio.kliep([0.0, 1.0], [90.0, 91.0]), "do not reach every test point"),
         (lambda: density_ratio.median_gamma([1.0]), "two points at least"),
         (lambda: density_ratio.median_gamma([1.0, 1.0, 1.0, 1.0, 2.0]), "median distance above 0"),
-        (lambda: density_ratio.kernel_mean_matching([1.0], [1.0], 1.0, bound=0.0), "`upper`"),
+        (lambda: density_ratio.kernel_mean_matching([1.0], [1.0], 1.0, bound=0.0), "`bound`"),
         (
             lambda: density_ratio.box_quadratic_programme(np.eye(2), [1.0, 1.0], 1.0, (3, 4)),
             "`total` must leave room",

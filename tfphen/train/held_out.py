@@ -31,7 +31,6 @@ class HeldOut:
             raise UsageError(
                 f"At most the {self.count} held-out examples can be drawn. Received: count={count}"
             )
-        drawn = noise.uniform(self.keys, step, 0, (self.count, 1))[..., 0]
-        _, places = tf.math.top_k(drawn, count)
+        _, places = tf.math.top_k(noise.uniform(self.keys, step, 0, (self.count,)), count)
         rows = tf.gather(self.rows, places, batch_dims=1)
         return tf.gather(self.pool, rows), tf.gather(self.labels, places, batch_dims=1)

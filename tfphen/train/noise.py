@@ -31,7 +31,7 @@ def uniform(keys: tf.Tensor, step: tf.Tensor, layer: int, shape: tuple, first_ro
     salt = _mix(step + tf.constant((0x9E3779B9 * (layer + 1)) % 2**32, tf.uint32))
     first = _mix(tf.bitwise.bitwise_xor(keys[:, 0], salt))
     second = _mix(tf.bitwise.bitwise_xor(keys[:, 1], _mix(salt)))
-    size = tf.reduce_prod(shape[1:])
+    size = tf.reduce_prod(tf.cast(shape[1:], tf.int32))
     start = tf.cast(first_row, tf.int32) * size
     position = tf.cast(tf.range(shape[0] * size) + start, tf.uint32)
     bits = _mix(tf.bitwise.bitwise_xor(_mix(position[None] + first[:, None]), second[:, None]))

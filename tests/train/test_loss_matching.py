@@ -77,20 +77,14 @@ def a_step(tensorflow, **fields):
             tensorflow.zeros((1, count), "int64"),
         ),
         "constants": {
-            "class_counts": tensorflow.constant([[5.0, 4.0, 3.0]]),
             "stream_seed": tensorflow.constant([7.0]),
         },
         "number": tensorflow.constant(2),
         "progress": tensorflow.constant([0.5]),
+        "real": tensorflow.ones((1, 8)),
         "notes": {},
     }
     return SimpleNamespace(**step | fields)
-
-
-@pytest.mark.parametrize(("number", "real"), [(0, 8), (1, 4), (2, 8), (3, 4)])
-def test_rows_behind_the_last_example_are_padding(tensorflow, matching, number, real):
-    step = a_step(tensorflow, number=tensorflow.constant(number))
-    np.testing.assert_array_equal(matching.real_rows(step)[0], np.arange(8) < real)
 
 
 def test_weights_wait_for_the_end_of_the_warm_up(tensorflow, matching):
@@ -102,7 +96,7 @@ def test_weights_wait_for_the_end_of_the_warm_up(tensorflow, matching):
 
 
 def test_forms_of_the_weighted_loss(tensorflow, matching):
-    last = {"number": tensorflow.constant(1)}
+    last = {"real": tensorflow.constant([[1.0] * 4 + [0.0] * 4])}
     for norm, form in (("mean", "weights"), ("none", "examples")):
         step = a_step(tensorflow, **last)
         objective = matching.dynamic_importance_weighting(rows=4, weight_norm=norm)
@@ -123,9 +117,11 @@ def test_separation_is_the_area_under_the_curve(tensorflow, matching):
     labels = clean.copy()
     labels[0, :7] = 1
     real = np.float32([[1] * 15 + [0] * 5, [1] * 20])
-    notes = {"weights": tensorflow.constant(weights), "real": tensorflow.constant(real)}
     step = SimpleNamespace(
-        notes=notes, labels=tensorflow.constant(labels), clean_labels=tensorflow.constant(clean)
+        notes={"weights": tensorflow.constant(weights)},
+        labels=tensorflow.constant(labels),
+        clean_labels=tensorflow.constant(clean),
+        real=tensorflow.constant(real),
     )
     auc, clean_mean, flipped_mean, mean = matching.separation(step).numpy().T
     ranks = rankdata(weights[0, :15])
@@ -142,9 +138,9 @@ def test_random_weights_are_rectified_normal(tensorflow, matching):
         tensorflow,
         labels=tensorflow.zeros(shape, "int32"),
         outputs=tensorflow.zeros((*shape, 3)),
+        real=tensorflow.ones(shape),
         number=tensorflow.constant(0),
     )
-    step.constants["class_counts"] = tensorflow.constant([[4000.0, 0.0, 0.0]])
     weights = matching.random_weights("none")(step).weights.numpy()
     assert (weights == 0).mean() == pytest.approx(0.5, abs=0.03)
     assert weights.mean() == pytest.approx(1 / np.sqrt(2 * np.pi), abs=0.03)
@@ -161,7 +157,8 @@ def test_static_weights_follow_the_order_of_the_examples(tensorflow, matching):
     objective = matching.static_importance_weighting(steps=6, weight_norm="none")
     order = Order(7, 12, 8).steps_between(0, 6)
     for number in range(6):
-        step = a_step(tensorflow, number=tensorflow.constant(number))
+        real = tensorflow.cast(order[number : number + 1] >= 0, "float32")
+        step = a_step(tensorflow, number=tensorflow.constant(number), real=real)
         step.constants["weights"] = tensorflow.constant(given)
         objective(step)
         positions = order[number][order[number] >= 0]

@@ -319,6 +319,17 @@ def test_clean_labels_and_progress_of_each_member():
     np.testing.assert_array_equal(some.clean_labels, clean[1:])
 
 
+def test_rows_behind_the_last_example_are_not_real():
+    trainer = trainer_of(
+        objectives.cross_entropy, sizes=(26, 20), hook=(8, lambda step, gradients: step.real)
+    )
+    trainer.advance(4)
+    left = {0: (8, 8, 8, 2), 1: (8, 8, 4, 8)}
+    for member, counts in left.items():
+        expected = np.arange(8) < np.asarray(counts)[:, None]
+        np.testing.assert_array_equal(trainer.losses[:, member, 1:], expected)
+
+
 def test_clean_labels_are_none_where_nobody_told_them():
     def objective(step):
         assert step.clean_labels is None

@@ -1,1 +1,4 @@
-"""Training protocols that several phenomena share, as plain data. Light to import."""
+"""What is trained, as plain data: protocols of several phenomena, and long ones of a single one.
+
+Light to import.
+"""

@@ -14,6 +14,7 @@ Reference:
 """
 
 import math
+import zlib
 from collections.abc import Callable, Mapping
 
 import keras
@@ -152,7 +153,9 @@ class ContrastiveFlow(keras.layers.Layer):
         ):
             # Zero, or uniform up to one over the root of the fan in.
             limit = 1 / math.sqrt(fan) if fan else 0.0
-            initializer = initializers.RandomUniform(-limit, limit) if fan else initializers.Zeros()
+            # A seed of its own, since Keras would draw one from Python's global generator.
+            uniform = initializers.RandomUniform(-limit, limit, seed=zlib.crc32(name.encode()))
+            initializer = uniform if fan else initializers.Zeros()
             setattr(self, f"{name}_initializer", initializer)
             setattr(self, name, self.add_weight(shape=shape, initializer=initializer, name=name))
 

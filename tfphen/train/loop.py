@@ -219,6 +219,7 @@ class Trainer:
                 lambda inputs: run(inputs).outputs,
                 lambda inputs: tf.stop_gradient(run(inputs, training=False).outputs),
                 tf.cast(number, tf.float32) / tf.constant(self.totals.astype("float32")),
+                real,
                 batch.clean_labels,
                 lambda count: self._draw_held_out(count, number),
             )

@@ -132,26 +132,17 @@ def matched_weights(
     return tf.cast(weights, tf.float32)
 
 
-def real_rows(step: Step):
-    """Returns 1.0 for rows of the batch that are examples, 0.0 for padding, `[members, batch]`.
-
-    Only the last batch of an epoch is padded, behind its examples.
-    """
-    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+def _on_one_device() -> None:
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas > 1:
         raise UsageError(
-            "Weights of a whole batch are found on one device. Received: "
-            f"{tf.distribute.get_strategy().num_replicas_in_sync} replicas"
+            f"Weights of a whole batch are found on one device. Received: {replicas} replicas"
         )
-    size = step.labels.shape[1]
-    examples = tf.cast(tf.reduce_sum(step.constants["class_counts"], 1), tf.int32)
-    batch = step.number % -(-examples // size)
-    left = examples - batch * size
-    return tf.cast(tf.range(size)[None] < left[:, None], tf.float32)
 
 
-def _weighted(step: Step, losses, weights, real, weight_norm: str) -> Weighted:
+def _weighted(step: Step, losses, weights, weight_norm: str) -> Weighted:
     """Notes the weights for the step hook, and puts them in the form that is asked for."""
-    step.notes["real"] = real
+    real = step.real
     if weight_norm == "mean":
         total = tf.reduce_sum(weights * real, 1, keepdims=True)
         count = tf.reduce_sum(real, 1, keepdims=True)
@@ -191,9 +182,10 @@ def dynamic_importance_weighting(
     warm_up = checks.number("warm_up", warm_up, 0, 1)
 
     def objective(step: Step) -> Weighted:
-        losses, real = objectives.cross_entropy(step), real_rows(step)
+        _on_one_device()
+        losses, real = objectives.cross_entropy(step), step.real
         if warm_up == 1:
-            return _weighted(step, losses, real, real, weight_norm)
+            return _weighted(step, losses, real, weight_norm)
         size = losses.shape[1]
         inputs, labels = step.held_out(rows)
         outputs = step.predict(tf.concat([step.inputs, inputs], 1))
@@ -203,7 +195,7 @@ def dynamic_importance_weighting(
         found = matched_weights(seen[:, :size], seen[:, size:], real, kernel, bound, steps=steps)
         # A hair less, so that rounding does not put off the first step after the warm-up.
         warm = (step.progress < warm_up * (1 - 1e-6))[:, None]
-        return _weighted(step, losses, tf.where(warm, real, found), real, weight_norm)
+        return _weighted(step, losses, tf.where(warm, real, found), weight_norm)
 
     return objective
 
@@ -219,11 +211,12 @@ def random_weights(weight_norm: str = "mean") -> Objective:
     checks.one_of("weight_norm", weight_norm, NORMS)
 
     def objective(step: Step) -> Weighted:
-        losses, real = objectives.cross_entropy(step), real_rows(step)
+        _on_one_device()
+        losses, real = objectives.cross_entropy(step), step.real
         keys = np.stack([seeds.key(seed, "random_weights") for seed in _seeds(step)])
         drawn = noise.uniform(tf.constant(keys), step.number, 0, (losses.shape[1], 1))[..., 0]
         weights = tf.nn.relu(tf.math.ndtri(tf.clip_by_value(drawn, 1e-6, 1 - 1e-6))) * real
-        return _weighted(step, losses, weights, real, weight_norm)
+        return _weighted(step, losses, weights, weight_norm)
 
     return objective
 
@@ -242,7 +235,8 @@ def static_importance_weighting(steps: int, weight_norm: str = "mean") -> Object
     checks.wholes(steps=steps)
 
     def objective(step: Step) -> Weighted:
-        losses, real = objectives.cross_entropy(step), real_rows(step)
+        _on_one_device()
+        losses, real = objectives.cross_entropy(step), step.real
         size = losses.shape[1]
         # Which examples a step sees is fixed by the seed: the weights are put in that order once.
         given = tf.get_static_value(step.constants["weights"])
@@ -252,7 +246,7 @@ def static_importance_weighting(steps: int, weight_norm: str = "mean") -> Object
         ]
         table = np.stack([own[order] for own, order in zip(given, orders, strict=True)], 1)
         weights = tf.gather(tf.constant(table, tf.float32), step.number) * real
-        return _weighted(step, losses, weights, real, weight_norm)
+        return _weighted(step, losses, weights, weight_norm)
 
     return objective
 
@@ -313,7 +307,7 @@ def separation(step: Step):
     Columns: the area under the ROC curve, from ranks with ties counted half; the mean weights of
     clean and of flipped rows; the mean weight. NaN where a batch has no flipped, or no clean, rows.
     """
-    weights, real = step.notes["weights"], step.notes["real"]
+    weights, real = step.notes["weights"], step.real
     flipped = tf.cast(step.labels != step.clean_labels, tf.float32) * real
     clean = real - flipped
     above = tf.sign(weights[:, :, None] - weights[:, None, :])

@@ -30,6 +30,7 @@ class Step:
             gradient tape that watches the inputs. Weights and dropout masks are those of the step.
         predict: `predict(inputs) -> outputs`: runs the model as in inference, without gradients.
         progress: Share of each member's training that is done, `[members]`.
+        real: 1 for rows that are examples and 0 for padding, `[members, batch]`.
         clean_labels: Labels before any corruption, `[members, batch]`; None where not known.
         held_out: `held_out(count) -> (inputs, labels)`: so many random examples, without
             replacement and anew at each step, of each member's split `"validation"`.
@@ -46,6 +47,7 @@ class Step:
     apply: Callable
     predict: Callable | None = None
     progress: tf.Tensor | None = None
+    real: tf.Tensor | None = None
     clean_labels: tf.Tensor | None = None
     held_out: Callable | None = None
     notes: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)

@@ -24,7 +24,7 @@ import numpy as np
 from conftest import load_rows
 from keras import ops
 
-from tfphen import layers, losses, metrics, models, optimizers
+from tfphen import density_ratio, layers, losses, metrics, models, optimizers
 from tfphen.metrics.hessian_products import compiled_gradient, input_gradient
 
 COUNT = 16
@@ -171,7 +171,8 @@ def run_function(name, row, results):
     if "arguments" not in row:
         results.skipped[f"function/{name}"] = NO_ARGUMENTS
         return
-    call = next(getattr(m, name) for m in (layers, losses, metrics) if name in m.__all__)
+    modules = (density_ratio, layers, losses, metrics)
+    call = next(getattr(module, name) for module in modules if name in module.__all__)
     arguments = [tensor(value) for value in row["arguments"](np.random.default_rng(0))]
     results.add(f"function/{name}", call(*arguments, **row.get("settings", {})))
 

@@ -131,7 +131,10 @@ def train(name, matrices, xla, steps=8, **settings):
 
 @pytest.mark.parametrize("name", sorted(OBJECTIVES))
 def test_populations_train_alike_with_and_without_xla(name):
-    for one, other in zip(train(name, MATRICES, True), train(name, MATRICES, False), strict=True):
+    # LDAM's own factor of 30 is for cosines; on logits without a bound it magnifies rounding.
+    settings = {"scale": 1.0} if name == "ldam" else {}
+    compiled, plain = (train(name, MATRICES, xla, **settings) for xla in (True, False))
+    for one, other in zip(compiled, plain, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5)
 
 

@@ -106,6 +106,11 @@ def log_probabilities(split: str) -> Measure:
     return Measure(f"{split}_log_probabilities", lambda trained: trained.log_probabilities(split))
 
 
+def report(name: str) -> Measure:
+    """What a solver tells of each member under this name, see `Phenomenon.solvers`."""
+    return Measure(name, lambda trained: trained.reports[name])
+
+
 def weights() -> Measure:
     """All weights, `[members, numbers]`: an input of other trials, see `train.starts`."""
     return Measure("weights", lambda trained: trained.weights())

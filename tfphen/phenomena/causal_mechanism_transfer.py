@@ -17,7 +17,7 @@ from tfphen import config as configs
 from tfphen.checks import one_of, whole
 from tfphen.errors import UsageError
 from tfphen.findings import Control, Signature
-from tfphen.measures import Measure
+from tfphen.measures import Measure, report
 from tfphen.phenomenon import Phenomenon
 from tfphen.readings import causal_mechanism_transfer as readings
 from tfphen.trial import Data, Spec, Trial
@@ -140,11 +140,6 @@ def _error(trained):
     return ((trained.logits("test")[..., 0] - trained.inputs("test")[..., -1]) ** 2).mean(1)
 
 
-def _solution(name: str) -> Measure:
-    """What a solver reports of each member."""
-    return Measure(name, lambda trained: trained.reports[name])
-
-
 def _learned(name: str) -> Measure:
     """What the target's points give with a flow as it is, see `tfphen.train.learned_transfer`."""
 
@@ -180,7 +175,7 @@ class CausalMechanismTransfer(Phenomenon):
     Config = Config
     measures = (
         Measure("error", _error),
-        *map(_solution, ("score", "kept", "points")),
+        *map(report, ("score", "kept", "points")),
         Measure("sources", lambda trained: trained.inputs("train")),
         Measure("predicted", _predicted),
     )

@@ -14,7 +14,7 @@ from typing import ClassVar
 from tfphen import config as configs
 from tfphen.errors import UsageError
 from tfphen.findings import Control, Signature
-from tfphen.measures import Measure, error
+from tfphen.measures import error, report
 from tfphen.phenomenon import Phenomenon
 from tfphen.readings import random_labels as statistics
 from tfphen.readings import rows_of
@@ -141,10 +141,6 @@ def _solve(module: str, trials, examples, tick):
     return importlib.import_module(f"tfphen.train.{module}").solve(trials, examples, tick)
 
 
-def _report(name: str) -> Measure:
-    return Measure(name, lambda trained: trained.reports[name])
-
-
 class RandomLabels(Phenomenon):
     """All networks of one shape are one population: randomizations change no graph."""
 
@@ -160,7 +156,7 @@ class RandomLabels(Phenomenon):
         "rethinking generalization, ICLR 2017, arXiv 1611.03530"
     )
     Config = Config
-    measures = (error("train"), error("test"), *map(_report, (*KERNEL, "misfit")))
+    measures = (error("train"), error("test"), *map(report, (*KERNEL, "misfit")))
     curve_measures = (error("train"),)
     models: ClassVar[Mapping] = {"whitened_mlp": _whitened_mlp}
     objectives: ClassVar[Mapping] = {"redrawn_labels": _redrawn_labels}

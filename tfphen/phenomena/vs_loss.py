@@ -12,7 +12,7 @@ from typing import ClassVar
 from tfphen import checks
 from tfphen.errors import UsageError
 from tfphen.findings import Control, Signature
-from tfphen.measures import Measure, balanced_error, class_counts, class_recall, error
+from tfphen.measures import Measure, balanced_error, class_counts, class_recall, error, report
 from tfphen.phenomenon import Phenomenon
 from tfphen.protocols import hard_margins
 from tfphen.protocols.long_tail import LongTailConfig, long_tail_trial
@@ -130,10 +130,6 @@ SOLVERS = ("ridge_path", "cost_sensitive", "group_sensitive")
 REPORTS = (*hard_margins.COSINES, *hard_margins.ERRORS, *hard_margins.CELL_ERRORS)
 
 
-def _report(name: str) -> Measure:
-    return Measure(name, lambda trained: trained.reports[name])
-
-
 class VectorScaling(Phenomenon):
     """Each part has its own trials; none of them depends on another's results."""
 
@@ -155,7 +151,7 @@ class VectorScaling(Phenomenon):
         class_recall("test"),
         class_counts(),
         Measure("initial_rare_gradient", _initial_rare_gradient),
-        *map(_report, REPORTS),
+        *map(report, REPORTS),
     )
     curve_measures = (class_recall("test"),)
     sources: ClassVar[Mapping] = {

@@ -92,6 +92,10 @@ class Spec:
         return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in self.settings.items())})"
 
 
+# Splits that a data source and the settings of `Data` give.
+SPLITS = ("train", "test", "validation", "other_train", "other_test")
+
+
 @dataclasses.dataclass(frozen=True)
 class Data:
     """Which examples a trial sees.
@@ -110,6 +114,10 @@ class Data:
             training set after its corruption.
         classes: Only these classes, labelled by their place in the list; None for all. Examples of
             the others are the splits `"other_train"` and `"other_test"`, with their own labels.
+        further: Further examples to measure on, as splits by name: the test split of a source with
+            its options, such as `{"mnist": Spec("mnist", flatten=True)}`, with its own labels;
+            `examples` among the options keeps so many random ones. Of the trial's own source only
+            `classes` are taken.
     """
 
     name: str = "digits"
@@ -122,6 +130,7 @@ class Data:
     validation_corruptions: tuple[Spec, ...] = ()
     validation_in_training: bool = False
     classes: tuple[int, ...] | None = None
+    further: Mapping[str, Spec] = dataclasses.field(default_factory=FrozenMapping)
 
     def __post_init__(self):
         object.__setattr__(self, "corruptions", tuple(self.corruptions))
@@ -140,6 +149,13 @@ class Data:
                 "number of held-out examples. Received: validation=None"
             )
         object.__setattr__(self, "options", FrozenMapping(self.options))
+        object.__setattr__(self, "further", FrozenMapping(self.further))
+        taken = sorted(set(self.further) & set(SPLITS))
+        if taken or not all(isinstance(spec, Spec) for spec in self.further.values()):
+            raise UsageError(
+                "`further` holds a `Spec` of a source by the name of each split, which is none of "
+                f"{', '.join(SPLITS)}. Received: further={self.further!r}"
+            )
         if self.split not in ("own", "seeded"):
             raise UsageError(f'`split` is "own" or "seeded". Received: split={self.split!r}')
 
@@ -187,6 +203,7 @@ class Trial:
         record_every: Record the loss, and what the phenomenon's step hook sees, at every so
             many-th update.
         augmentation: What is done to the inputs of a batch, see `tfphen.train.augmentation`.
+        mixing: How examples of a batch are mixed with each other, see `tfphen.train.mixing`.
         constants: Numbers, or lists of them, that the objective reads, by name. Trials that differ
             in them alone train in one population.
         tags: Columns of the findings table. Not part of the identity.
@@ -209,6 +226,7 @@ class Trial:
     measures: tuple[str, ...] | None = None
     record_every: int | None = None
     augmentation: Spec = Spec("none")
+    mixing: Spec = Spec("none")
     constants: Mapping[str, Any] = dataclasses.field(default_factory=FrozenMapping)
     tags: Mapping[str, Any] = dataclasses.field(default_factory=FrozenMapping, compare=False)
 

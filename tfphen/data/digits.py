@@ -8,12 +8,14 @@ Reference:
 import numpy as np
 
 from tfphen.data.dataset import Dataset
+from tfphen.data.image_corruptions import corrupt_images
 from tfphen.data.settings import boolean
+from tfphen.train.seeds import stream
 
 _TRAIN_SIZE = 1437
 
 
-def digits(*, flatten: bool = True) -> Dataset:
+def digits(*, flatten: bool = True, corruption: str | None = None, severity: int = 1) -> Dataset:
     """Returns scikit-learn's digits scaled to [0, 1], 1437 for training and 360 for testing.
 
     The source's own order is not random (writers come one after the other), so the split is a
@@ -21,20 +23,26 @@ def digits(*, flatten: bool = True) -> Dataset:
 
     Args:
         flatten: True gives inputs `(n, 64)`, False images `(n, 8, 8, 1)`.
+        corruption: What is done to the test images, of `image_corruptions.CORRUPTIONS`, or None.
+        severity: Of the corruption, from 1 to 5.
     """
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
-    inputs = pixels / 16.0  # pixels are whole numbers from 0 to 16
-    if not boolean("flatten", flatten):
-        inputs = inputs.reshape(-1, 8, 8, 1)
+    inputs = (pixels / 16.0).reshape(-1, 8, 8, 1)  # pixels are whole numbers from 0 to 16
     # The legacy generator defines this split; the object is local.
     order = np.random.RandomState(0).permutation(len(labels))
     train, test = order[:_TRAIN_SIZE], order[_TRAIN_SIZE:]
+    images = inputs[train], inputs[test]
+    if corruption is not None:
+        generator = stream(0, "image_corruption")
+        images = images[0], corrupt_images(images[1], corruption, severity, generator)
+    if boolean("flatten", flatten):
+        images = tuple(part.reshape(-1, 64) for part in images)
     return Dataset(
-        inputs[train],
+        images[0],
         labels[train],
-        inputs[test],
+        images[1],
         labels[test],
         num_classes=10,
         name="digits",

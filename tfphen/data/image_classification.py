@@ -3,6 +3,7 @@
 TensorFlow is imported by the functions here, not with the module.
 """
 
+import dataclasses
 import functools
 import math
 from collections.abc import Sequence
@@ -12,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from tfphen.data.dataset import Dataset
+from tfphen.data.image_corruptions import corrupt_images
 from tfphen.data.prepared import WELL_KNOWN
 from tfphen.data.settings import boolean, real_number
 from tfphen.data.tfds_sets import Opened, batches, opened
 from tfphen.errors import UsageError
+from tfphen.train.seeds import stream
 
 
 def load(
@@ -24,6 +27,8 @@ def load(
     flatten: bool = False,
     mean: Sequence[float] | None = None,
     deviation: Sequence[float] | None = None,
+    corruption: str | None = None,
+    severity: int = 1,
 ) -> Dataset:
     """Reads a prepared set: images `(n, height, width, channels)`.
 
@@ -34,6 +39,9 @@ def load(
         flatten: True gives inputs `(n, height * width * channels)`.
         mean: One number a channel; None for 0.
         deviation: One number a channel, above 0; None for 1.
+        corruption: What is done to the pixels of the test images, of
+            `image_corruptions.CORRUPTIONS`, or None.
+        severity: Of the corruption, from 1 to 5.
 
     Raises:
         UsageError: Not a set of images of one size with one class label each, or no test split;
@@ -41,19 +49,16 @@ def load(
         MissingData: The files are damaged.
     """
     boolean("flatten", flatten)
-    dataset = _read(folder, _numbers("mean", mean), _numbers("deviation", deviation))
-    if not flatten:
+    scale = _numbers("mean", mean), _numbers("deviation", deviation)
+    dataset = _read(folder, *scale)
+    if corruption is None and not flatten:
         return dataset
-    return Dataset(
-        dataset.train_inputs.reshape(len(dataset.train_inputs), -1),
-        dataset.train_labels,
-        dataset.test_inputs.reshape(len(dataset.test_inputs), -1),
-        dataset.test_labels,
-        num_classes=dataset.num_classes,
-        name=dataset.name,
-        description=dataset.description,
-        differs=dataset.differs,
-    )
+    images = dataset.train_inputs, dataset.test_inputs
+    if corruption is not None:
+        images = dataset.train_inputs, _corrupted_test(folder, *scale, corruption, severity)
+    if flatten:
+        images = tuple(part.reshape(len(part), -1) for part in images)
+    return dataclasses.replace(dataset, train_inputs=images[0], test_inputs=images[1])
 
 
 def _numbers(name: str, values: Any) -> tuple[float, ...] | None:
@@ -65,6 +70,21 @@ def _numbers(name: str, values: Any) -> tuple[float, ...] | None:
     if name == "deviation" and min(numbers, default=1.0) <= 0:
         raise UsageError(f"Each `deviation` must be above 0. Received: deviation={numbers}")
     return numbers
+
+
+@functools.lru_cache(maxsize=16)
+def _corrupted_test(
+    folder: Path,
+    mean: tuple[float, ...] | None,
+    deviation: tuple[float, ...] | None,
+    corruption: str,
+    severity: int,
+) -> np.ndarray:
+    """Returns the test images with corrupted pixels, standardised afterwards as the others are."""
+    shift, scale = np.float32(mean or 0.0), np.float32(deviation or 1.0)
+    pixels = np.clip(_read(folder, mean, deviation).test_inputs * scale + shift, 0.0, 1.0)
+    generator = stream(0, "image_corruption")
+    return (corrupt_images(pixels, corruption, severity, generator) - shift) / scale
 
 
 @functools.lru_cache(maxsize=2)

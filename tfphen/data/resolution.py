@@ -29,7 +29,8 @@ def resolve(
     of its training part, `"subset"` (fold 0 for training, 1 for test) which examples are kept, and
     each corruption has the stream of its name (folded by 2, 3, ... where the same one is applied
     again), behind `"validation_"` for those of held-out examples. Corruptions act on training data
-    only, except where a setting of theirs says otherwise.
+    only, except where a setting of theirs says otherwise. Further examples are subsets drawn as
+    those for testing are, so that the same images are kept of each corrupted form.
 
     Args:
         data: Which data, see `tfphen.trial.Data`.
@@ -50,6 +51,8 @@ def resolve(
         train, further["other_train"] = _of_classes(data.classes, train, classes)
         test, further["other_test"] = _of_classes(data.classes, test, classes)
         classes = len(data.classes)
+    for name, spec in data.further.items():
+        further[name] = _of_source(spec, data, seed_of, data_dir, sources)
     stratified = data.split == "seeded"
     if stratified:
         train, test = _redraw_split(train, test, stream(seed_of("split"), "split"))
@@ -92,6 +95,29 @@ def _of_classes(chosen: Sequence[int], examples: Part, num_classes: int) -> tupl
     place[list(chosen)] = np.arange(len(chosen))
     kept = place[labels] >= 0
     return (inputs[kept], place[labels][kept]), (inputs[~kept], labels[~kept])
+
+
+def _of_source(
+    spec: Spec,
+    data: Data,
+    seed_of: Callable[[str], int],
+    data_dir: str | Path | None,
+    sources: Mapping[str, Callable[..., Dataset]] | None,
+) -> Part:
+    """Returns the test split of a source, see `Data.further`."""
+    if spec.name == data.name and data.split == "seeded":
+        raise UsageError(
+            "A seeded split mixes a source's training and test examples, so its test split cannot "
+            'be measured on as well: set split="own". '
+            f"Received: further examples of {spec.name!r}, split='seeded'"
+        )
+    options = dict(spec.settings)
+    size = options.pop("examples", None)
+    dataset = load(spec.name, options, data_dir, sources)
+    part = dataset.test_inputs, dataset.test_labels
+    if spec.name == data.name and data.classes is not None:
+        part, _ = _of_classes(data.classes, part, dataset.num_classes)
+    return _first("test", size, part, False, seed_of)
 
 
 def _corrupted(

@@ -2,14 +2,17 @@
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tfphen.errors import UsageError, nearest
 
 
 def checked_settings(
-    function: Callable[..., Any], settings: Mapping[str, Any], what: str
+    function: Callable[..., Any],
+    settings: Mapping[str, Any],
+    what: str,
+    given: Collection[str] = (),
 ) -> dict[str, Any]:
     """Returns `settings` as keyword arguments of `function`, or says which one is wrong.
 
@@ -17,6 +20,7 @@ def checked_settings(
         function: Its keyword-only parameters are the allowed settings.
         settings: The user's settings by name.
         what: What they belong to, for the message, such as `"data set 'digits'"`.
+        given: Keyword-only parameters that are no settings, since the caller gives them.
 
     Raises:
         UsageError: A setting that `function` does not have, or a required one that is missing.
@@ -24,7 +28,7 @@ def checked_settings(
     parameters = {
         name: parameter
         for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name not in given
     }
     allowed = ", ".join(parameters) or "none"
     for key in settings:

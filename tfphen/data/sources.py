@@ -4,6 +4,7 @@ Only `fetch` ever uses the network. Only reading or fetching a tfds set imports 
 """
 
 import functools
+import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -144,7 +145,9 @@ def load(
             those of `image_classification.load` or `text_classification.load` for a tfds set; of
             the module's `load` for a file that is copied by hand.
         data_dir: First folder in which a tfds set is looked for, see `search_folders`.
-        sources: Further sources by name, functions of their settings like the embedded ones.
+        sources: Further sources by name, functions of their settings like the embedded ones. One
+            with the keyword `data_dir`, which is no setting, gets the folder and can read tfds
+            sets from it.
 
     Raises:
         MissingData: A tfds set that is not on this machine.
@@ -153,8 +156,11 @@ def load(
     options = options or {}
     generators = {**EMBEDDED, **(sources or {})}
     if name in generators:
-        settings = checked_settings(generators[name], options, f"Data set {name!r}")
-        return _generate(generators[name], FrozenMapping(settings))
+        settings = checked_settings(
+            generators[name], options, f"Data set {name!r}", given=("data_dir",)
+        )
+        folder = None if data_dir is None else str(data_dir)
+        return _generate(generators[name], FrozenMapping(settings), folder)
     folder = Path(check(name, data_dir).found)
     if name in COPIED:
         read = COPIED[name].load
@@ -164,5 +170,9 @@ def load(
 
 
 @functools.lru_cache(maxsize=8)
-def _generate(generator: Callable[..., Dataset], settings: FrozenMapping) -> Dataset:
+def _generate(
+    generator: Callable[..., Dataset], settings: FrozenMapping, data_dir: str | None
+) -> Dataset:
+    if "data_dir" in inspect.signature(generator).parameters:
+        return generator(**settings, data_dir=data_dir)
     return generator(**settings)

@@ -72,7 +72,14 @@ def symmetric_beta(alpha, seed, shape=()):
         R. Bailey, "Polar generation of random variates with the t-distribution", Mathematics of
         Computation 62, 1994.
     """
-    uniform = keras.random.uniform((2, *shape), dtype="float32", seed=seed)
+    return beta_of_uniform(alpha, keras.random.uniform((2, *shape), dtype="float32", seed=seed))
+
+
+def beta_of_uniform(alpha, uniform):
+    """Returns draws from Beta(alpha, alpha) for uniform numbers in [0, 1), `[2, ...]`.
+
+    The formula of `symmetric_beta`.
+    """
     power = uniform[0] ** (1.0 / alpha)
     cosine = ops.cos(2.0 * math.pi * uniform[1])
     # 1 / w, which is finite or +inf, unlike w for small alpha.

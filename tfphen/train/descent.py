@@ -14,6 +14,7 @@ from tfphen.train.augmentation import AUGMENTATIONS, none
 from tfphen.train.examples import Examples
 from tfphen.train.loop import Trainer
 from tfphen.train.loss_objectives import OBJECTIVES
+from tfphen.train.mixing import MIXINGS, check_layers
 from tfphen.train.optimizers import ELEMENTWISE, MemberOptimizer
 from tfphen.train.population import Population
 from tfphen.train.prediction import Predictor
@@ -75,6 +76,7 @@ def descend(
         constants={name: value.astype("float32") for name, value in constants.items()},
         augment=_augment(first),
         augmentation_keys=_keys(trials, "augmentation"),
+        mixing=_mixing(trials, members),
         held_out=examples.held_out(),
         held_out_keys=_keys(trials, "held_out"),
         step_hook=phenomenon.step_hook() if first.record_every else None,
@@ -186,6 +188,15 @@ def _augment(trial: Trial) -> Callable | None:
     if function is none:
         return None
     return lambda *arguments: named.call("augmentation", function, spec, *arguments)
+
+
+def _mixing(trials: Sequence[Trial], members: Population) -> Callable | None:
+    spec = trials[0].mixing
+    function = named.look_up("mixing", MIXINGS, spec)
+    draw = named.call("mixing", function, spec, _keys(trials, "mixing"))
+    if draw is not None:
+        check_layers(members.model, draw.layers)
+    return draw
 
 
 def _length(trial: Trial, size: int) -> int:

@@ -56,12 +56,14 @@ def multiplications(model: keras.Model) -> int:
     Counted are those of the matrix products that `member_layers` makes of the convolution.
     """
     largest = 0
-    for layer in model._flatten_layers(include_self=False):
-        if isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv3D)):
-            positions = math.prod(layer.output.shape[1:-1])
+    for called in model._flatten_layers(include_self=False):
+        # What a wrapper holds is never called by itself.
+        layer = getattr(called, "layer", called)
+        if isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv3D)) and called._inbound_nodes:
+            positions = math.prod(called.output.shape[1:-1])
             count = positions * math.prod(layer._kernel.shape)
             if isinstance(layer, keras.layers.Conv2D):
-                size = block_convolution.size_of(layer, layer.input.shape[1:3])
+                size = block_convolution.size_of(layer, called.input.shape[1:3])
                 count = round(count * block_convolution.extra_work(layer.kernel_size, size))
             largest = max(largest, count)
     return largest

@@ -81,6 +81,20 @@ def initializer_of(layer: keras.Layer, variable) -> object | None:
     return None
 
 
+@functools.singledispatch
+def own_values(layer, generator: np.random.Generator, drawn: dict) -> dict[str, np.ndarray]:
+    """Draws the weights of a layer that do not come from an initializer, by their names.
+
+    Register a layer class to add one, see `library_layers`.
+
+    Args:
+        layer: A built Keras layer.
+        generator: Of the member's stream `"init"`.
+        drawn: What the layers inside this one have drawn, by `id` of the variable.
+    """
+    return {}
+
+
 def initial_weights(model: keras.Model, seed: int) -> list[np.ndarray]:
     """Draws one initial value for each of `model.weights`, from the stream `"init"` of `seed`.
 
@@ -96,23 +110,38 @@ def initial_weights(model: keras.Model, seed: int) -> list[np.ndarray]:
     for layer in model._flatten_layers(include_self=False):
         for variable in layer._trainable_variables + layer._non_trainable_variables:
             owners[id(variable)] = layer
-    values = []
+    drawn, left = {}, {}
     for number, variable in enumerate(model.weights):
         layer = owners.get(id(variable))
-        initializer = initializer_of(layer, variable) if layer is not None else None
-        if initializer is None:
-            value = keras.ops.convert_to_numpy(variable)
-            if value.size and np.any(value != value.flat[0]):
-                raise ValueError(
-                    f"The initializer of variable {variable.path!r} is unknown: its layer has no "
-                    f"attribute `{variable.name}_initializer`. Add it to the layer, or pass "
-                    "`initial_weights` to the population."
-                )
+        known = layer is not None and initializer_of(layer, variable) is not None
+        if not known and own_values.dispatch(type(layer)) is not own_values.dispatch(object):
+            left.setdefault(id(layer), (layer, number, []))[-1].append(variable)
         else:
-            value = draw(initializer, tuple(variable.shape), seeds.stream(seed, "init", number))
-            if getattr(layer, "unit_forget_bias", False) and variable is layer.bias:
-                # An LSTM's one exception to its bias initializer, for the second of its gates.
-                value = np.array(value)
-                value[layer.units : 2 * layer.units] = 1.0
-        values.append(np.asarray(value, dtype=keras.backend.standardize_dtype(variable.dtype)))
-    return values
+            drawn[id(variable)] = _value_of(layer, variable, seeds.stream(seed, "init", number))
+    # After those of the layers inside, which they may follow from.
+    for layer, number, variables in left.values():
+        own = own_values(layer, seeds.stream(seed, "init", number), drawn)
+        drawn |= {id(variable): own[variable.name] for variable in variables}
+    return [
+        np.asarray(drawn[id(v)], dtype=keras.backend.standardize_dtype(v.dtype))
+        for v in model.weights
+    ]
+
+
+def _value_of(layer, variable, generator: np.random.Generator) -> np.ndarray:
+    initializer = initializer_of(layer, variable) if layer is not None else None
+    if initializer is None:
+        value = keras.ops.convert_to_numpy(variable)
+        if value.size and np.any(value != value.flat[0]):
+            raise ValueError(
+                f"The initializer of variable {variable.path!r} is unknown: its layer has no "
+                f"attribute `{variable.name}_initializer`. Add it to the layer, or pass "
+                "`initial_weights` to the population."
+            )
+        return value
+    value = draw(initializer, tuple(variable.shape), generator)
+    if getattr(layer, "unit_forget_bias", False) and variable is layer.bias:
+        # An LSTM's one exception to its bias initializer, for the second of its gates.
+        value = np.array(value)
+        value[layer.units : 2 * layer.units] = 1.0
+    return value

@@ -17,7 +17,7 @@ import tensorflow as tf
 from tfphen.errors import UsageError
 from tfphen.train import batches, execution, penalties, population
 from tfphen.train.held_out import HeldOut
-from tfphen.train.objectives import Objective, Step, Weighted
+from tfphen.train.objectives import Objective, Step, Weighted, reduced
 from tfphen.train.optimizers import MemberOptimizer
 from tfphen.train.population import Population
 from tfphen.train.prediction import Predictor
@@ -65,6 +65,7 @@ class Trainer:
         constants: Arrays `[members, ...]` that the objective reads, by name.
         augment: `(inputs, keys, step, first_row) -> inputs`, see `augmentation`, for resident data.
         augmentation_keys: uint32, `[members, 2]`; those of the members' stream `"augmentation"`.
+        mixing: What draws a `mixing.Mixture` for each step, or None for no mixing.
         held_out: Examples that the objective may draw from, see `Step.held_out`.
         held_out_keys: As `augmentation_keys`, of the stream `"held_out"`.
         step_hook: Recorded at every step beside the loss.
@@ -93,6 +94,7 @@ class Trainer:
         constants: Mapping[str, np.ndarray] | None = None,
         augment: Callable | None = None,
         augmentation_keys: np.ndarray | None = None,
+        mixing: Callable | None = None,
         held_out: batches.Resident | None = None,
         held_out_keys: np.ndarray | None = None,
         step_hook: StepHook | None = None,
@@ -108,6 +110,7 @@ class Trainer:
         self.constants = {k: tf.constant(v) for k, v in (constants or {}).items()}
         self.keys = tf.constant(members.keys)
         self.augment, self.augmentation_keys = augment, augmentation_keys
+        self.mixing = mixing
         self.held_out = None if held_out is None else HeldOut(held_out, held_out_keys)
         self.masks = {
             t.path: tf.constant(members.masks[t.path])
@@ -183,6 +186,10 @@ class Trainer:
         else:
             split = trainable
         count = self._reduce_sum(tf.reduce_sum(real, 1))
+        mixture = None
+        if self.mixing is not None:
+            rows = real.shape[1] * self.replicas
+            mixture = self.mixing(number, rows, first_row, real, self.replicas)
         with tf.GradientTape() as tape:
             tape.watch(split)
             stacked = [tf.concat(v, 0) for v in split] if self.how.unrolled else split
@@ -199,6 +206,7 @@ class Trainer:
                     self.how.unrolled,
                     training=training,
                     row_mask=real if self.padded and training else None,
+                    mixture=mixture if training else None,
                     keys=self.keys,
                     step=number,
                     first_row=first_row,
@@ -223,21 +231,15 @@ class Trainer:
                 batch.clean_labels,
                 lambda count: self._draw_held_out(count, number),
             )
-            loss = self.objective(step)
-            if isinstance(loss, Weighted):
-                chosen = tf.stop_gradient(loss.weights) * batch.weights
-                if loss.divide_by == "weights":
-                    count = self._reduce_sum(tf.reduce_sum(chosen, 1))
-                loss = tf.math.divide_no_nan(tf.reduce_sum(loss.losses * chosen, 1), count)
-            elif len(loss.shape) == 2:
-                weights = batch.weights if self.padded or self.has_weights else None
-                per_row = loss if weights is None else loss * weights
-                loss = tf.reduce_sum(per_row, 1) / count
-            elif self.replicas > 1:
-                raise ValueError(
-                    "Under several replicas an objective returns per-example losses "
-                    f"[members, batch]. Received: a tensor of shape {loss.shape}"
+            loss = self._reduced(self.objective(step), batch, count)
+            if mixture is not None:
+                partners = dataclasses.replace(
+                    step,
+                    labels=mixture.labels_of_partners(step.labels),
+                    clean_labels=mixture.labels_of_partners(step.clean_labels),
                 )
+                other = self._reduced(self.objective(partners), batch, count)
+                loss = mixture.coefficient * loss + (1 - mixture.coefficient) * other
             templates = (template for template, _ in self.members.trainable)
             penalty = penalties.total(zip(templates, stacked, strict=True)) / self.replicas
             total = tf.reduce_sum(loss + penalty)
@@ -262,6 +264,15 @@ class Trainer:
             recorded.append(self.step_hook.function(step, dict(zip(paths, gradients, strict=True))))
         return gradients, one.updates, loss, tf.concat(recorded, 1)
 
+    def _reduced(self, loss, batch, count):
+        per_row = isinstance(loss, Weighted) or len(loss.shape) == 2
+        if self.replicas > 1 and not per_row:
+            raise ValueError(
+                "Under several replicas an objective returns per-example losses "
+                f"[members, batch]. Received: a tensor of shape {loss.shape}"
+            )
+        return reduced(loss, batch.weights, count, self._reduce_sum)
+
     def _draw_held_out(self, count: int, number):
         if self.held_out is None:
             raise UsageError(
@@ -269,11 +280,6 @@ class Trainer:
                 "number. Received: none are held out"
             )
         return self.held_out.draw(count, number)
-
-    @property
-    def has_weights(self) -> bool:
-        """Whether examples carry weights of their own."""
-        return not isinstance(self.data, batches.Resident) or self.data.weights is not None
 
     def _one_step(self, batch, number, active, diverged_at):
         context = tf.distribute.get_replica_context()
@@ -294,12 +300,12 @@ class Trainer:
         finite = tf.math.is_finite(loss)
         diverged_at = tf.where(tf.logical_and(active, ~finite), number, diverged_at)
         active = tf.logical_and(active, finite)
-        self.optimizer.apply(gradients, number, active)
-        stacked = {id(t): v for t, v in self.members.frozen}
+        stacked = {id(t): v for t, v in (*self.members.trainable, *self.members.frozen)}
         for template, value in updates:
             variable = stacked[id(template)]
             moves = tf.reshape(active, (-1,) + (1,) * (len(value.shape) - 1))
             variable.assign(tf.where(moves, value, tf.convert_to_tensor(variable.value)))
+        self.optimizer.apply(gradients, number, active)
         return active, diverged_at, recorded
 
     def _shared(self, batch):

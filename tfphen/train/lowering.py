@@ -10,9 +10,13 @@ folded into the batch. A layer with weights and no entry goes through `tf.vector
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import keras
 import tensorflow as tf
+
+if TYPE_CHECKING:
+    from tfphen.train.mixing import Mixture
 
 
 @dataclasses.dataclass
@@ -28,10 +32,12 @@ class Members:
         first_row: Position of this replica's first row in the global batch.
         layer_numbers: Number of each layer with randomness, by `id`.
         native: One member only, and convolutions run on the native kernels.
+        mixture: What a training step mixes, a `mixing.Mixture`, or None.
         reduce_sum: Sums a statistic over replicas before it is used or assigned.
         activations: Outputs by layer name, filled by the pass.
         blocks: `block_convolution.Blocks` of activations, by the `id` of the standard form.
-        updates: Pairs (template variable, new stacked value), filled by the pass.
+        updates: Pairs (template variable, new stacked value), filled by the pass. That of a
+            trainable variable is a projection: the optimizer starts from it.
     """
 
     weights: dict[int, tf.Tensor]
@@ -42,6 +48,7 @@ class Members:
     first_row: tf.Tensor | int = 0
     layer_numbers: dict[int, int] = dataclasses.field(default_factory=dict)
     native: bool = False
+    mixture: "Mixture | None" = None
     reduce_sum: Callable = lambda x: x
     activations: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
     blocks: dict = dataclasses.field(default_factory=dict)
@@ -79,6 +86,8 @@ def _apply(operation, members: Members, *args, **kwargs):
     if kwargs.get("mask") is None:
         kwargs.pop("mask", None)
     outputs = lower(operation, members, *args, **kwargs)
+    if members.mixture is not None:
+        outputs = members.mixture.at(operation.name, outputs)
     members.activations[operation.name] = outputs
     return outputs
 

@@ -75,6 +75,23 @@ class Weighted:
 Objective = Callable[[Step], "tf.Tensor | Weighted"]
 
 
+def reduced(loss, weights: tf.Tensor, count: tf.Tensor, reduce_sum: Callable) -> tf.Tensor:
+    """Returns what an objective gave as one number a member, this replica's share of it.
+
+    Args:
+        loss: What the objective gave; one that is reduced already stays as it is.
+        weights: Of the rows, 0 for padding, `[members, batch]`.
+        count: Number of real rows on all replicas, `[members]`.
+        reduce_sum: Sums over replicas.
+    """
+    if isinstance(loss, Weighted):
+        chosen = tf.stop_gradient(loss.weights) * weights
+        if loss.divide_by == "weights":
+            count = reduce_sum(tf.reduce_sum(chosen, 1))
+        return tf.math.divide_no_nan(tf.reduce_sum(loss.losses * chosen, 1), count)
+    return tf.reduce_sum(loss * weights, 1) / count if len(loss.shape) == 2 else loss
+
+
 def per_example(function: Callable) -> Objective:
     """Makes an objective of `function(labels, outputs) -> losses`, one loss for each example.
 

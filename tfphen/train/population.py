@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfphen.train import lowering, member_layers, seeds
+from tfphen.train import library_layers as _library_layers  # noqa: F401  registers their forms
+from tfphen.train import lowering, member_layers, mixing, seeds
 from tfphen.train.initial_weights import initial_weights
 
 
@@ -131,8 +132,11 @@ def run(model: keras.Model, inputs, weights: dict, unrolled: bool, **settings) -
         unrolled: Run members one by one in the graph.
         **settings: Further fields of `lowering.Members`.
     """
+    mixture = settings.pop("mixture", None)
+    if mixture is not None:
+        inputs = mixture.at(mixing.INPUTS, inputs)
     if not unrolled:
-        members = lowering.Members(weights=weights, **settings)
+        members = lowering.Members(weights=weights, mixture=mixture, **settings)
         outputs = lowering.forward(model, inputs, members)
         return Pass(outputs, members.activations, members.updates)
     passes = []
@@ -142,6 +146,7 @@ def run(model: keras.Model, inputs, weights: dict, unrolled: bool, **settings) -
         members = lowering.Members(
             weights={key: parts[index] for key, parts in weights.items()},
             native=True,
+            mixture=None if mixture is None else mixture.member(index),
             **mine,
             **settings,
         )

@@ -13,6 +13,11 @@ from tfphen.train.population import Population, run, weight_values
 _CHUNK_NUMBERS = 2**23
 
 
+def _chunk(members: int, shape: tuple[int, ...]) -> int:
+    """Returns how many examples of this shape one call takes."""
+    return int(np.clip(_CHUNK_NUMBERS // max(members * int(np.prod(shape)), 1), 1, 1024))
+
+
 class Predictor:
     """Predicts with every member of a population.
 
@@ -44,6 +49,39 @@ class Predictor:
             self._programs[layers] = execution.compiled(forward, how.xla)
         return self._programs[layers]
 
+    def through(self, function: Callable, inputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Returns `function(apply, inputs, labels)` for all examples, compiled, in chunks of them.
+
+        Args:
+            function: TensorFlow operations on inputs and labels `[members, n, ...]`, with
+                `apply(inputs) -> outputs`, the models in inference; gradients flow through it.
+                Gives a tensor `[members, n, ...]`.
+            inputs: `[members, n, ...]`.
+            labels: `[members, n]`.
+        """
+        members, how = self.members, self.how
+
+        def run_function(inputs, labels):
+            weights = weight_values(members, how.unrolled)
+
+            def apply(inputs):
+                return run(members.model, inputs, weights, how.unrolled).outputs
+
+            return function(apply, inputs, labels)
+
+        program = execution.compiled(run_function, how.xla)
+        chunk = min(_chunk(members.size, inputs.shape[2:]), inputs.shape[1])
+        parts = []
+        for first in range(0, inputs.shape[1], chunk):
+            values = [x[:, first : first + chunk] for x in (inputs, labels)]
+            wanted = values[0].shape[1]
+            pads = [[(0, 0), (0, chunk - wanted)] + [(0, 0)] * (x.ndim - 2) for x in values]
+            # Padded to one static shape, so that the program is compiled once.
+            values = [np.pad(x, p, mode="edge") for x, p in zip(values, pads, strict=True)]
+            outputs = program(*(tf.constant(x) for x in values))
+            parts.append(keras.ops.convert_to_numpy(outputs)[:, :wanted])
+        return np.concatenate(parts, axis=1)
+
     def __call__(self, inputs, rows: np.ndarray | None = None, layers: Sequence[str] = ()):
         """Returns the outputs of all members.
 
@@ -58,8 +96,7 @@ class Predictor:
         size = self.members.size
         if rows is None:
             rows = np.broadcast_to(np.arange(len(inputs)), (size, len(inputs)))
-        per_row = size * int(np.prod(inputs.shape[1:]))
-        chunk = int(np.clip(_CHUNK_NUMBERS // max(per_row, 1), 1, 1024))
+        chunk = _chunk(size, inputs.shape[1:])
         program = self._program(tuple(layers))
         if (rows == rows[0]).all():
             rows = rows[:1]  # Read once where all members see the same.

@@ -117,6 +117,21 @@ class Trained:
             return self._predictor(inputs, rows)
         return self._predictor(inputs, rows, (layer,))[1][layer]
 
+    def with_model(self, function: Callable, inputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Returns what a function of the models in inference gives, such as an attack on them.
+
+        Args:
+            function: `(apply, inputs, labels) -> [members, n, ...]`, see `Predictor.through`.
+            inputs: `[n, ...]`, which all members see, or those of each, `[members, n, ...]`.
+            labels: `[n]` or `[members, n]`.
+        """
+        one, size = self._splits["test"][0], self.members.size
+        inputs, labels = np.asarray(inputs, one.dtype), np.asarray(labels)
+        if inputs.ndim == one.ndim:
+            inputs = np.broadcast_to(inputs, (size, *inputs.shape))
+        labels = np.broadcast_to(labels, (size, labels.shape[-1]))
+        return self._predictor.through(function, inputs, labels)
+
     def labels(self, split: str, kind: str = "labels") -> np.ndarray:
         """Labels `[members, n]`: as trained on, or `"clean_labels"`."""
         return self._splits[split][2][kind]

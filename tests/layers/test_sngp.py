@@ -65,6 +65,16 @@ def test_the_clone_has_the_weights_and_the_wrappers():
     np.testing.assert_array_equal(array(backbone.get_layer("shared").kernel), before)
 
 
+def test_operations_that_are_no_layers_serve_the_copy_too():
+    inputs = keras.Input((4,))
+    values = keras.layers.Dense(4, name="hidden")(inputs)
+    backbone = keras.Model(inputs, keras.ops.multiply(values + inputs, 0.5))
+    clone = spectrally_normalized_clone(backbone, 1e6)
+    examples = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    np.testing.assert_allclose(clone(examples), backbone(examples), atol=1e-6)
+    assert type(clone.get_layer("hidden")).__name__ == "SpectralNormalization"
+
+
 def test_layers_are_bounded_in_training():
     model = sngp(norm_multiplier=0.5, power_iterations=3)
     model.fit(INPUTS, LABELS, epochs=12, batch_size=16, verbose=0)

@@ -43,6 +43,9 @@ def spectrally_normalized_clone(backbone, norm_multiplier=0.95, power_iterations
     pairs, wrappers = [], []
 
     def bounded(layer):
+        # An operation without weights, such as a sum by `keras.ops`, serves the copy too.
+        if not isinstance(layer, keras.Layer):
+            return layer
         made = type(layer).from_config(layer.get_config())
         pairs.append((layer, made))
         wanted = norm_multiplier is not None and layer.trainable

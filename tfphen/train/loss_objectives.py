@@ -19,6 +19,7 @@ from tfphen.losses.noise_corrected import inverse_of
 from tfphen.train import objectives
 from tfphen.train.class_objectives import CLASS_OBJECTIVES, weighted
 from tfphen.train.objectives import Objective, Step
+from tfphen.train.transfer_objectives import TRANSFER_OBJECTIVES
 
 
 def _matrices(step: Step, transition: Mapping | None, transpose: bool):
@@ -134,4 +135,5 @@ OBJECTIVES: dict[str, Callable[..., Objective]] = {
     "savage": _without_settings(losses.savage_loss),
     "ramp": _without_settings(losses.ramp_loss),
     **CLASS_OBJECTIVES,
+    **TRANSFER_OBJECTIVES,
 }

@@ -126,6 +126,7 @@ def _without_settings(function: Callable) -> Callable[[], Objective]:
 OBJECTIVES: dict[str, Callable[..., Objective]] = {
     "cross_entropy": cross_entropy,
     "squared_error": lambda: objectives.squared_error,
+    "softmax_binary_crossentropy": _without_settings(losses.softmax_binary_crossentropy),
     "forward_correction": forward_correction,
     "backward_correction": backward_correction,
     "bootstrap_soft": bootstrap_soft,

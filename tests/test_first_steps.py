@@ -24,11 +24,19 @@ def trial(**settings):
 
 
 def test_a_short_trial_keeps_batch_and_network_and_drops_the_rest():
-    short = first_steps.shortened(trial(mixing=Spec("manifold", layers=(0,), alpha=2.0)), 5)
+    mixed = trial(mixing=Spec("manifold", layers=(0,), alpha=2.0))
+    short = first_steps.shortened(mixed, 5, 1000)
     assert (short.steps, short.epochs, short.batch_size, short.data.train) == (5, None, 100, 500)
     assert short.model == trial().model and not short.curve and not short.data.further
     assert short.mixing == Spec("manifold", layers=(0,), alpha=2.0, parts=2)
-    assert first_steps.shortened(trial(), 5).mixing == Spec("none")
+    assert first_steps.shortened(trial(), 5, 1000).mixing == Spec("none")
+
+
+def test_a_warm_up_is_as_long_as_in_the_whole_training():
+    schedule = Spec("piecewise", fractions=(0.5,), factors=(0.1,), warmup=0.01, warmup_start=0.0)
+    short = first_steps.shortened(trial(schedule=schedule), 5, 1000)
+    assert short.schedule == Spec("constant", warmup=2.0, warmup_start=0.0)
+    assert first_steps.shortened(trial(), 5, 1000).schedule == Spec("constant")
 
 
 def test_trials_are_chosen_by_their_tags():

@@ -9,8 +9,10 @@ is known to build, to train and not to depend on the number of replicas.
 """
 
 import argparse
+import concurrent.futures
 import dataclasses
 import math
+import multiprocessing
 import resource
 import time
 from pathlib import Path
@@ -32,23 +34,71 @@ def chosen(trials, where: dict[str, str]) -> Trial:
     raise SystemExit(f"No trial with {where}. There are: {', '.join(known)}")
 
 
-def shortened(trial: Trial, steps: int) -> Trial:
-    """Returns a trial of so many steps on so many batches, without measurements."""
+def shortened(trial: Trial, steps: int, whole: int) -> Trial:
+    """Returns a trial of so many steps on so many batches, without measurements.
+
+    Args:
+        trial: One of the experiment.
+        steps: How many updates to take.
+        whole: How many the experiment takes: a warm-up is as long as there, and no rate falls yet.
+    """
     data = dataclasses.replace(trial.data, train=steps * trial.batch_size, test=1, further={})
     mixing = trial.mixing
     if mixing.name != "none":
         mixing = Spec(mixing.name, **{**mixing.settings, "parts": 2})
+    warming = {
+        name: value
+        for name, value in trial.schedule.settings.items()
+        if name in ("warmup", "warmup_start")
+    }
+    if "warmup" in warming:
+        warming["warmup"] *= whole / steps
     return dataclasses.replace(
         trial,
         data=data,
         epochs=None,
         steps=steps,
+        schedule=Spec("constant", **warming),
         curve=(),
         measures=(),
         record_every=1,
         stop_at_loss=None,
         mixing=mixing,
     )
+
+
+def planned(identifier: str, experiment: str, where: dict[str, str]):
+    """Returns the phenomenon, its settings, all trials, and the one asked for."""
+    phenomenon = phenomena.get(identifier)()
+    config = phenomenon.configure("paper", experiment, {})
+    trials = list(phenomenon.trials(config))
+    one = chosen(trials, where)
+    one = dataclasses.replace(one, data=dataclasses.replace(one.data, further={}))
+    return phenomenon, config, trials, one
+
+
+def first_losses(asked: tuple, steps: int, whole: int, strategy_name: str, data_dir) -> tuple:
+    """Takes the steps. Returns losses, seconds, how they ran, and peak memory in GiB.
+
+    Args:
+        asked: The arguments of `planned`, since trials do not travel between processes.
+        steps: As in `shortened`.
+        whole: As in `shortened`.
+        strategy_name: `"one"` or `"mirrored"`.
+        data_dir: First folder in which tfds sets are looked for.
+    """
+    from tfphen.train import strategy
+    from tfphen.train.trials import train
+
+    found = strategy.get(strategy_name)
+    started = time.perf_counter()
+    phenomenon, _, _, one = planned(*asked)
+    phenomenon.measures_of = lambda trial: ((), ())
+    trial = shortened(one, steps, whole)
+    (outcome,) = train(phenomenon, [trial], lambda one: {}, found, data_dir)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    seconds = time.perf_counter() - started
+    return outcome.arrays["step_loss"], seconds, outcome.environment["execution"], memory
 
 
 def operations(model) -> int:
@@ -78,39 +128,17 @@ def main() -> None:
     )
     parser.add_argument("--data-dir", type=Path)
     options = parser.parse_args()
-    kind = phenomena.get(options.id)
-    config = kind.configure("paper", options.experiment, {})
-    phenomenon = kind()
-    trials = list(phenomenon.trials(config))
-    whole = chosen(trials, dict(pair.split("=", 1) for pair in options.where))
-    trial = shortened(whole, options.steps)
+    asked = options.id, options.experiment, dict(pair.split("=", 1) for pair in options.where)
+    phenomenon, config, trials, whole = planned(*asked)
 
     from tfphen import models
-    from tfphen.train import named, strategy
+    from tfphen.train import named
     from tfphen.train.examples import Examples
-    from tfphen.train.trials import train
 
-    # First, since a second device must be there before anything runs.
-    replicas = {"two replicas": strategy.get("mirrored"), "one device": strategy.get("one")}
-    losses = {}
-    for name, found in reversed(replicas.items()):
-        started = time.perf_counter()
-        (outcome,) = train(phenomenon, [trial], lambda one: {}, found, options.data_dir)
-        seconds = time.perf_counter() - started
-        losses[name] = outcome.arrays["step_loss"]
-        print(f"{name}: losses {', '.join(f'{loss:.5f}' for loss in losses[name])}")
-        print(f"  {seconds:.0f} s in all, {outcome.environment['execution']}")
-    one, two = losses["one device"], losses["two replicas"]
-    print(f"largest difference, relative: {max(abs(one - two) / abs(one)):.1e}")
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"peak memory {memory:.1f} GiB")
-    whole = dataclasses.replace(whole, data=dataclasses.replace(whole.data, further={}))
     examples = Examples([whole], options.data_dir, phenomenon.sources)
     builder = named.look_up("model", {**models.MODELS, **phenomenon.models}, whole.model)
-    shape, classes = examples.input_shape, examples.num_classes
-    model = named.call("model", builder, whole.model, shape, classes)
+    model = named.call("model", builder, whole.model, examples.input_shape, examples.num_classes)
     trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
-    print(f"batch {trial.batch_size}, {trainable:,} trainable parameters")
     forward = operations(model)
     passed = (
         whole.epochs * examples.sizes[0]
@@ -118,9 +146,27 @@ def main() -> None:
         else (whole.steps * whole.batch_size)
     )
     hours = _PASSES * forward * passed / options.teraflops / 1e12 / 3600
+    print(f"batch {whole.batch_size}, {trainable:,} trainable parameters")
     print(f"{forward / 1e9:.2f} GFLOP an example forwards, {passed:.3g} examples a training")
     print(f"{hours:.1f} hours a training at {options.teraflops:g} TFLOP/s")
-    print(f"{len(trials)} trainings: {hours * len(trials):.0f} hours; config says {config.minutes}")
+    print(
+        f"{len(trials)} trainings: {hours * len(trials):.0f} hours; config says "
+        f"{config.minutes / 60:.0f}",
+        flush=True,
+    )
+
+    updates, losses = round(passed / whole.batch_size), {}
+    for title, name in (("one device", "one"), ("two replicas", "mirrored")):
+        # In a process of its own, which gives all its memory back.
+        fresh = {"mp_context": multiprocessing.get_context("spawn"), "max_workers": 1}
+        with concurrent.futures.ProcessPoolExecutor(**fresh) as process:
+            settings = options.steps, updates, name, options.data_dir
+            work = process.submit(first_losses, asked, *settings)
+            losses[name], seconds, how, memory = work.result()
+        print(f"{title}: losses {', '.join(f'{loss:.5f}' for loss in losses[name])}")
+        print(f"  {seconds:.0f} s in all, peak memory {memory:.1f} GiB, {how}", flush=True)
+    one, two = losses["one"], losses["mirrored"]
+    print(f"largest difference, relative: {max(abs(one - two) / abs(one)):.1e}")
 
 
 if __name__ == "__main__":

@@ -175,9 +175,10 @@ def test_a_covariance_in_the_forward_pass_is_refused():
         Predictor(Population(model, [0]))(examples((6,))[0])
 
 
-@pytest.mark.parametrize("name", list(NETS))
-def test_two_replicas_equal_one(tensorflow, name):
-    one, two = train(name, 4), train(name, 4, strategy.get("mirrored"))
+@pytest.mark.parametrize("name, unrolled", [("dense", False), ("convolutional", True)])
+def test_two_replicas_equal_one(tensorflow, name, unrolled):
+    how = execution.Execution(False, unrolled, "test")
+    one, two = train(name, 4), train(name, 4, strategy.get("mirrored"), how=how)
     assert two.replicas == 2
     for ours, theirs in zip(one.members.values(), two.members.values(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-5)

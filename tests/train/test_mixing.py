@@ -241,7 +241,13 @@ def test_a_trial_names_its_mixing():
 
     mixed = losses(Spec("manifold", layers=(0, "hidden_1"), alpha=2.0))
     assert np.abs(mixed - losses(Spec("none"))).max() > 1e-3
-    with pytest.raises(
-        UsageError, match=r"names of layers.*Received: 'hidden_7'\. Allowed: .*hidden"
-    ):
+    with pytest.raises(UsageError, match=r"'hidden_7' is not one: .* Allowed: .*'hidden_1'"):
         losses(Spec("manifold", layers=("hidden_7",)))
+
+
+def test_a_place_beside_which_something_passes_is_refused():
+    inputs = keras.Input((6,))
+    inner = layers.Dense(6, name="inner")(inputs)
+    model = keras.Model(inputs, layers.Add(name="sum")([inputs, inner]))
+    with pytest.raises(UsageError, match="'inner' is not one: a connection goes around it"):
+        mixing.check_layers(model, ("inner",))

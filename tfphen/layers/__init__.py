@@ -4,6 +4,7 @@ Where a layer is a thin class over a computation, the computation is here too, a
 """
 
 from tfphen.layers.blur_pool import BlurPool2D, blur_pool_2d
+from tfphen.layers.circular_convolution import CircularConvolution
 from tfphen.layers.circular_padding import CircularPadding2D, circular_padding_2d
 from tfphen.layers.covariance_reset import ResetCovariance, fit_covariance, update_covariance
 from tfphen.layers.laplace_covariance import LaplaceRandomFeatureCovariance
@@ -28,6 +29,7 @@ __all__ = [
     "MEAN_FIELD_PROBIT",
     "SNGP",
     "BlurPool2D",
+    "CircularConvolution",
     "CircularPadding2D",
     "LaplaceRandomFeatureCovariance",
     "ManifoldMixup",

@@ -8,6 +8,7 @@ from keras import ops
 
 from tfphen import checks
 from tfphen.errors import UsageError
+from tfphen.layers.seeded_initializer import seeded_initializer
 
 METHODS = ("product", "fourier")
 # Numbers in the windows of one signal from which the Fourier transform is the shorter way.
@@ -52,6 +53,7 @@ class CircularConvolution(keras.layers.Layer):
         method: `"product"`, `"fourier"` (signals, with `padding=None`), or None for the shorter.
         kernel_initializer: A Keras initializer.
         bias_initializer: A Keras initializer.
+        seed: Integer, of a kernel initializer that is given by its name.
         **kwargs: Of `keras.layers.Layer`: `name`, `dtype`.
 
     Call arguments:
@@ -90,6 +92,7 @@ class CircularConvolution(keras.layers.Layer):
         method=None,
         kernel_initializer="glorot_uniform",
         bias_initializer="zeros",
+        seed=0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -102,7 +105,8 @@ class CircularConvolution(keras.layers.Layer):
             checks.one_of("method", method, METHODS)
         self.filters, self.kernel_size, self.padding = filters, kernel_size, padding
         self.activation, self.method = keras.activations.get(activation), method
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.seed = checks.whole("seed", seed, least=0)
+        self.kernel_initializer = seeded_initializer(kernel_initializer, self.seed)
         self.bias_initializer = keras.initializers.get(bias_initializer)
 
     def _plan(self, input_shape):
@@ -198,4 +202,5 @@ class CircularConvolution(keras.layers.Layer):
             "method": self.method,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "seed": self.seed,
         }

@@ -37,6 +37,7 @@ from tfphen.metrics.class_activations import (
 )
 from tfphen.metrics.class_separation import class_separation
 from tfphen.metrics.critical_samples import CriticalSamples, critical_sample_ratio
+from tfphen.metrics.dc_margin import DcMargin, dc_margin
 from tfphen.metrics.feature_deviation import FeatureDeviation, feature_deviation
 from tfphen.metrics.flattening import ClassFlattening, class_flattening
 from tfphen.metrics.hessian_products import hessian_vector_product, input_gradient
@@ -84,6 +85,7 @@ __all__ = [
     "ClassFlattening",
     "ClasswiseCalibrationError",
     "CriticalSamples",
+    "DcMargin",
     "ExpectedCalibrationError",
     "FeatureDeviation",
     "GrokkingTimes",
@@ -113,6 +115,7 @@ __all__ = [
     "class_separation",
     "classwise_calibration_error",
     "critical_sample_ratio",
+    "dc_margin",
     "dempster_shafer_uncertainty",
     "disagreement",
     "expected_calibration_error",

@@ -41,9 +41,15 @@ class Execution:
         return f"{compiler}, {form}: {self.reason}"
 
 
-def compiled(function: Callable, xla: bool) -> Callable:
-    """Returns `function` as a compiled TensorFlow program, traced once for each set of shapes."""
-    program = tf.function(function, jit_compile=xla)
+def compiled(function: Callable, xla: bool, autograph: bool = True) -> Callable:
+    """Returns `function` as a compiled TensorFlow program, traced once for each set of shapes.
+
+    Args:
+        function: Takes and gives tensors.
+        xla: Whether XLA compiles it.
+        autograph: Whether Python's own loops and conditions may depend on tensors.
+    """
+    program = tf.function(function, jit_compile=xla, autograph=autograph)
     # Each population has programs of its own. TensorFlow tells functions apart by address, takes
     # those of populations that came and went for one that is traced again and again, and warns.
     program._omit_frequent_tracing_warning = True
@@ -79,11 +85,14 @@ def choose(model: keras.Model, replicas: int = 1, device: str | None = None) -> 
     """
     if device is None:
         device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    large = multiplications(model) > _MOST_MULTIPLICATIONS
     if replicas > 1:
-        return Execution(False, False, f"{replicas} replicas: collectives do not compile on CPUs")
+        # Without XLA the patches of a large convolution would all be written to memory.
+        reason = f"{replicas} replicas: collectives do not compile on CPUs"
+        return Execution(False, large and functional_of(model) is not None, reason)
     if functional_of(model) is None:
         return Execution(True, False, "a subclassed model, vectorised as a whole")
-    if device == "CPU" and multiplications(model) > _MOST_MULTIPLICATIONS:
+    if device == "CPU" and large:
         reason = f"convolutions of {multiplications(model):,} multiplications an example on a CPU"
         return Execution(False, True, reason)
     return Execution(True, False, f"matrix products and small convolutions on a {device}")

@@ -19,9 +19,13 @@ from tfphen.layers.spectral_normalization import SpectralNormalization
 from tfphen.train.initial_weights import own_values
 from tfphen.train.lowering import Members, lower
 
-# Rounds of `converge` for the singular vectors of a convolution's first kernel.
-_FIRST_ROUNDS = 20
+# Rounds of `converge` for the singular vectors of a convolution's first kernel. Training goes on
+# from there, by `power_iterations` a step.
+_FIRST_ROUNDS = 8
 _TOLERANCE = 1e-4
+
+# A vector shorter than this has no direction.
+_TINY = 1e-30
 
 
 def _cap(kernel: tf.Tensor, norm: tf.Tensor, most: float) -> tf.Tensor:
@@ -30,8 +34,37 @@ def _cap(kernel: tf.Tensor, norm: tf.Tensor, most: float) -> tf.Tensor:
     return kernel * tf.reshape(scale, (-1,) + (1,) * (len(kernel.shape) - 1))
 
 
+def _is_matrix(linear_map) -> bool:
+    """Whether a kernel is a matrix of inputs by outputs once its axes are put together."""
+    axes = getattr(linear_map, "input_axes", ""), getattr(linear_map, "output_axes", "")
+    return isinstance(linear_map, EinsumMap) and linear_map.kernel_axes == "".join(axes)
+
+
+def _units(vectors: tf.Tensor, otherwise: tf.Tensor) -> tf.Tensor:
+    length = tf.norm(vectors, axis=1, keepdims=True)
+    return tf.where(length > _TINY, vectors / tf.maximum(length, _TINY), otherwise)
+
+
+def _matrix_estimates(kernel, left, right, iterations: int):
+    """`power_iteration` of matrices `[members, in, out]`, all members at once."""
+    fixed = tf.stop_gradient(kernel)
+    for number in range(iterations):
+        right = _units(tf.linalg.matvec(fixed, left), right)
+        if number + 1 < iterations:
+            left = _units(tf.linalg.matvec(fixed, right, transpose_a=True), left)
+    image = tf.linalg.matvec(kernel, right, transpose_a=True)
+    left = _units(tf.stop_gradient(image), left)
+    return left, right, tf.reduce_sum(left * image, 1)
+
+
 def _estimates(layer: SpectralNormalization, kernel, left, right, iterations: int):
     """Power iterations of each member. Returns u, v and σ, with a member axis in front."""
+    if _is_matrix(layer._linear_map):
+        members, flat = kernel.shape[0], [tf.reshape(v, (v.shape[0], -1)) for v in (left, right)]
+        matrices = tf.reshape(kernel, (members, flat[1].shape[1], flat[0].shape[1]))
+        *vectors, norm = _matrix_estimates(matrices, *flat, iterations)
+        pairs = zip(vectors, (left, right), strict=True)
+        return *(tf.reshape(new, old.shape) for new, old in pairs), norm
     parts = [tf.unstack(value) for value in (kernel, left, right)]
     found = [
         power_iteration(layer._linear_map, *values, iterations)
@@ -118,10 +151,7 @@ def _(layer: LaplaceRandomFeatureCovariance, generator, drawn):
 def _(layer: SpectralNormalization, generator, drawn):
     kernel = drawn[id(layer.layer._kernel)]
     mapped = layer._linear_map
-    matrix = isinstance(mapped, EinsumMap) and (
-        mapped.kernel_axes == mapped.input_axes + mapped.output_axes
-    )
-    if matrix:
+    if _is_matrix(mapped):
         # Of a matrix they are known exactly.
         size = math.prod(mapped.right_shape)
         rows, _, columns = np.linalg.svd(kernel.reshape(size, -1), full_matrices=False)

@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfphen import checks
-from tfphen.errors import UsageError, nearest
+from tfphen.errors import UsageError
+from tfphen.layers import mixing_points
 from tfphen.layers.mixing import beta_of_uniform
 from tfphen.train import noise
 from tfphen.train.lowering import functional_of
@@ -146,12 +147,13 @@ MIXINGS: dict[str, Callable] = {"none": none, "manifold": manifold}
 
 
 def check_layers(model, layers: Sequence) -> None:
-    """Raises `UsageError` for a place that the model's graph does not have."""
+    """Raises `UsageError` for a place through which not all of the hidden state goes."""
     graph = functional_of(model)
-    known = [] if graph is None else [operation.name for operation in graph.operations]
-    for name in layers:
-        if name != INPUTS and name not in known:
-            raise UsageError(
-                "`layers` of a mixing are 0, for the inputs, or names of layers."
-                f"{nearest(str(name), known)} Received: {name!r}. Allowed: {', '.join(known)}"
-            )
+    if graph is None:
+        raise UsageError(
+            f"Only a functional or sequential model can be mixed inside. Received: {model.name!r}"
+        )
+    try:
+        mixing_points.checked_points(graph, layers)
+    except ValueError as error:
+        raise UsageError(str(error)) from None

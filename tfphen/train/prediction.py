@@ -69,7 +69,7 @@ class Predictor:
 
             return function(apply, inputs, labels)
 
-        program = execution.compiled(run_function, how.xla)
+        program = execution.compiled(run_function, how.xla, autograph=False)
         chunk = min(_chunk(members.size, inputs.shape[2:]), inputs.shape[1])
         parts = []
         for first in range(0, inputs.shape[1], chunk):

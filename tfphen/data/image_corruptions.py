@@ -49,8 +49,8 @@ LEVELS: dict[str, tuple[tuple, tuple]] = {
         _pairs(_of(28, 10, 15, 15, 15, 20), _of(28, 3, 5, 8, 12, 15)),
         _pairs(_of(32, 6, 6, 6, 8, 9), _of(32, 1, 1.5, 2, 2, 2.5)),
     ),
-    # Brightness of the thickest fog, and how smooth it is (see `plasma`). The map is as large as the
-    # image; MNIST-C crops a larger one, whose fog is more even.
+    # Brightness of the thickest fog, and how smooth it is (see `plasma`). The map is as large as
+    # the image; MNIST-C crops a larger one, whose fog is more even.
     "fog": (
         _pairs((1.5, 2, 2.5, 2.5, 3), (2, 2, 1.7, 1.5, 1.4)),
         _pairs((0.2, 0.5, 0.75, 1, 1.5), (3, 3, 2.5, 2, 1.75)),
@@ -80,8 +80,8 @@ def corrupt_images(
 
         x' = clip(corruption(x; level[severity]), 0, 1)
 
-    Lengths (blurs, shifts, blocks) are fractions of the image's size, so that 8 by 8 pixels
-    suffer like 28 by 28.
+    Lengths (of blurs, shifts and blocks) are fractions of the image's size, so 8 by 8 pixels suffer
+    like 28 by 28.
 
     Args:
         images: Floats in [0, 1], `[n, height, width, channels]`.
@@ -184,9 +184,9 @@ def _fog(
 
 
 def _defocus_blur(images: np.ndarray, level: float, generator: np.random.Generator) -> np.ndarray:
-    radius = level * _side(images)
-    grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, 41)] * 2), axis=-1).reshape(-1, 2)
-    disc = radius * grid[(grid**2).sum(axis=1) <= 1]
+    # Whole numbers: rounding takes no point of the rim from one side only.
+    grid = np.indices((41, 41)).reshape(2, -1).T - 20
+    disc = level * _side(images) / 20 * grid[(grid**2).sum(axis=1) <= 20**2]
     return blurred(images, disc[None], np.ones(len(disc)))
 
 

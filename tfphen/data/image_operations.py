@@ -19,11 +19,11 @@ def blurred(images: np.ndarray, offsets: np.ndarray, weights: np.ndarray) -> np.
     from scipy import fft
 
     height, width = images.shape[1:3]
-    kernels = _kernels(offsets, weights)
+    kernels = spread(offsets, weights)
     reach = kernels.shape[1] // 2
     shape = [fft.next_fast_len(side + 2 * reach, real=True) for side in (height, width)]
     edges = ((0, 0), (reach, reach), (reach, reach), (0, 0))
-    blurred = np.empty_like(images)
+    result = np.empty_like(images)
     for start in range(0, len(images), _IMAGES_AT_ONCE):
         part = slice(start, start + _IMAGES_AT_ONCE)
         kernel = kernels if len(kernels) == 1 else kernels[part]
@@ -32,11 +32,11 @@ def blurred(images: np.ndarray, offsets: np.ndarray, weights: np.ndarray) -> np.
         product *= fft.rfft2(kernel[..., None], shape, axes=(1, 2))
         whole = fft.irfft2(product, shape, axes=(1, 2))
         # What a kernel carries around the border falls on the first rows and columns only.
-        blurred[part] = whole[:, 2 * reach : 2 * reach + height, 2 * reach : 2 * reach + width]
-    return blurred
+        result[part] = whole[:, 2 * reach : 2 * reach + height, 2 * reach : 2 * reach + width]
+    return result
 
 
-def _kernels(offsets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def spread(offsets: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Spreads offsets between pixels bilinearly: `[n, m, 2]` -> float32 `[n, k, k]` of sum 1."""
     reach = int(np.abs(offsets).max()) + 1
     side = 2 * reach + 1

@@ -21,7 +21,9 @@ PHENOMENA = discover()
 # Of processor time, which a busy machine does not stretch: about 25 s on two cores.
 SMOKE_SECONDS = 50.0
 
-every = pytest.mark.parametrize("kind", PHENOMENA.values(), ids=PHENOMENA.keys())
+# Of the module: all tests of a phenomenon run one after the other, in one process, which so trains
+# it once.
+every = pytest.mark.parametrize("kind", PHENOMENA.values(), ids=PHENOMENA.keys(), scope="module")
 
 
 def sections(kind):

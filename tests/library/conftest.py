@@ -40,7 +40,8 @@ ROWS = load_rows()
 def pytest_generate_tests(metafunc):
     for kind in KINDS:
         if kind in metafunc.fixturenames:
-            metafunc.parametrize(kind, list(ROWS[kind]))
+            # Of the module: all tests of a row run one after the other, in one process.
+            metafunc.parametrize(kind, list(ROWS[kind]), scope="module")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """What every exported layer must do in a stock Keras model: one row of settings runs all of it."""
 
-import contextlib
+import functools
 import json
 import re
 
@@ -31,18 +31,22 @@ def examples(row, count=16):
     return inputs, generator.integers(0, 3, count)
 
 
-def train(model, row, epochs=1, batch_size=8, jit=False):
+def train(model, row, jit=False):
     inputs, labels = examples(row)
     model.compile(
         keras.optimizers.SGD(0.05),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=jit,
     )
-    history = model.fit(
-        inputs, labels, batch_size=batch_size, epochs=epochs, shuffle=False, verbose=0
-    )
+    history = model.fit(inputs, labels, batch_size=8, epochs=2, shuffle=False, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     return model
+
+
+@pytest.fixture(scope="module")
+def trained(rows):
+    """Trains the model of a row once, without the compiler and in one replica; by layer."""
+    return functools.cache(lambda name: train(build(rows["layer"][name]), rows["layer"][name]))
 
 
 def values(model):
@@ -66,9 +70,8 @@ def test_configuration_survives(layer, rows):
     assert keras.saving.get_registered_name(cls) == f"tfphen>{layer}"
 
 
-def test_saved_model_gives_the_same_outputs(layer, rows, tmp_path):
-    row = rows["layer"][layer]
-    model = train(build(row), row)
+def test_saved_model_gives_the_same_outputs(layer, rows, trained, tmp_path):
+    row, model = rows["layer"][layer], trained(layer)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     inputs, _ = examples(row)
@@ -78,9 +81,9 @@ def test_saved_model_gives_the_same_outputs(layer, rows, tmp_path):
     assert_alike(loaded, model, 0.0)
 
 
-def test_fit_with_and_without_compiler(layer, rows):
-    row = rows["layer"][layer]
-    compiled, plain = (train(build(row), row, jit=jit) for jit in (True, False))
+def test_fit_with_and_without_compiler(layer, rows, trained):
+    row, plain = rows["layer"][layer], trained(layer)
+    compiled = train(build(row), row, jit=True)
     fresh = build(row)
     assert any(np.any(a != b) for a, b in zip(values(fresh), values(plain), strict=True))
     if not row.get("stochastic"):
@@ -118,13 +121,13 @@ def test_symbolic_and_eager_calls_agree(layer, rows):
     assert tuple(expected) == tuple(eager.shape)
 
 
-def test_one_replica_equals_two(layer, rows, two_replicas):
+def test_one_replica_equals_two(layer, rows, trained, two_replicas):
     row = rows["layer"][layer]
-    trained = []
-    for scope in (contextlib.nullcontext(), two_replicas.scope()):
-        with scope:
-            trained.append(train(build(row, row.get("replicas")), row, epochs=2))
-    assert_alike(*trained)
+    other = row.get("replicas")
+    one = train(build(row, other), row) if other else trained(layer)
+    with two_replicas.scope():
+        two = train(build(row, other), row)
+    assert_alike(one, two)
 
 
 def test_wrong_settings_are_refused(layer, rows):

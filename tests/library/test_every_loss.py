@@ -1,6 +1,6 @@
 """What every exported loss must do in a stock Keras model: one row of settings runs all of it."""
 
-import contextlib
+import functools
 import json
 import re
 
@@ -34,13 +34,19 @@ def build(row):
     return keras.Sequential([keras.Input((4,)), last])
 
 
-def train(name, row, jit=False, epochs=1):
+def train(name, row, jit=False):
     inputs, labels = examples(row)
     model = build(row)
     model.compile(keras.optimizers.SGD(0.05), make(name, row), jit_compile=jit)
-    history = model.fit(inputs, labels, batch_size=8, epochs=epochs, shuffle=False, verbose=0)
+    history = model.fit(inputs, labels, batch_size=8, epochs=2, shuffle=False, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     return model
+
+
+@pytest.fixture(scope="module")
+def trained(rows):
+    """Trains with a row's loss once, without the compiler and in one replica; by loss."""
+    return functools.cache(lambda name: train(name, rows["loss"][name]))
 
 
 def assert_alike(one, other, tolerance=1e-5):
@@ -64,10 +70,9 @@ def test_configuration_survives(loss, rows):
     assert float(restored(labels, predictions(row))) == expected
 
 
-def test_saved_model_has_the_same_loss(loss, rows, tmp_path):
-    row = rows["loss"][loss]
-    inputs, labels = examples(row)
-    model = train(loss, row)
+def test_saved_model_has_the_same_loss(loss, rows, trained, tmp_path):
+    inputs, labels = examples(rows["loss"][loss])
+    model = trained(loss)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert type(loaded.loss) is getattr(losses, loss)
@@ -76,21 +81,20 @@ def test_saved_model_has_the_same_loss(loss, rows, tmp_path):
     assert loaded.evaluate(inputs, labels, verbose=0) == pytest.approx(expected, rel=1e-6)
 
 
-def test_fit_with_and_without_compiler(loss, rows):
-    row = rows["loss"][loss]
-    compiled, plain = (train(loss, row, jit) for jit in (True, False))
+def test_fit_with_and_without_compiler(loss, rows, trained):
+    row, plain = rows["loss"][loss], trained(loss)
+    compiled = train(loss, row, jit=True)
     assert np.any(plain.get_weights()[0] != build(row).get_weights()[0])
     assert_alike(compiled, plain)
 
 
-def test_one_replica_equals_two(loss, rows, two_replicas):
+def test_one_replica_equals_two(loss, rows, trained, two_replicas):
     row = rows["loss"][loss]
-    row = {**row, "settings": {**row["settings"], **row.get("replicas", {})}}
-    trained = []
-    for scope in (contextlib.nullcontext(), two_replicas.scope()):
-        with scope:
-            trained.append(train(loss, row, epochs=2))
-    assert_alike(*trained)
+    other = {**row, "settings": {**row["settings"], **row.get("replicas", {})}}
+    one = train(loss, other) if "replicas" in row else trained(loss)
+    with two_replicas.scope():
+        two = train(loss, other)
+    assert_alike(one, two)
 
 
 def test_function_and_class_agree(loss, rows):

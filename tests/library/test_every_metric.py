@@ -1,6 +1,5 @@
 """What every exported metric must do, as a function and in a stock Keras model."""
 
-import contextlib
 import functools
 import json
 import re
@@ -117,10 +116,15 @@ def evaluate(name, row, jit=False):
     return model, model.evaluate(inputs, labels, batch_size=8, verbose=0, return_dict=True)["mine"]
 
 
-def test_fit_with_and_without_compiler_and_a_saved_model(metric_class, rows, tmp_path):
-    row = rows["metric_class"][metric_class]
-    model, plain = evaluate(metric_class, row)
-    _, compiled = evaluate(metric_class, row, jit=True)
+@pytest.fixture(scope="module")
+def evaluated(rows):
+    """Fits and evaluates once, without the compiler and in one replica; by metric."""
+    return functools.cache(lambda name: evaluate(name, rows["metric_class"][name]))
+
+
+def test_fit_with_and_without_compiler_and_a_saved_model(metric_class, rows, evaluated, tmp_path):
+    model, plain = evaluated(metric_class)
+    _, compiled = evaluate(metric_class, rows["metric_class"][metric_class], jit=True)
     assert compiled == pytest.approx(plain, rel=1e-5)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -132,13 +136,10 @@ def test_fit_with_and_without_compiler_and_a_saved_model(metric_class, rows, tmp
     assert found["mine"] == pytest.approx(plain, rel=1e-6)
 
 
-def test_one_replica_equals_two(metric_class, rows, two_replicas):
-    row = rows["metric_class"][metric_class]
-    found = []
-    for scope in (contextlib.nullcontext(), two_replicas.scope()):
-        with scope:
-            found.append(evaluate(metric_class, row)[1])
-    assert found[0] == pytest.approx(found[1], rel=1e-5)
+def test_one_replica_equals_two(metric_class, rows, evaluated, two_replicas):
+    with two_replicas.scope():
+        _, two = evaluate(metric_class, rows["metric_class"][metric_class])
+    assert evaluated(metric_class)[1] == pytest.approx(two, rel=1e-5)
 
 
 def test_wrong_settings_are_refused(metric_class, rows):

@@ -1,82 +1,16 @@
-"""Feature deviation and CDT: the plan, the verdicts, their null, and what is measured."""
-
-import itertools
-from types import SimpleNamespace
+"""Feature deviation and CDT: the verdicts, the plan, published numbers, and the figure."""
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
 
-from tfphen import findings, plan, published
+from tfphen import plan, published
 from tfphen.errors import UsageError
 from tfphen.phenomena.feature_deviation_cdt import Config, FeatureDeviationCDT
 from tfphen.readings import feature_deviation_cdt as readings
 
-SMALL = FeatureDeviationCDT.configure("small", None, {"seeds": 16, "seed": 0})
+from .feature_deviation_cdt_tables import SHOWN, SMALL, a_table, verdicts
+
 PAPER = ("cifar10_lt100", "cifar10_step100", "cifar100_lt100")
-COUNTS = np.array([200, 139, 97, 68, 47, 33, 23, 16, 11, 8])
-RARITY = np.linspace(0.0, 1.0, 10)
-
-# What falls (recall, training recall) or grows (deviation) from the most frequent class to the
-# rarest, by arm. Whatever is not listed is the same for all classes but for noise.
-SHOWN = {
-    ("cross_entropy", "test_class_recall"): 0.6,
-    ("cdt_0.3", "test_class_recall"): 0.2,
-    ("cdt_0.3", "test_class_recall_with_temperatures"): 0.6,
-    ("reversed", "test_class_recall"): 0.8,
-    ("linear", "train_class_recall"): 0.5,
-    ("cross_entropy", "deviation"): 2.0,
-    ("cross_entropy", "decision_value_test"): 1.0,
-    ("cdt_0.3", "decision_value_test"): 0.5,
-    ("reversed", "decision_value_test"): 1.5,
-}
-EXACT = ("train_class_recall",)
-
-
-def a_table(config, shown):
-    """Records of a plan with made-up measurements, as a table."""
-    import pandas as pd
-
-    rows = []
-    for trial in FeatureDeviationCDT().trials(config):
-        arm, seed = trial.tags["arm"], trial.tags["seed"]
-        generator = np.random.default_rng([seed, len(arm)])
-        rank = np.random.default_rng(seed).permutation(10)
-
-        def measured(column, sign, level, arm=arm, generator=generator, rank=rank):
-            noise = 0.0 if column in EXACT else 0.02 * generator.normal(size=10)
-            return level + sign * shown.get((arm, column), 0.0) * RARITY[rank] + noise
-
-        def before_and_after(start, end):
-            return np.stack([start, end])
-
-        counts = COUNTS[rank] if arm != "balanced" else np.full(10, 64)
-        start = measured("nothing", 1, 1.0)
-        deviation = [measured("deviation", 1, 1.0) for _ in range(3)]
-        row = {
-            **trial.tags,
-            "class_counts": counts,
-            "train_class_recall": measured("train_class_recall", -1, 1.0),
-            "test_class_recall": measured("test_class_recall", -1, 0.9),
-            "curve_decision_value_train": before_and_after(start, measured("nothing", 1, 2.0)),
-            "curve_decision_value_test": before_and_after(
-                measured("nothing", 1, 1.0), measured("decision_value_test", -1, 2.0)
-            ),
-            f"curve_deviation_over_{config.subset_size}": before_and_after(
-                np.stack([generator.normal(size=10) for _ in range(3)]), np.stack(deviation)
-            ),
-        }
-        if arm.startswith("cdt"):
-            name = "test_class_recall_with_temperatures"
-            row[name] = measured(name, -1, 0.9)
-        rows.append(row)
-    # Findings must pair by seed, not by the order of rows.
-    return pd.DataFrame(rows).sample(frac=1.0, random_state=3)
-
-
-def verdicts(shown, config=SMALL):
-    found = list(FeatureDeviationCDT().findings(a_table(config, shown), config))
-    return {finding.id: finding.verdict for finding in found}, findings.overall(found)
 
 
 # ---- verdicts ----------------------------------------------------------------------------------
@@ -159,50 +93,6 @@ def test_a_network_that_diverged_gives_no_verdict():
     found = {finding.id: finding for finding in FeatureDeviationCDT().findings(table, SMALL)}
     assert found["feature_distance_grows_with_rarity_trained"].verdict == "inconclusive"
     assert found["recall_falls_with_rarity_cross_entropy"].verdict == "present"
-
-
-# ---- the null ----------------------------------------------------------------------------------
-
-
-def test_the_null_has_each_order_as_often():
-    counts, values = np.array([[9, 5, 2]]), np.array([[0.1, 0.5, 0.3]])
-    orders = [spearmanr(order, values[0])[0] for order in itertools.permutations(counts[0])]
-    null = readings.permutation_null(counts, values, 6000)
-    for value in set(np.round(orders, 9)):
-        share = np.isclose(orders, value).mean()
-        error = np.sqrt(share * (1 - share) / 6000)
-        assert np.isclose(null, value).mean() == pytest.approx(share, abs=4 * error)
-
-
-def test_p_value_of_a_perfect_order():
-    """Of one order of four classes, two of 24 are as extreme; of three such, 2 of 24 cubed."""
-    import pandas as pd
-
-    row = {"class_counts": COUNTS[:4], "test_class_recall": np.array([0.9, 0.7, 0.6, 0.2])}
-    table = pd.DataFrame([{"arm": "cross_entropy", "seed": s, **row} for s in range(3)])
-    found = readings.correlation(table[:1], "cross_entropy", "test_class_recall")
-    assert found.estimate.value == pytest.approx(1.0)
-    assert found.p_value == pytest.approx(2 / 24, abs=0.012)
-    assert "p = 0.08" in found.note and "9999" in found.note
-    found = readings.correlation(table, "cross_entropy", "test_class_recall")
-    assert found.p_value < 0.001
-
-
-def test_correlations_are_spearmans_with_shared_ranks_for_steps():
-    counts = np.array([[50, 5, 50, 5], [50, 50, 5, 5]])
-    values = np.array([[0.1, 0.3, 0.2, 0.4], [0.2, 0.1, 0.2, 0.7]])
-    found = (readings.normalised_ranks(counts) * readings.normalised_ranks(values)).sum(1)
-    expected = [spearmanr(*pair)[0] for pair in zip(counts, values, strict=True)]
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
-    assert np.isnan(readings.normalised_ranks(np.ones((1, 4)))).all()
-
-
-def test_the_rarer_half():
-    rare = readings.rarer_half(np.array([[8, 200, 16, 70, 33], [5, 50, 50, 50, 5]]))
-    assert rare.tolist() == [
-        [True, False, True, False, False],
-        [True, False, False, False, True],
-    ]
 
 
 # ---- plan and settings -------------------------------------------------------------------------
@@ -305,120 +195,3 @@ def test_figure():
         assert len(figure.axes) == 6
         labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
         assert ("linear model, train" in labels) == (size == "small")
-
-
-# ---- measures ----------------------------------------------------------------------------------
-
-
-def a_view(seed=0):
-    """Two members, of which the second has padding behind its own training examples."""
-    from tfphen.train.trained import Trained
-
-    generator = np.random.default_rng(seed)
-    labels = np.array([[0] * 6 + [1] * 4 + [2] * 2, [2] * 5 + [0] * 3 + [1] * 2 + [1] * 2])
-    test_labels = np.tile(np.repeat([0, 1, 2], 5), (2, 1))
-    logits = {split: generator.normal(size=(2, n, 3)) for split, n in (("train", 12), ("test", 15))}
-    features = {
-        split: generator.normal(size=(2, n, 4)) for split, n in (("train", 12), ("test", 15))
-    }
-    splits = {
-        "train": (features["train"], None, {"labels": labels}),
-        "test": (features["test"], None, {"labels": test_labels}),
-    }
-    trials = [SimpleNamespace(objective=SimpleNamespace(settings={"gamma": 0.5}))] * 2
-
-    def predictor(pool, rows, layers=()):
-        outputs = logits["train" if pool is features["train"] else "test"]
-        return (outputs, {"features": pool}) if layers else outputs
-
-    counts = np.array([[6, 4, 2], [3, 2, 5]])
-    view = Trained(predictor, splits, 3, [12, 10], None, class_counts=counts, trials=trials)
-    return view, logits, features, labels, test_labels
-
-
-def measure(name, view):
-    kind = FeatureDeviationCDT
-    (found,) = [m for m in (*kind.measures, *kind.curve_measures) if m.name == name]
-    return found.function(view)
-
-
-def test_decision_values():
-    view, logits, _, labels, test_labels = a_view()
-    for split, wanted in (("train", labels), ("test", test_labels)):
-        found = measure(f"decision_value_{split}", view)
-        for member, size in enumerate((12, 10)):
-            size = size if split == "train" else 15
-            centred = logits[split][member] - logits[split][member].mean(-1, keepdims=True)
-            test = logits["test"][member]
-            scale = (test - test.mean(-1, keepdims=True)).std()
-            for c in range(3):
-                rows = [i for i in range(size) if wanted[member, i] == c]
-                expected = centred[rows, c].mean() / scale
-                assert found[member, c] == pytest.approx(expected, rel=1e-9)
-
-
-def test_deviations_leave_out_padding_and_have_no_scale():
-    from tfphen.metrics import feature_deviation
-
-    small = FeatureDeviationCDT.curve_measures
-    assert "deviation_over_4" in [m.name for m in small]
-    view, _, features, labels, test_labels = a_view()
-    from tfphen.phenomena import feature_deviation_cdt
-
-    function = feature_deviation_cdt._deviation(2).function
-    found = function(view)
-    assert found.shape == (2, 3, 3)
-    own = features["train"][1][:10], labels[1][:10]
-    test = features["test"][1], test_labels[1]
-    expected = feature_deviation(*own, *test, 2)
-    np.testing.assert_allclose(found[1, 0], expected.distance / np.sqrt(expected.scale), rtol=1e-9)
-    np.testing.assert_allclose(found[1, 1], expected.squared_deviation / expected.scale, rtol=1e-9)
-    for c in range(3):
-        gap = own[0][own[1] == c].mean(0) - test[0][test[1] == c].mean(0)
-        of_all = np.linalg.norm(gap) / np.sqrt(expected.scale)
-        assert found[1, 2, c] == pytest.approx(of_all, rel=1e-9)
-    for split in features:
-        features[split] *= -7.0
-    np.testing.assert_allclose(function(a_view()[0]), found, rtol=1e-9)
-    features["train"][0, 0] = np.nan
-    again = function(view)
-    assert np.isnan(again[0]).all() and np.isfinite(again[1]).all()
-
-
-def test_temperatures_at_prediction():
-    view, logits, _, _, test_labels = a_view()
-    found = measure("test_class_recall_with_temperatures", view)
-    for member, counts in enumerate(([6, 4, 2], [3, 2, 5])):
-        divided = logits["test"][member] * (np.array(counts) / max(counts)) ** 0.5
-        right = divided.argmax(-1) == test_labels[member]
-        expected = [right[test_labels[member] == c].mean() for c in range(3)]
-        np.testing.assert_allclose(found[member], expected)
-        assert (divided.argmax(-1) != logits["test"][member].argmax(-1)).any()
-
-
-@pytest.fixture(scope="module")
-def ran(tensorflow, tmp_path_factory):
-    """Two populations on a few examples: records by arm and seed."""
-    from tfphen import runner
-
-    overrides = {"gammas": [0.3], "linear_options": {}, "seed": 0, "epochs": 8.0}
-    config = FeatureDeviationCDT.configure("smoke", None, overrides)
-    arms = ("cross_entropy", "balanced", "cdt_0.3")
-    trials = [t for t in FeatureDeviationCDT().trials(config) if t.tags["arm"] in arms]
-    known = runner.run(FeatureDeviationCDT(), trials, tmp_path_factory.mktemp("records"))
-    return {(t.tags["arm"], t.seed): known[t.id].arrays for t in trials}
-
-
-def test_arms_start_alike_and_differ_in_the_loss(ran):
-    for seed in (0, 1):
-        plain, cdt = ran["cross_entropy", seed], ran["cdt_0.3", seed]
-        np.testing.assert_array_equal(plain["class_counts"], cdt["class_counts"])
-        assert sorted(plain["class_counts"])[::9] == [8, 60]
-        assert (ran["balanced", seed]["class_counts"] == 20).all()
-        for name in ("deviation_over_8", "decision_value_test"):
-            start, end = zip(plain[f"curve_{name}"], cdt[f"curve_{name}"], strict=True)
-            np.testing.assert_allclose(*start, rtol=1e-4, atol=1e-5)
-            assert abs(end[0] - end[1]).max() > 1e-3
-    assert (
-        ran["cross_entropy", 0]["class_counts"] != ran["cross_entropy", 1]["class_counts"]
-    ).any()

@@ -15,6 +15,7 @@ from tfphen.errors import UsageError
 from tfphen.findings import Control, Signature
 from tfphen.measures import Measure, error, loss
 from tfphen.phenomenon import Phenomenon
+from tfphen.protocols.image_training import check_falls, crop_and_flip
 from tfphen.readings import manifold_mixup as readings
 from tfphen.trial import Data, Spec, Trial
 
@@ -132,11 +133,7 @@ class Config(configs.Config):
             checks.one_of("flattened", name, LAYERS)
         for name in self.flatter_than:
             checks.one_of("flatter_than", name, ("none", "input"))
-        if len(self.drops) != len(self.drop_factors):
-            raise UsageError(
-                "`drops` and `drop_factors` have one entry for each fall of the learning rate. "
-                f"Received: drops={self.drops}, drop_factors={self.drop_factors}"
-            )
+        check_falls(self.drops, self.drop_factors)
 
 
 # ---- measures ----------------------------------------------------------------------------------
@@ -245,16 +242,6 @@ def _mixing(config: Config, arm: str) -> Spec:
     return Spec("manifold", layers=layers, **settings)
 
 
-def _augmentation(config: Config) -> Spec:
-    if config.crop is None:
-        return Spec("none")
-    mean, deviation = (config.options.get(name) for name in ("mean", "deviation"))
-    fill: Any = 0.0
-    if mean is not None and deviation is not None:
-        fill = [-m / d for m, d in zip(mean, deviation, strict=True)]  # Black.
-    return Spec("crop_and_flip", padding=config.crop, flip=config.flip, fill=fill)
-
-
 def _trial(config: Config, arm: str, seed: int) -> Trial:
     names = ["test_error", "test_loss", "train_error", "train_loss"]
     if arm != "lambda_one":  # What it shows is that nothing changes.
@@ -274,7 +261,7 @@ def _trial(config: Config, arm: str, seed: int) -> Trial:
         schedule=schedule,
         batch_size=config.batch_size,
         epochs=config.epochs,
-        augmentation=_augmentation(config),
+        augmentation=crop_and_flip(config.crop, config.options, flip=config.flip),
         mixing=_mixing(config, arm),
         seed=seed,
         stream_seeds=other if arm == "none_other" else {},

@@ -150,7 +150,7 @@ class SNGP(Phenomenon):
 
 
 def _moons_measures(trial: Trial) -> Iterator[Measure]:
-    from tfphen.metrics import member_uncertainty as uncertain
+    from tfphen.train import member_uncertainty as uncertain
 
     scores = uncertain.scores_of(trial)
     for score in scores:
@@ -185,7 +185,7 @@ def _task_measures(trial: Trial) -> Iterator[Measure]:
 
 def _detections(trial: Trial, names: Iterable[str]) -> Iterator[Measure]:
     """Yields how well each score tells sets from the test split, in each way of saying it."""
-    from tfphen.metrics import member_uncertainty as uncertain
+    from tfphen.train import member_uncertainty as uncertain
 
     def measure(name, score, statistic):
         def function(trained):
@@ -202,7 +202,7 @@ def _calibration(title: str, splits: tuple[str, ...], kind: str) -> Measure:
     """A mean over splits."""
 
     def function(trained):
-        from tfphen.metrics import member_uncertainty as uncertain
+        from tfphen.train import member_uncertainty as uncertain
 
         return sum(trained.once(uncertain.calibration, one)[kind] for one in splits) / len(splits)
 

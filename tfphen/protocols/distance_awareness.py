@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from tfphen import checks
 from tfphen.errors import UsageError
+from tfphen.protocols import image_training
 from tfphen.trial import Data, Spec, Trial
 
 # Which of the two changes each network has: bounded layers, and a Gaussian process.
@@ -159,6 +160,7 @@ class Task(Training):
         for claim in self.claims:
             checks.one_of("claims", claim, CLAIMS)
         checks.one_of("score", self.score, ("variance", "probability", "evidence"))
+        image_training.check_falls(self.drops, self.drop_factors)
         of_all = set(self.claims) <= set(DETECTION)
         if not self.claims or not (of_all or "spectral_norm" in self.arms):
             raise UsageError(
@@ -198,11 +200,7 @@ class Task(Training):
         if self.drops:
             pieces = {"fractions": self.drops, "factors": self.drop_factors}
             schedule = Spec("piecewise", **pieces, warmup=self.warmup_epochs / self.epochs)
-        settings = {"schedule": schedule}
-        if self.crop is not None:
-            mean, deviation = self.options.get("mean", [0]), self.options.get("deviation", [1])
-            black = [-m / d for m, d in zip(mean, deviation, strict=True)]
-            fill = black if len(black) > 1 else black[0]
-            settings["augmentation"] = Spec("crop_and_flip", padding=self.crop, fill=fill)
+        augmentation = image_training.crop_and_flip(self.crop, self.options)
+        settings = {"schedule": schedule, "augmentation": augmentation}
         for arm in self.arms:
             yield self.trial("task", arm, seed, self.model, data, **settings)

@@ -11,6 +11,7 @@ from typing import Any
 from tfphen import checks
 from tfphen import config as configs
 from tfphen.errors import UsageError
+from tfphen.protocols import image_training
 from tfphen.trial import Data, Spec, Trial
 
 IMBALANCES = ("long_tail", "step_imbalance", "class_fractions")
@@ -82,11 +83,7 @@ class LongTailConfig(configs.Config):
                 "`fractions` are shares of each class, above 0 and at most 1. "
                 f"Received: fractions={self.fractions}"
             )
-        if len(self.drops) != len(self.drop_factors):
-            raise UsageError(
-                "`drops` and `drop_factors` have one entry for each fall of the learning rate. "
-                f"Received: drops={self.drops}, drop_factors={self.drop_factors}"
-            )
+        image_training.check_falls(self.drops, self.drop_factors)
 
     def schedule(self) -> Spec:
         """Returns the learning rate over steps: a staircase up, then the drops."""
@@ -103,14 +100,8 @@ class LongTailConfig(configs.Config):
         return Spec("piecewise", fractions=fractions, factors=factors)
 
     def augmentation(self) -> Spec:
-        """Returns what is done to the images of a batch; black stays black when standardised."""
-        if self.crop is None:
-            return Spec("none")
-        mean, deviation = self.options.get("mean"), self.options.get("deviation")
-        fill: Any = 0.0
-        if mean is not None and deviation is not None:
-            fill = [-m / d for m, d in zip(mean, deviation, strict=True)]
-        return Spec("crop_and_flip", padding=self.crop, fill=fill)
+        """Returns what is done to the images of a batch."""
+        return image_training.crop_and_flip(self.crop, self.options)
 
 
 def long_tail_trial(

@@ -50,7 +50,7 @@ def moons(tensorflow):
 def test_posterior_is_that_of_the_layer_fitted_on_the_same_examples(moons):
     import keras
 
-    from tfphen.metrics import member_uncertainty as uncertain
+    from tfphen.train import member_uncertainty as uncertain
 
     trained, _ = moons
     found = uncertain.outputs(trained, "test")
@@ -75,7 +75,7 @@ def test_posterior_is_that_of_the_layer_fitted_on_the_same_examples(moons):
 
 
 def test_without_resets_the_variance_falls_towards_one_over_the_epochs(moons):
-    from tfphen.metrics import member_uncertainty as uncertain
+    from tfphen.train import member_uncertainty as uncertain
 
     trained, outcomes = moons
     known = trained.once(uncertain.posterior)
@@ -91,8 +91,8 @@ def test_measures_of_moons(moons):
     from scipy.stats import spearmanr
 
     from tfphen.data.two_moons import far_cluster, nearest_distances, plane_grid
-    from tfphen.metrics import member_uncertainty as uncertain
     from tfphen.metrics import ood_scores
+    from tfphen.train import member_uncertainty as uncertain
 
     trained, outcomes = moons
     values = outcomes[1].values
@@ -112,7 +112,7 @@ def test_measures_of_moons(moons):
 
 
 def test_a_precision_for_each_class_and_corrupted_inputs(tensorflow):
-    from tfphen.metrics import member_uncertainty as uncertain
+    from tfphen.train import member_uncertainty as uncertain
 
     part = Task(
         train=150,

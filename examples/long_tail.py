@@ -26,7 +26,8 @@ import argparse
 import keras
 import numpy as np
 
-from tfphen import data, layers, losses, metrics, stats
+from tfphen import data, layers, losses, metrics
+from tfphen.verdicts import stats
 
 BATCH_SIZE = 64
 

@@ -26,7 +26,8 @@ import argparse
 import keras
 import numpy as np
 
-from tfphen import data, losses, stats
+from tfphen import data, losses
+from tfphen.verdicts import stats
 
 
 def noisy_copy(labels, matrix, generator):

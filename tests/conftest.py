@@ -94,7 +94,7 @@ def toy_folder(tmp_path_factory):
 @pytest.fixture
 def toy(toy_folder, monkeypatch):
     """The toy phenomenon's class, discovered through its entry point."""
-    from tfphen import phenomenon
+    from tfphen.experiment import phenomenon
 
     monkeypatch.syspath_prepend(str(toy_folder))
     return phenomenon.get("toy_width")
@@ -109,7 +109,7 @@ def toy_runs(toy, tmp_path):
     """
     import numpy as np
 
-    from tfphen import api, plan, records
+    from tfphen.experiment import api, plan, records
 
     def write(size="smoke", experiment=None, overrides=None, only=lambda trial: True, wide=0.1):
         config = toy.configure(size, experiment, overrides)
@@ -140,11 +140,11 @@ def toy_runs(toy, tmp_path):
 @pytest.fixture
 def tfphen_command(capsys):
     """Runs the command line in this process. Returns (exit code, standard output, error)."""
-    from tfphen import cli
+    from tfphen.cli import app
 
     def call(*words):
         with pytest.raises(SystemExit) as left:
-            cli.main([str(word) for word in words])
+            app.main([str(word) for word in words])
         output = capsys.readouterr()
         return left.value.code or 0, output.out, output.err
 

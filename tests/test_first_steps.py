@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 import pytest
 
+from tfphen.core.trial import Data, Spec, Trial
 from tfphen.layers import SpectralNormalization
-from tfphen.trial import Data, Spec, Trial
 
 PATH = Path(__file__).resolve().parents[1] / "tools" / "first_steps.py"
 LOADER = importlib.util.spec_from_file_location("first_steps", PATH)

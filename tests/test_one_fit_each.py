@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tfphen import records
-from tfphen.trial import Data, Spec, Trial
+from tfphen.core.trial import Data, Spec, Trial
+from tfphen.experiment import records
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "benchmarks" / "speed" / "one_fit_each.py"

@@ -80,7 +80,7 @@ def test_wheel_metadata(wheel):
         entry_points = archive.read(f"{prefix}/entry_points.txt").decode()
         metadata = archive.read(f"{prefix}/METADATA").decode()
         assert f"{prefix}/licenses/LICENSE" in archive.namelist()
-    assert "tfphen = tfphen.cli:main" in entry_points
+    assert "tfphen = tfphen.cli.app:main" in entry_points
     assert "Requires-Python: <3.14,>=3.11" in metadata
 
 
@@ -89,8 +89,8 @@ def test_wheel_needs_no_checkout(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     program = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1)); import tfphen.cli; "
-        "assert tfphen.__file__.startswith(sys.path[0]), tfphen.__file__; tfphen.cli.main()"
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); import tfphen.cli.app; "
+        "assert tfphen.__file__.startswith(sys.path[0]), tfphen.__file__; tfphen.cli.app.main()"
     )
 
     def tfphen_says(*arguments):

@@ -1,5 +1,5 @@
 """`python -m tfphen` is the same as `tfphen`."""
 
-from tfphen.cli import main
+from tfphen.cli.app import main
 
 main()

@@ -17,8 +17,8 @@ import resource
 import time
 from pathlib import Path
 
-from tfphen import phenomenon as phenomena
-from tfphen.trial import Spec, Trial
+from tfphen.core.trial import Spec, Trial
+from tfphen.experiment import phenomenon as phenomena
 
 # Forward and backward pass, in forward passes.
 _PASSES = 3
@@ -88,7 +88,7 @@ def first_losses(asked: tuple, steps: int, whole: int, strategy_name: str, data_
         data_dir: First folder in which tfds sets are looked for.
     """
     from tfphen.train import strategy
-    from tfphen.train.trials import train
+    from tfphen.train.outcomes import train
 
     found = strategy.get(strategy_name)
     started = time.perf_counter()
@@ -132,12 +132,14 @@ def main() -> None:
     phenomenon, config, trials, whole = planned(*asked)
 
     from tfphen import models
-    from tfphen.train import named
+    from tfphen.core import references
     from tfphen.train.examples import Examples
 
     examples = Examples([whole], options.data_dir, phenomenon.sources)
-    builder = named.look_up("model", {**models.MODELS, **phenomenon.models}, whole.model)
-    model = named.call("model", builder, whole.model, examples.input_shape, examples.num_classes)
+    builder = references.look_up("model", {**models.MODELS, **phenomenon.models}, whole.model)
+    model = references.call(
+        "model", builder, whole.model, examples.input_shape, examples.num_classes
+    )
     trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
     forward = operations(model)
     passed = (

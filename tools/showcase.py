@@ -173,8 +173,7 @@ def main() -> None:
     parser.add_argument("--speed", type=Path)
     arguments = parser.parse_args()
 
-    from tfphen import api
-    from tfphen.report import plots
+    from tfphen.experiment import api, plots
 
     small = [run for run in api.read_runs(arguments.out) if run.size == "small"]
     write_results(small, "scoreboard")

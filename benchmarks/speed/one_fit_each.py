@@ -33,11 +33,12 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import numpy as np
 
-from tfphen import api, data, plan, records, runner
-from tfphen.commands import quiet
-from tfphen.errors import TfphenError
+from tfphen import data
+from tfphen.cli import quiet
+from tfphen.core.errors import TfphenError
+from tfphen.core.trial import Spec, Trial
+from tfphen.experiment import api, plan, records, runner
 from tfphen.report import terminal
-from tfphen.trial import Spec, Trial
 
 PLAIN = (Spec("cross_entropy"), Spec("squared_error"))
 RATES = ("learning_rate", "weight_decay", "coupled")  # They leave the graph as it is.

@@ -18,10 +18,10 @@ def prepare(runner: str, name: str) -> Callable[[int], None]:
 def _population(name: str, alone: bool):
     import keras
 
+    from tfphen.population.optimizers import MemberOptimizer
+    from tfphen.population.population import Population
     from tfphen.train import batches, objectives
     from tfphen.train.loop import Trainer
-    from tfphen.train.optimizers import MemberOptimizer
-    from tfphen.train.population import Population
 
     case = cases.CASES[name]
     inputs, labels = cases.data(case)

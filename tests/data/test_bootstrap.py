@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from tfphen.core.errors import UsageError
+from tfphen.core.seeds import stream
+from tfphen.core.trial import Spec
 from tfphen.data.corruptions import corrupt
 from tfphen.data.dataset import Examples
-from tfphen.errors import UsageError
-from tfphen.train.seeds import stream
-from tfphen.trial import Spec
 
 
 def examples(count=4000):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from tfphen.core.errors import UsageError
+from tfphen.core.trial import Data, Spec
 from tfphen.data import Dataset, load, resolve
-from tfphen.errors import UsageError
-from tfphen.trial import Data, Spec
 
 
 def seed(value):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tfphen.core.errors import UsageError
 from tfphen.data.digits import digits
-from tfphen.errors import UsageError
 
 
 def test_golden_values():

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from tfphen.core.errors import UsageError
+from tfphen.core.seeds import stream
+from tfphen.core.trial import Data, Spec, Trial
 from tfphen.data import resolve
 from tfphen.data.dataset import Dataset
 from tfphen.data.digits import digits
 from tfphen.data.image_corruptions import corrupt_images
 from tfphen.data.sources import load
-from tfphen.errors import UsageError
-from tfphen.train.seeds import stream
-from tfphen.trial import Data, Spec, Trial
 
 
 def resolved(**settings):

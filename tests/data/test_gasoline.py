@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tfphen.commands import data_sets
+from tfphen.cli import data
+from tfphen.core.errors import MissingData, UsageError
 from tfphen.data import available, check, fetch, gasoline, load
 from tfphen.data.sources import search_folders
-from tfphen.errors import MissingData, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -107,10 +107,10 @@ def test_missing_it_says_where_to_get_it_and_is_never_fetched(tmp_path):
 
 def test_the_command_line_lists_and_checks_it(folder, capsys):
     assert {row.name: row.found for row in available(folder)}["gasoline"].endswith("gasoline.csv")
-    assert data_sets.check_sets(["gasoline"], folder) == 0
+    assert data.check_sets(["gasoline"], folder) == 0
     assert "gasoline: whole" in capsys.readouterr().out
-    assert data_sets.check_sets(["gasoline"], folder / "none") == 1
-    data_sets.list_sets(folder / "none")
+    assert data.check_sets(["gasoline"], folder / "none") == 1
+    data.list_sets(folder / "none")
     assert "see tfphen data check" in " ".join(capsys.readouterr().out.split())
 
 

@@ -9,9 +9,9 @@ import pytest
 from scipy.ndimage import convolve, zoom
 from sklearn.datasets import load_digits
 
+from tfphen.core.errors import UsageError
 from tfphen.data.image_corruptions import CORRUPTIONS, LEVELS, SEVERITIES, corrupt_images
 from tfphen.data.image_operations import blurred, plasma, sampled, spread
-from tfphen.errors import UsageError
 
 RANDOM = ("gaussian_noise", "shot_noise", "impulse_noise", "motion_blur", "fog", "translate",
           "rotate", "shear")  # fmt: skip

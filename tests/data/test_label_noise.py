@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from tfphen.core.errors import UsageError
+from tfphen.core.seeds import stream
+from tfphen.core.trial import Spec
 from tfphen.data.corruptions import CORRUPTIONS, corrupt, transition_matrix
 from tfphen.data.dataset import Examples
-from tfphen.errors import UsageError
-from tfphen.train.seeds import stream
-from tfphen.trial import Spec
 
 CLASSES = 10
 SKEWED = np.roll(np.diag(np.linspace(0.0, 0.5, 10)), 3, axis=1) + np.diag(np.linspace(1, 0.5, 10))

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from tfphen.core.errors import UsageError
 from tfphen.data.mixtures import bayes_error, gaussian_mixture
-from tfphen.errors import UsageError
 
 
 def class_means(data):

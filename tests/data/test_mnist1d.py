@@ -5,8 +5,8 @@ import time
 import numpy as np
 import pytest
 
+from tfphen.core.errors import UsageError
 from tfphen.data.mnist1d import draw_examples, gaussian_smooth, mnist1d, templates
-from tfphen.errors import UsageError
 
 # (samples, seed): mean and std before scaling, first inputs and labels of the training part.
 GOLDEN = {

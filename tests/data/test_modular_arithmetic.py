@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tfphen.core.errors import UsageError
 from tfphen.data.modular_arithmetic import OPERATIONS, modular_arithmetic
-from tfphen.errors import UsageError
 
 
 def everything(**settings):

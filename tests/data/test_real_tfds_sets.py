@@ -6,8 +6,8 @@ Class counts and pixel moments are those of the published sets.
 import numpy as np
 import pytest
 
+from tfphen.core.trial import Data
 from tfphen.data import load, prepared, resolve
-from tfphen.trial import Data
 
 MNIST_TRAIN = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 MNIST_TEST = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import tfphen
+from tfphen.core.errors import MissingData, UsageError
+from tfphen.core.trial import Data, Spec
 from tfphen.data import available, check, fetch, load, resolve
 from tfphen.data.dataset import Dataset
 from tfphen.data.sources import EMBEDDED, search_folders
-from tfphen.errors import MissingData, UsageError
-from tfphen.trial import Data, Spec
 
 
 @pytest.fixture(autouse=True)

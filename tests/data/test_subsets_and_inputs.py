@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from tfphen.core.errors import UsageError
+from tfphen.core.seeds import stream
+from tfphen.core.trial import Spec
 from tfphen.data.corruptions import (
     corrupt,
     long_tail_counts,
@@ -10,9 +13,6 @@ from tfphen.data.corruptions import (
     stratified_order,
 )
 from tfphen.data.dataset import Examples
-from tfphen.errors import UsageError
-from tfphen.train.seeds import stream
-from tfphen.trial import Spec
 
 CLASSES = 10
 

@@ -7,10 +7,10 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from tfphen.core.errors import MissingData, UsageError
+from tfphen.core.trial import Data, Spec, Trial
 from tfphen.data import check, fetch, load, prepared, resolve
 from tfphen.data.text_classification import words
-from tfphen.errors import MissingData, UsageError
-from tfphen.trial import Data, Spec, Trial
 
 # b three times; a, c, d and 10 twice; s once.
 TRAIN = ("b a<br />A, b c! b", "C's d_D 10/10", "")
@@ -231,9 +231,9 @@ def test_most_negative_reviews_are_left_out(folder):
 def test_an_lstm_learns_from_reviews(folder):
     import tensorflow as tf
 
-    from tfphen.measures import error, loss
-    from tfphen.phenomenon import Phenomenon
-    from tfphen.train import trials
+    from tfphen.experiment.phenomenon import Phenomenon
+    from tfphen.measures.basic import error, loss
+    from tfphen.train import outcomes
 
     class Reviews(Phenomenon):
         title = claim = paper = "a test"
@@ -250,7 +250,7 @@ def test_an_lstm_learns_from_reviews(folder):
         )
         for seed in (0, 1)
     ]
-    outcomes = trials.train(
+    outcomes = outcomes.train(
         Reviews(), members, lambda one: {}, tf.distribute.get_strategy(), data_dir=folder
     )
     assert all("XLA" in outcome.environment["execution"] for outcome in outcomes)

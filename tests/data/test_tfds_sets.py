@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfphen.core.errors import MissingData, UsageError
+from tfphen.core.trial import Data, Spec
 from tfphen.data import check, fetch, load, resolve
-from tfphen.errors import MissingData, UsageError
-from tfphen.trial import Data, Spec
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (30, 8, 6, 3)).astype(np.uint8)
 URL = "http://localhost:9/tiny.bin"  # the discard port, where nothing listens

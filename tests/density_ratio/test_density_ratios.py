@@ -9,7 +9,7 @@ import pytest
 from scipy import optimize
 
 from tfphen import density_ratio
-from tfphen.errors import UsageError
+from tfphen.core.errors import UsageError
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from tfphen import losses
-from tfphen.errors import UsageError
+from tfphen.core.errors import UsageError
 
 
 def test_get_by_either_name():

@@ -6,14 +6,15 @@ import pytest
 import tensorflow as tf
 
 from tfphen import losses, models
+from tfphen.core.errors import UsageError
 from tfphen.data import transition_matrix
-from tfphen.errors import UsageError
-from tfphen.train import batches, execution
+from tfphen.population import execution
+from tfphen.population.optimizers import MemberOptimizer
+from tfphen.population.population import Population
+from tfphen.train import batches
 from tfphen.train.loop import Trainer
 from tfphen.train.loss_objectives import OBJECTIVES
 from tfphen.train.objectives import Step
-from tfphen.train.optimizers import MemberOptimizer
-from tfphen.train.population import Population
 from tfphen.train.transfer_objectives import TRANSFER_OBJECTIVES
 
 MATRICES = np.stack([transition_matrix("mnist_flips", rate, 10) for rate in (0.2, 0.6)])

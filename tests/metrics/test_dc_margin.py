@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfphen.errors import UsageError
+from tfphen.core.errors import UsageError
 from tfphen.metrics.dc_margin import (
     circular_shifts,
     dc_component,
@@ -12,7 +12,7 @@ from tfphen.metrics.dc_margin import (
     pooled_tangent_kernel,
     relu_tangent_function,
 )
-from tfphen.train.hard_margins import plain_machine
+from tfphen.solvers.hard_margins import plain_machine
 
 
 def signals(seed, size, per_class=3, gap=0.5):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.metrics.calibration import brier_score, expected_calibration_error
 from tfphen.metrics.probabilities import float64_array, host_array, integer_array
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tfphen import models
-from tfphen.errors import UsageError
+from tfphen.core.errors import UsageError
 
 CASES = {
     "mlp": ((6,), {"hidden_units": (5,)}),

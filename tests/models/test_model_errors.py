@@ -3,7 +3,7 @@
 import pytest
 
 from tfphen import models
-from tfphen.errors import UsageError
+from tfphen.core.errors import UsageError
 from tfphen.models.convolutional import convnet, lenet5, mnist1d_cnn
 from tfphen.models.dense_models import lenet_300_100, linear, mlp, random_fourier_features
 from tfphen.models.densenet import densenet

@@ -21,7 +21,7 @@ from tfphen.models.square_mlp import square_mlp
 from tfphen.models.transformer import transformer
 from tfphen.models.vgg import lottery_convnet, vgg
 from tfphen.models.wide_resnet import wide_resnet
-from tfphen.train.initial_weights import initial_weights
+from tfphen.population.initial_weights import initial_weights
 
 # A small instance of each model: builder, input shape and settings.
 SMALL = {

@@ -12,10 +12,11 @@ from tfphen.models.residual import preact_resnet, resnet18, resnet_cifar
 from tfphen.models.transformer import transformer
 from tfphen.models.vgg import lottery_convnet, vgg
 from tfphen.models.wide_resnet import wide_resnet
-from tfphen.train import batches, execution, objectives
+from tfphen.population import execution
+from tfphen.population.optimizers import MemberOptimizer
+from tfphen.population.population import Population
+from tfphen.train import batches, objectives
 from tfphen.train.loop import Trainer
-from tfphen.train.optimizers import MemberOptimizer
-from tfphen.train.population import Population
 
 TOKENS = {"vocabulary_size": 7, "dropout": 0.1}
 CASES = {

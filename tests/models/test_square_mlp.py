@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from tfphen.core.errors import UsageError
 from tfphen.data.modular_arithmetic import modular_arithmetic
-from tfphen.errors import UsageError
 from tfphen.models.square_mlp import square_mlp
-from tfphen.train.initial_weights import initial_weights
+from tfphen.population.initial_weights import initial_weights
 
 
 def test_formula():

@@ -5,10 +5,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tfphen.estimate import Estimate
-from tfphen.findings import Control, Signature
-from tfphen.published import Number, compare
 from tfphen.report import forest
+from tfphen.verdicts.estimate import Estimate
+from tfphen.verdicts.findings import Control, Signature
+from tfphen.verdicts.published import Number, compare
 
 WIDTH = 180
 

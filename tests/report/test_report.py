@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tfphen import api
+from tfphen.experiment import api
 from tfphen.report import data, html, markdown
 
 ENTRY = {"id", "size", "version", "verdict", "signatures", "published", "environment"}

@@ -2,11 +2,11 @@
 
 import dataclasses
 
-from tfphen import config as configs
-from tfphen.findings import Control, Signature
-from tfphen.measures import error, wrong
-from tfphen.phenomenon import Phenomenon
-from tfphen.trial import Data, Spec, Trial
+from tfphen.core import config as configs
+from tfphen.core.trial import Data, Spec, Trial
+from tfphen.experiment.phenomenon import Phenomenon
+from tfphen.measures.basic import error, wrong
+from tfphen.verdicts.findings import Control, Signature
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ToyWidth(Phenomenon):
                     )
 
     def findings(self, table, config):
-        from tfphen import stats
+        from tfphen.verdicts import stats
 
         errors = table.pivot(index="seed", columns=["units", "arm"], values="test_error")
         narrow, wide = config.narrow, config.wide[-1]
@@ -70,13 +70,13 @@ class ToyWidth(Phenomenon):
         yield Control("same_width_is_the_same", same, above=config.gap)
 
     def reproductions(self, table, config, number):
-        from tfphen import stats
+        from tfphen.verdicts import stats
 
         rows = table[(table.units == number.setting["units"]) & (table.arm == "first")]
         return (stats.mean(100 * rows.test_error, number.metric), None) if len(rows) else None
 
     def figure(self, table, config, figure):
-        from tfphen.report import plots
+        from tfphen.experiment import plots
 
         axes = figure.subplots()
         grid = table[table.arm == "first"].pivot(index="seed", columns="units", values="test_error")

@@ -3,10 +3,12 @@
 import keras
 import numpy as np
 
-from tfphen.train import batches, execution, seeds, strategy
+from tfphen.core import seeds
+from tfphen.population import execution
+from tfphen.population.optimizers import MemberOptimizer
+from tfphen.population.population import Population
+from tfphen.train import batches, strategy
 from tfphen.train.loop import StepHook, Trainer
-from tfphen.train.optimizers import MemberOptimizer
-from tfphen.train.population import Population
 
 layers = keras.layers
 CLASSES, FEATURES, COUNT, RATE = 3, 4, 26, 0.5

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfphen.errors import UsageError
-from tfphen.phenomenon import Phenomenon
-from tfphen.train import batches, execution, objectives, seeds, strategy, trials
+from tfphen.core import seeds
+from tfphen.core.errors import UsageError
+from tfphen.core.trial import Data, Spec, Trial
+from tfphen.experiment.phenomenon import Phenomenon
+from tfphen.population import execution
+from tfphen.population.optimizers import MemberOptimizer
+from tfphen.population.population import Population
+from tfphen.train import batches, objectives, outcomes, strategy
 from tfphen.train.augmentation import AUGMENTATIONS, crop_and_flip, none
 from tfphen.train.loop import Trainer
-from tfphen.train.optimizers import MemberOptimizer
-from tfphen.train.population import Population
-from tfphen.trial import Data, Spec, Trial
 
 ROWS, COLUMNS, CHANNELS = 3, 4, 2
 IMAGE = np.arange(1, 1 + ROWS * COLUMNS * CHANNELS).reshape(ROWS, COLUMNS, CHANNELS)
@@ -35,7 +37,7 @@ def augmented(members=(0,), count=8, step=0, first_row=0, dtype="float32", image
     return outputs.numpy()
 
 
-def outcomes(padding, fill):
+def possible_images(padding, fill):
     """Every crop of the padded image and its mirror image, in plain NumPy."""
     padded = np.empty((ROWS + 2 * padding, COLUMNS + 2 * padding, CHANNELS))
     padded[:] = fill
@@ -47,7 +49,7 @@ def outcomes(padding, fill):
 
 @pytest.mark.parametrize("flip", [True, False])
 def test_every_crop_and_mirror_image_is_as_frequent(flip):
-    crops, mirrored = outcomes(2, (-1.0, 0.5))
+    crops, mirrored = possible_images(2, (-1.0, 0.5))
     expected = [*crops, *mirrored] if flip else crops
     names = {image.astype("float32").tobytes(): i for i, image in enumerate(expected)}
     count = 10_000
@@ -202,7 +204,7 @@ class Plain(Phenomenon):
 
 def test_a_trial_names_its_augmentation():
     def losses(one):
-        (outcome,) = trials.train(Plain(), [one], lambda one: {}, tf.distribute.get_strategy())
+        (outcome,) = outcomes.train(Plain(), [one], lambda one: {}, tf.distribute.get_strategy())
         return outcome.arrays["step_loss"]
 
     plain = Trial(

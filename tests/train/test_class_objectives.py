@@ -7,16 +7,16 @@ import pytest
 import tensorflow as tf
 
 from tfphen import losses
-from tfphen.errors import UsageError
-from tfphen.measures import balanced_error, class_counts, class_recall, error
-from tfphen.phenomenon import Phenomenon
-from tfphen.protocols.long_tail import LongTailConfig, long_tail_trial
-from tfphen.train import trials
+from tfphen.core.errors import UsageError
+from tfphen.core.trial import Spec
+from tfphen.experiment.phenomenon import Phenomenon
+from tfphen.measures.basic import balanced_error, class_counts, class_recall, error
+from tfphen.phenomena._shared.long_tail import LongTailConfig, long_tail_trial
+from tfphen.train import outcomes
 from tfphen.train.class_objectives import class_counts as counts_of
 from tfphen.train.class_objectives import ldam, poly_tailed, vector_scaling
 from tfphen.train.loss_objectives import cross_entropy
 from tfphen.train.objectives import Step, Weighted
-from tfphen.trial import Spec
 
 COUNTS = np.asarray([[40, 10, 20], [5, 60, 5]], "float32")
 OPTIONS = {"classes": 4, "dimensions": 6, "train_per_class": 40, "test_per_class": 20}
@@ -125,7 +125,7 @@ def config():
 
 
 def run(*members):
-    return trials.train(Long(), members, lambda one: {}, tf.distribute.get_strategy())
+    return outcomes.train(Long(), members, lambda one: {}, tf.distribute.get_strategy())
 
 
 def test_a_member_trains_as_it_would_alone(config):

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfphen.population.optimizers import MemberOptimizer
+from tfphen.population.population import Population
 from tfphen.train import batches, objectives, strategy
 from tfphen.train.loop import Trainer
-from tfphen.train.optimizers import MemberOptimizer
-from tfphen.train.population import Population
 
 layers = keras.layers
 
@@ -129,7 +129,7 @@ def test_three_models_of_different_shape_in_one_process(mirrored):
 
 
 def test_unknown_strategies_are_refused():
-    from tfphen.errors import UsageError
+    from tfphen.core.errors import UsageError
 
     with pytest.raises(UsageError, match="Did you mean 'mirrored'"):
         strategy.get("miror")

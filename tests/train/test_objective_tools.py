@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfphen.errors import UsageError
+from tfphen.core.errors import UsageError
 from tfphen.train import objectives
 
 from .objective_trainers import CLASSES, COUNT, examples, held_out, moody, trainer_of

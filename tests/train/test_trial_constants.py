@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfphen import plan
-from tfphen.errors import UsageError
-from tfphen.phenomenon import Phenomenon
-from tfphen.train import objectives, trials
+from tfphen.core.errors import UsageError
+from tfphen.core.trial import Data, Spec, Trial
+from tfphen.experiment import plan
+from tfphen.experiment.phenomenon import Phenomenon
+from tfphen.train import objectives, outcomes
 from tfphen.train.loop import StepHook
-from tfphen.trial import Data, Spec, Trial
 
 
 def scaled(step):
@@ -26,20 +26,17 @@ class Scaled(Phenomenon):
     def trials(self, config):
         return ()
 
-    @staticmethod
-    def step_hook():
-        names = ("factor", "share", "first_class")
-        return StepHook(
-            names,
-            lambda step, gradients: tf.stack(
-                (
-                    step.constants["factor"],
-                    step.constants["shares"][:, 1],
-                    step.constants["class_counts"][:, 0],
-                ),
-                1,
+    step_hook = StepHook(
+        ("factor", "share", "first_class"),
+        lambda step, gradients: tf.stack(
+            (
+                step.constants["factor"],
+                step.constants["shares"][:, 1],
+                step.constants["class_counts"][:, 0],
             ),
-        )
+            1,
+        ),
+    )
 
 
 def scaled_trial(factor, share, **settings):
@@ -57,7 +54,7 @@ def scaled_trial(factor, share, **settings):
 
 
 def run(*members):
-    return trials.train(Scaled(), members, lambda one: {}, tf.distribute.get_strategy())
+    return outcomes.train(Scaled(), members, lambda one: {}, tf.distribute.get_strategy())
 
 
 def test_each_member_has_the_constants_of_its_trial():

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfphen.errors import TfphenError, UsageError
-from tfphen.measures import Measure, error, loss, masks, predictions, weights
-from tfphen.phenomenon import Phenomenon
-from tfphen.train import checkpoint, descent, least_squares, trials
+from tfphen.core.errors import TfphenError, UsageError
+from tfphen.core.trial import Data, Result, Spec, Trial
+from tfphen.experiment.phenomenon import Phenomenon
+from tfphen.measures.basic import Measure, error, loss, masks, predictions, weights
+from tfphen.measures.trained import Trained
+from tfphen.population.population import Population
+from tfphen.solvers import linear_readout
+from tfphen.train import checkpoint, gradient_descent, outcomes
 from tfphen.train.examples import Examples
+from tfphen.train.initialization import flatten, unflatten
 from tfphen.train.loop import StepHook
-from tfphen.train.population import Population
-from tfphen.train.starts import flatten, unflatten
-from tfphen.train.trained import Trained
-from tfphen.trial import Data, Result, Spec, Trial
 
 
 class Plain(Phenomenon):
@@ -46,7 +47,7 @@ def trial(**settings):
 
 
 def run(*members, path=None, ticks=None):
-    return trials.train(
+    return outcomes.train(
         Plain(),
         members,
         lambda one: {},
@@ -110,7 +111,7 @@ def test_a_training_goes_on_from_a_checkpoint_to_the_bit(tmp_path, monkeypatch):
     path = tmp_path / "state.npz"
     curve = tuple(range(10, 120, 10))
     whole = run(trial(curve=curve))[0]
-    monkeypatch.setattr(descent, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    monkeypatch.setattr(gradient_descent, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
     saved = []
     save = checkpoint.save
 
@@ -165,30 +166,30 @@ def problem(examples, features, seed=0):
 
 def test_the_solution_is_of_least_norm_or_of_least_squares():
     features, targets = problem(20, 50)
-    kernel = least_squares.LeastSquares(features, targets).kernel()
+    kernel = linear_readout.LeastSquares(features, targets).kernel()
     assert np.abs(features @ kernel - targets).max() < 1e-8
     dual = features.T @ np.linalg.solve(features @ features.T, targets)
     np.testing.assert_allclose(kernel, dual, atol=1e-9)
     features, targets = problem(50, 20)
-    kernel = least_squares.LeastSquares(features, targets).kernel()
+    kernel = linear_readout.LeastSquares(features, targets).kernel()
     normal = np.linalg.solve(features.T @ features, features.T @ targets)
     np.testing.assert_allclose(kernel, normal, atol=1e-9)
 
 
 def test_ridge_solves_its_normal_equations_and_has_the_right_limit():
     features, targets = problem(20, 50)
-    kernel = least_squares.LeastSquares(features, targets, 0.3).kernel()
+    kernel = linear_readout.LeastSquares(features, targets, 0.3).kernel()
     gram = features.T @ features + 0.3 * np.eye(50)
     np.testing.assert_allclose(kernel, np.linalg.solve(gram, features.T @ targets), atol=1e-9)
-    tiny = least_squares.LeastSquares(features, targets, 1e-10).kernel()
-    exact = least_squares.LeastSquares(features, targets).kernel()
+    tiny = linear_readout.LeastSquares(features, targets, 1e-10).kernel()
+    exact = linear_readout.LeastSquares(features, targets).kernel()
     np.testing.assert_allclose(tiny, exact, atol=1e-7)
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.5])
 def test_descent_steps_equal_gradient_descent(ridge):
     features, targets = problem(30, 12)
-    solver = least_squares.LeastSquares(features, targets, ridge)
+    solver = linear_readout.LeastSquares(features, targets, ridge)
     rate = 0.5 / (np.linalg.norm(features, 2) ** 2 + ridge)
     kernel = np.zeros((12, 3))
     for _ in range(37):
@@ -215,12 +216,10 @@ class Extended(Plain):
 
     measures: ClassVar = (*Plain.measures, weights(), masks(), loss("validation"))
 
-    @staticmethod
-    def step_hook():
-        def squares(step, gradients):
-            return tf.stack([tf.reduce_sum(step.weights["logits/bias"] ** 2, 1)], 1)
-
-        return StepHook(("bias_square",), squares)
+    step_hook = StepHook(
+        ("bias_square",),
+        lambda step, gradients: tf.stack([tf.reduce_sum(step.weights["logits/bias"] ** 2, 1)], 1),
+    )
 
 
 def half_masked(drawn, inputs, generator, *, factor):
@@ -252,7 +251,9 @@ Extended.solvers = {"majority": Majority}
 
 
 def run_extended(*members, inputs=None):
-    return trials.train(Extended(), members, lambda one: inputs or {}, tf.distribute.get_strategy())
+    return outcomes.train(
+        Extended(), members, lambda one: inputs or {}, tf.distribute.get_strategy()
+    )
 
 
 def test_a_start_gives_weights_and_masks_that_training_keeps():
@@ -305,7 +306,7 @@ def test_a_solver_takes_the_place_of_descent():
         steps=None,
         measures=("test_error", "train_error"),
     )
-    (outcome,) = trials.train(
+    (outcome,) = outcomes.train(
         Extended(), [one], lambda t: {}, tf.distribute.get_strategy(), tick=ticks.append
     )
     assert outcome.values.keys() == {"test_error", "train_error"} and ticks == [1]
@@ -392,5 +393,5 @@ def test_what_measures_share_is_computed_once_for_a_view():
         )
 
     members = trial(steps=1, curve=()), trial(steps=1, seed=1, curve=())
-    trials.train(Sharing(), members, lambda one: {}, tf.distribute.get_strategy())
+    outcomes.train(Sharing(), members, lambda one: {}, tf.distribute.get_strategy())
     assert calls == ["test", "train"]

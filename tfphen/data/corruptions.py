@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tfphen.core.errors import UsageError, nearest
+from tfphen.core.trial import Spec
 from tfphen.data.dataset import Examples
 from tfphen.data.noise_models import flip_labels, mixture, redraw, transition_matrix
 from tfphen.data.settings import boolean, checked_settings, choice
@@ -24,8 +26,6 @@ from tfphen.data.subsets import (
     stratified_order,
     subset,
 )
-from tfphen.errors import UsageError, nearest
-from tfphen.trial import Spec
 
 __all__ = [
     "CORRUPTIONS",

@@ -7,10 +7,10 @@ Reference:
 
 import numpy as np
 
+from tfphen.core.seeds import stream
 from tfphen.data.dataset import Dataset
 from tfphen.data.image_corruptions import corrupt_images
 from tfphen.data.settings import boolean
-from tfphen.train.seeds import stream
 
 _TRAIN_SIZE = 1437
 

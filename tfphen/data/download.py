@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tfphen.core.errors import MissingData, UsageError, nearest
 from tfphen.data.prepared import DEFAULT_CONFIGURATIONS
 from tfphen.data.tfds_sets import first_line
-from tfphen.errors import MissingData, UsageError, nearest
 
 
 def download(name: str, folder: Path) -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tfphen.core.errors import MissingData
+from tfphen.core.seeds import stream
 from tfphen.data.dataset import Dataset
 from tfphen.data.settings import whole_number
-from tfphen.errors import MissingData
-from tfphen.train.seeds import stream
 
 FILE = "gasoline.csv"
 COUNTRY, YEAR = "COUNTRY", "YEAR"

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from tfphen.core.errors import UsageError
+from tfphen.core.seeds import stream
 from tfphen.data.dataset import Dataset
 from tfphen.data.image_corruptions import corrupt_images
 from tfphen.data.prepared import WELL_KNOWN
 from tfphen.data.settings import boolean, real_number
 from tfphen.data.tfds_sets import Opened, batches, opened
-from tfphen.errors import UsageError
-from tfphen.train.seeds import stream
 
 
 def load(

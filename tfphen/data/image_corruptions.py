@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from tfphen.core.errors import UsageError
 from tfphen.data.image_operations import block_means, blurred, plasma, sampled
 from tfphen.data.settings import choice, whole_number
-from tfphen.errors import UsageError
 
 
 def _of(side: int, *pixels: float) -> tuple[float, ...]:

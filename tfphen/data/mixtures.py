@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
+from tfphen.core.errors import UsageError
+from tfphen.core.seeds import stream
 from tfphen.data.dataset import Dataset
 from tfphen.data.settings import choice, real_number, whole_number
-from tfphen.errors import UsageError
-from tfphen.train.seeds import stream
 
 
 def gaussian_mixture(

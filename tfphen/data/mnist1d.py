@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfphen.core.errors import UsageError
 from tfphen.data.dataset import Dataset
 from tfphen.data.settings import boolean, real_number, whole_number
-from tfphen.errors import UsageError
 
 _TEMPLATES = (
     (5, 6, 6.5, 6.75, 7, 7, 7, 7, 6.75, 6.5, 6, 5),

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfphen.core.errors import UsageError
 from tfphen.data.settings import choice, real_number, whole_number
-from tfphen.errors import UsageError
 
 MAPS = {
     "mnist_flips": {7: 1, 2: 7, 5: 6, 6: 5, 3: 8},

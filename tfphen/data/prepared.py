@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from tfphen.errors import MissingData, UsageError
+from tfphen.core.errors import MissingData, UsageError
 
 # The images are all published without loss: JPEG files of these are a re-encoding, whatever is
 # declared.

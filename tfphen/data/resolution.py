@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from tfphen.core.errors import UsageError
+from tfphen.core.seeds import stream
+from tfphen.core.trial import Data, Spec
 from tfphen.data.corruptions import corrupt
 from tfphen.data.dataset import Dataset, Examples, Resolved
 from tfphen.data.settings import whole_number
 from tfphen.data.sources import load
 from tfphen.data.subsets import stratified_order
-from tfphen.errors import UsageError
-from tfphen.train.seeds import stream
-from tfphen.trial import Data, Spec
 
 Part = tuple[np.ndarray, np.ndarray]
 
@@ -33,7 +33,7 @@ def resolve(
     those for testing are, so that the same images are kept of each corrupted form.
 
     Args:
-        data: Which data, see `tfphen.trial.Data`.
+        data: Which data, see `tfphen.core.trial.Data`.
         seed_of: Gives the seed of a named stream, such as `Trial.seed_of`.
         data_dir: As in `load`.
         sources: As in `load`.

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from tfphen.errors import UsageError, nearest
+from tfphen.core.errors import UsageError, nearest
 
 
 def checked_settings(

@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tfphen.core import references
+from tfphen.core.errors import MissingData, nearest
+from tfphen.core.trial import FrozenMapping
 from tfphen.data import gasoline, image_classification, prepared, text_classification, tfds_sets
 from tfphen.data.dataset import Dataset
 from tfphen.data.digits import digits
@@ -19,8 +22,6 @@ from tfphen.data.mnist1d import mnist1d
 from tfphen.data.modular_arithmetic import modular_arithmetic
 from tfphen.data.settings import checked_settings
 from tfphen.data.two_scales import two_scales
-from tfphen.errors import MissingData, nearest
-from tfphen.trial import FrozenMapping
 
 EMBEDDED: dict[str, Callable[..., Dataset]] = {
     "digits": digits,
@@ -156,11 +157,10 @@ def load(
     options = options or {}
     generators = {**EMBEDDED, **(sources or {})}
     if name in generators:
-        settings = checked_settings(
-            generators[name], options, f"Data set {name!r}", given=("data_dir",)
-        )
+        generator = references.load(generators[name])
+        settings = checked_settings(generator, options, f"Data set {name!r}", given=("data_dir",))
         folder = None if data_dir is None else str(data_dir)
-        return _generate(generators[name], FrozenMapping(settings), folder)
+        return _generate(generator, FrozenMapping(settings), folder)
     folder = Path(check(name, data_dir).found)
     if name in COPIED:
         read = COPIED[name].load

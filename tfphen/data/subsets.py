@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfphen.core.errors import UsageError
 from tfphen.data.dataset import Examples
 from tfphen.data.settings import boolean, real_number, whole_number
-from tfphen.errors import UsageError
 
 
 def stratified_order(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:

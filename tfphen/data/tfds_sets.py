@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfphen.errors import MissingData, UsageError
+from tfphen.core.errors import MissingData, UsageError
 
 
 class Opened(NamedTuple):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from tfphen.core.seeds import stream
 from tfphen.data.dataset import Dataset
 from tfphen.data.settings import real_number, whole_number
-from tfphen.train.seeds import stream
 
 
 def two_scales(

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from tfphen import checks
-from tfphen.train.kernel_solver import gaussian_kernel
+from tfphen.core import checks
+from tfphen.density_ratio.kernels import gaussian_kernel
 
 
 def points(name: str, values) -> np.ndarray:

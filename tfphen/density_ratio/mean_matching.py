@@ -5,10 +5,10 @@ import math
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from tfphen import checks
+from tfphen.core import checks
+from tfphen.core.errors import UsageError
 from tfphen.density_ratio.kernel_ratio import median_gamma, pair
-from tfphen.errors import UsageError
-from tfphen.train.kernel_solver import gaussian_kernel
+from tfphen.density_ratio.kernels import gaussian_kernel
 
 # Share of the way to the boundary that an interior step goes at most.
 _SHY = 0.995

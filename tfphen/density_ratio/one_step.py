@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.density_ratio.kernel_ratio import KernelRatio, centers_and_gamma, pair
-from tfphen.train.kernel_solver import gaussian_kernel
+from tfphen.density_ratio.kernels import gaussian_kernel
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfphen import checks
+from tfphen.core import checks
 
 
 def _checked(weights) -> np.ndarray:

@@ -6,8 +6,8 @@ import numbers
 import keras
 from keras import ops
 
-from tfphen import checks
-from tfphen.errors import UsageError
+from tfphen.core import checks
+from tfphen.core.errors import UsageError
 from tfphen.layers.seeded_initializer import seeded_initializer
 
 METHODS = ("product", "fourier")

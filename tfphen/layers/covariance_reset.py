@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.layers.laplace_covariance import LaplaceRandomFeatureCovariance
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.layers import laplace_posterior as posterior
 from tfphen.layers.replicas import of_first_replica, sum_over_replicas
 

@@ -9,7 +9,7 @@ import dataclasses
 import keras
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 
 _LAYERS = (
     keras.layers.Dense,

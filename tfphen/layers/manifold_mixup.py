@@ -10,7 +10,7 @@ import threading
 import keras
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.layers import mixing_points
 from tfphen.layers.mixing import mix, symmetric_beta
 

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.layers.laplace_posterior import FORMS
 
 # The two usual factors. The first matches the slopes at 0 of the logistic function and of the

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 
 # Lengths below it count as this long, as in PyTorch's `normalize`.
 _EPSILON = 1e-12

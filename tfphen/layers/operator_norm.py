@@ -9,7 +9,7 @@ import math
 import numpy as np
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.layers.linear_maps import ConvolutionMap, axis_values
 
 # A norm below this counts as zero, and the vector is left as it was.

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.layers.covariance_reset import fit_covariance
 from tfphen.layers.laplace_covariance import LaplaceRandomFeatureCovariance, checked_form
 from tfphen.layers.random_features import checked_features, random_feature_weights, random_features

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 
 # Degrees of freedom 2 nu of the multivariate t distribution that is a Matérn kernel's spectrum.
 _MATERN_FREEDOM = {"matern12": 1, "matern32": 3, "matern52": 5}

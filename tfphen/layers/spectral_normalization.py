@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.layers import operator_norm
 from tfphen.layers.linear_maps import axis_values, check_size, checked_layer, linear_map_of
 

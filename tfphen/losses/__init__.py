@@ -3,7 +3,7 @@
 Labels are sparse integers, predictions are logits by default.
 """
 
-from tfphen.errors import UsageError, nearest
+from tfphen.core.errors import UsageError, nearest
 from tfphen.losses.class_counts import (
     class_priors,
     effective_number_weights,

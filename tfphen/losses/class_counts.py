@@ -5,7 +5,7 @@ import math
 import numpy as np
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.losses.sparse_labels import known_values, row_of_label
 
 _NORMALIZATIONS = ("classes", "examples")

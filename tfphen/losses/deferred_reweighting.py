@@ -5,7 +5,7 @@ import warnings
 
 import keras
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.losses.class_counts import effective_number_weights, listed_class_counts
 from tfphen.losses.class_weighted import ClassWeightedLoss
 

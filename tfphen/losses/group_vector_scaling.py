@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.losses.adjusted_logits import adjusted_crossentropy
 from tfphen.losses.class_counts import checked_class_counts, value_of_label
 from tfphen.losses.functional import FunctionalLoss

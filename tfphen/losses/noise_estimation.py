@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from tfphen import checks
+from tfphen.core import checks
 
 
 def estimate_transition_matrix(probabilities, percentile=97.0, mixing=0.0):

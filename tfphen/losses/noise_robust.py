@@ -14,7 +14,7 @@ Reference:
 
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.losses.sparse_labels import (
     entry_of_label,
     labels_and_predictions,

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.losses.class_weighted import ClassWeightedLoss, with_class_weights
 from tfphen.losses.sparse_labels import labels_and_predictions
 

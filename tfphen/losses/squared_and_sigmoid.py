@@ -12,7 +12,7 @@ import math
 import keras
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import entry_of_label, labels_and_predictions
 from tfphen.losses.transfer_losses import in_float32

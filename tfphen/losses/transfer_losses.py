@@ -11,7 +11,7 @@ Reference:
 import keras
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.losses.sparse_labels import entry_of_label, labels_and_predictions, log_probabilities
 
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 
 import keras
 
-from tfphen import checks
-from tfphen.errors import nearest
+from tfphen.core import checks, seeds
+from tfphen.core.errors import nearest
 from tfphen.layers.normalized_dense import NormalizedDense
 from tfphen.losses.squared_and_sigmoid import (
     SigmoidCrossentropy,
@@ -30,7 +30,6 @@ from tfphen.losses.transfer_loss_classes import (
     LogitPenaltyCrossentropy,
 )
 from tfphen.losses.transfer_losses import in_float32, normalized_logits
-from tfphen.train import seeds
 
 _SoftmaxCrossentropy = functools.partial(
     keras.losses.SparseCategoricalCrossentropy, from_logits=True

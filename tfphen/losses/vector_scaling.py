@@ -7,7 +7,7 @@ scaling or shifting those too would undo what training did.
 import keras
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.losses.adjusted_logits import adjusted_crossentropy, adjusted_logits
 from tfphen.losses.class_counts import checked_class_counts, values_of_classes
 from tfphen.losses.class_weighted import with_class_weights

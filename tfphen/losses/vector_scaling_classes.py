@@ -2,7 +2,7 @@
 
 import keras
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.losses.class_counts import listed_class_counts
 from tfphen.losses.class_weighted import ClassWeightedLoss
 from tfphen.losses.vector_scaling import cdt_loss, logit_adjusted_loss, vs_loss

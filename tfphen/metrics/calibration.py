@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.metrics.probabilities import (
     check_same_rows,
     labels_and_predictions,

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.metrics.class_separation import features_and_labels
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.metrics.hessian_products import compiled_gradient
 from tfphen.metrics.probabilities import host_array
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfphen.errors import UsageError
+from tfphen.core.errors import UsageError
 
 
 class DcMargin(NamedTuple):

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.losses.sparse_labels import entry_of_label
 from tfphen.metrics.keras_streaming import StreamedMetric, WeightedMean, sums_in_bins
 

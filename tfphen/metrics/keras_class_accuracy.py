@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.metrics.keras_streaming import StreamedMetric
 
 

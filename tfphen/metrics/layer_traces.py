@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import softmax
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.metrics.probabilities import float64_array
 
 

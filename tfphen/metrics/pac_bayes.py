@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.metrics.last_layer import checked_last_layer, value_of
 from tfphen.metrics.probabilities import float64_array, host_array
 

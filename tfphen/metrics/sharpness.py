@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 from scipy.special import softmax
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.metrics.last_layer import LastLayer, checked_last_layer, output_curvature, value_of
 from tfphen.metrics.probabilities import check_same_rows, labels_and_probabilities
 from tfphen.metrics.relative_flatness import largest_eigenvalue

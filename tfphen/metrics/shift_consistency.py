@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.metrics.probabilities import float64_array, host_array
 
 _REFERENCES = ("unshifted", "shifted")

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.metrics.probabilities import float64_array
 
 # Points whose medians are taken at a time, which bounds the memory of long curves.

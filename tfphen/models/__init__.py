@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import keras
 
-from tfphen.errors import UsageError, nearest
+from tfphen.core.errors import UsageError, nearest
 from tfphen.models.convolutional import convnet, lenet5, mnist1d_cnn
 from tfphen.models.dense_models import lenet_300_100, linear, mlp, random_fourier_features
 from tfphen.models.densenet import densenet

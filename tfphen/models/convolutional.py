@@ -2,8 +2,8 @@
 
 import keras
 
-from tfphen import checks
-from tfphen.errors import UsageError
+from tfphen.core import checks
+from tfphen.core.errors import UsageError
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,

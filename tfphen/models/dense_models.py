@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import keras
 
-from tfphen import checks
-from tfphen.errors import UsageError
+from tfphen.core import checks
+from tfphen.core.errors import UsageError
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,

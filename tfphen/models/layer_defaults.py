@@ -12,10 +12,9 @@ from collections.abc import Mapping
 
 import keras
 
-from tfphen import checks
-from tfphen.errors import UsageError, nearest
+from tfphen.core import checks, seeds
+from tfphen.core.errors import UsageError, nearest
 from tfphen.layers.normalized_dense import NormalizedDense
-from tfphen.train import seeds
 
 DEFAULTS = ("keras", "torch")
 

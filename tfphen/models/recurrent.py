@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.models.layer_defaults import (
     LayerDefaults,
     classifier,

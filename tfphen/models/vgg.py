@@ -2,7 +2,7 @@
 
 import keras
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,

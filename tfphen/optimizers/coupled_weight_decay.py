@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 
 
 def dense_gradient(gradient, variable):

@@ -2,7 +2,7 @@
 
 import keras
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.optimizers import schedule_factors
 from tfphen.optimizers.warmup_schedule import WarmupSchedule
 

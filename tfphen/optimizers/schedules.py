@@ -9,7 +9,7 @@ import itertools
 import keras
 import numpy as np
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.optimizers import schedule_factors
 from tfphen.optimizers.warmup_schedule import WarmupSchedule
 

@@ -2,7 +2,7 @@
 
 import numbers
 
-from tfphen import checks
+from tfphen.core import checks
 
 PLACEMENTS = ("torch", "keras")
 

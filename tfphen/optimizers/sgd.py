@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from tfphen import checks
+from tfphen.core import checks
 from tfphen.optimizers.coupled_weight_decay import CoupledWeightDecay, dense_gradient
 from tfphen.optimizers.settings import PLACEMENTS, checked_learning_rate
 

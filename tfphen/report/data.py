@@ -5,10 +5,10 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tfphen.comparison import NOT_RUN, Comparison
+from tfphen.verdicts.comparison import NOT_RUN, Comparison
 
 if TYPE_CHECKING:
-    from tfphen.api import Run
+    from tfphen.experiment.api import Run
 
 # What the protocol is, not where it ran: said in the command.
 _NOT_ENVIRONMENT = ("seed",)

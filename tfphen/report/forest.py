@@ -3,9 +3,9 @@
 import math
 from html import escape
 
-from tfphen.estimate import Estimate
-from tfphen.findings import ABSENT, PRESENT, Signature
 from tfphen.report.terminal import interval, number, threshold
+from tfphen.verdicts.estimate import Estimate
+from tfphen.verdicts.findings import ABSENT, PRESENT, Signature
 
 _WIDTH, _HEIGHT, _MARGIN = 180, 26, 10
 

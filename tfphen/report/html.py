@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfphen import __version__
-from tfphen import config as configs
-from tfphen.findings import ABSENT, PRESENT
-from tfphen.report import data, forest, plots, terminal
+from tfphen.core import config as configs
+from tfphen.experiment import plots
+from tfphen.report import data, forest, terminal
+from tfphen.verdicts.findings import ABSENT, PRESENT
 
 if TYPE_CHECKING:
-    from tfphen.api import Run
+    from tfphen.experiment.api import Run
 
 # A verdict is told by its word and a sign, so that colour is never the only one.
 _SIGNS = {
@@ -106,7 +107,7 @@ def _score(run: "Run") -> dict[str, Any]:
 
 def _phenomenon(runs: "Sequence[Run]") -> dict[str, Any]:
     kind = runs[0].phenomenon
-    known = configs.experiments(configs.read(kind.config_path())[1])
+    known = configs.experiments(configs.read(kind.config_path()).tables)
     return {
         "id": kind.id,
         "title": kind.title,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from tfphen.report import data, terminal
 
 if TYPE_CHECKING:
-    from tfphen.api import Run
+    from tfphen.experiment.api import Run
 
 _EXPLANATION = (
     "Every verdict rests on a 95% interval over seeds. A control is the same statement where it "

@@ -8,14 +8,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from tfphen.findings import ABSENT, INCONCLUSIVE, PRESENT
+from tfphen.verdicts.findings import ABSENT, INCONCLUSIVE, PRESENT
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from tfphen.api import Run
-    from tfphen.findings import Signature
+    from tfphen.experiment.api import Run
+    from tfphen.verdicts.findings import Signature
 
 # A verdict is told by its word and its sign; colour only repeats it.
 SIGNS = {PRESENT: "●", ABSENT: "○", INCONCLUSIVE: "◐"}

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from tfphen import checks
-from tfphen.errors import UsageError
-from tfphen.train import noise
+from tfphen.core import checks
+from tfphen.core.errors import UsageError
+from tfphen.population import counter_rng
 
 
 def none(inputs: tf.Tensor, keys: tf.Tensor, step: tf.Tensor, first_row: tf.Tensor) -> tf.Tensor:
@@ -55,7 +55,7 @@ def crop_and_flip(
             f"`fill` is one number, or one for each of the {channels} channels. "
             f"Received: fill={fill!r}"
         )
-    drawn = noise.uniform(keys, step, 0, (batch, 3), first_row)
+    drawn = counter_rng.uniform(keys, step, 0, (batch, 3), first_row)
     places = tf.cast(tf.floor(drawn[..., :2] * (2 * padding + 1)), tf.int32)
     rows = places[..., :1] + tf.range(height) - padding
     columns = tf.range(width)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfphen.train import seeds
+from tfphen.core import seeds
 
 _BLOCK = 2**15
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfphen.errors import TfphenError
+from tfphen.core.errors import TfphenError
 
 
 def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

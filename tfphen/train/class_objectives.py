@@ -11,8 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from tfphen import checks, losses
-from tfphen.errors import UsageError, nearest
+from tfphen import losses
+from tfphen.core import checks
+from tfphen.core.errors import UsageError, nearest
 from tfphen.losses.class_counts import reversed_class_counts, value_of_label
 from tfphen.train.objectives import Objective, Step, Weighted
 

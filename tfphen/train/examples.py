@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tfphen.core.errors import UsageError
+from tfphen.core.trial import Trial
 from tfphen.data import Resolved, resolve
-from tfphen.errors import UsageError
+from tfphen.measures.trained import Trained
+from tfphen.population.prediction import Predictor
 from tfphen.train import batches
-from tfphen.train.prediction import Predictor
-from tfphen.train.trained import Trained
-from tfphen.trial import Trial
 
 
 class Examples:

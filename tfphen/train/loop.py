@@ -14,13 +14,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfphen.errors import UsageError
-from tfphen.train import batches, execution, penalties, population
-from tfphen.train.held_out import HeldOut
+from tfphen.core.errors import UsageError
+from tfphen.population import execution, population, regularization
+from tfphen.population.optimizers import MemberOptimizer
+from tfphen.population.population import Population
+from tfphen.population.prediction import Predictor
+from tfphen.train import batches
 from tfphen.train.objectives import Objective, Step, Weighted, reduced
-from tfphen.train.optimizers import MemberOptimizer
-from tfphen.train.population import Population
-from tfphen.train.prediction import Predictor
+from tfphen.train.validation import HeldOut
 
 # Positions of one stretch that are on the device at a time.
 _STRETCH_NUMBERS = 2**22
@@ -241,7 +242,7 @@ class Trainer:
                 other = self._reduced(self.objective(partners), batch, count)
                 loss = mixture.coefficient * loss + (1 - mixture.coefficient) * other
             templates = (template for template, _ in self.members.trainable)
-            penalty = penalties.total(zip(templates, stacked, strict=True)) / self.replicas
+            penalty = regularization.total(zip(templates, stacked, strict=True)) / self.replicas
             total = tf.reduce_sum(loss + penalty)
         gradients = tape.gradient(total, split)
         if self.how.unrolled:

@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfphen import losses
-from tfphen.checks import one_of
+from tfphen.core.checks import one_of
+from tfphen.core.errors import UsageError
 from tfphen.data import transition_matrix
-from tfphen.errors import UsageError
 from tfphen.losses.noise_corrected import inverse_of
 from tfphen.train import objectives
 from tfphen.train.class_objectives import CLASS_OBJECTIVES, weighted

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import keras
 import tensorflow as tf
 
-from tfphen.checks import one_of
+from tfphen.core.checks import one_of
 
 
 @dataclasses.dataclass

@@ -5,7 +5,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from tfphen.errors import UsageError, nearest
+from tfphen.core.errors import UsageError, nearest
 
 STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
 

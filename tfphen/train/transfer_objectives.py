@@ -14,8 +14,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfphen import losses
-from tfphen.checks import number
-from tfphen.errors import UsageError
+from tfphen.core.checks import number
+from tfphen.core.errors import UsageError
 from tfphen.losses.squared_and_sigmoid import checked_squared_error
 from tfphen.losses.transfer_losses import checked_alpha, checked_beta, checked_temperature
 from tfphen.train import objectives

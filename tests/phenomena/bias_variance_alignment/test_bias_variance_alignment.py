@@ -1,0 +1,178 @@
+"""Bias-variance alignment: the plan, and what is found in tables with and without the effect."""
+
+import collections
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfphen.core.errors import UsageError
+from tfphen.experiment import plan
+from tfphen.phenomena.bias_variance_alignment.phenomenon import (
+    BiasVarianceAlignment,
+    Config,
+    cifar_resnet,
+)
+from tfphen.verdicts import findings, published
+
+ENSEMBLES, MEMBERS, POINTS, CLASSES = 5, 32, 250, 3
+SIGNATURES = {"slope", "r_squared", "equal", "bounded", "size"}
+
+
+def aligned(generator, noise):
+    """Logit gaps with noise of one size: variance is (exp(noise²) - 1) times squared bias."""
+    return generator.uniform(2, 9, POINTS) + noise * generator.standard_normal((MEMBERS, POINTS))
+
+
+def uneven(generator, noise):
+    """The size of the noise differs from point to point."""
+    return aligned(generator, noise * generator.uniform(0.3, 2, POINTS))
+
+
+def even(generator, noise):
+    """Probabilities with noise of one size, wherever their mean is."""
+    wrong = generator.uniform(0.1, 0.4, POINTS)
+    wrong = wrong + noise * generator.uniform(-0.1, 0.1, (MEMBERS, POINTS))
+    return np.log1p(-wrong) - np.log(wrong)
+
+
+def table(wide=(aligned, 0.75), narrow=(uneven, 0.75), linear=(aligned, 0.1), others=(even, 1.0)):
+    arms = {"wide": wide, "narrow": narrow, "linear": linear}
+    arms |= {"one_epoch": others, "shuffled_labels": others}
+    rows = []
+    for arm, (law, noise) in arms.items():
+        for ensemble in range(ENSEMBLES):
+            generator = np.random.default_rng([ensemble, len(arm)])
+            labels = generator.integers(0, CLASSES, POINTS).astype("uint16")
+            gaps = law(generator, noise)
+            # The label has the gap to the next class; the third has hardly any probability.
+            logits = np.full((MEMBERS, POINTS, CLASSES), -40.0)
+            logits[:, np.arange(POINTS), labels] = gaps
+            logits[:, np.arange(POINTS), (labels + 1) % CLASSES] = 0.0
+            for member, values in enumerate(logits - np.logaddexp(gaps, 0)[..., None]):
+                cells = {"test_labels": labels, "test_log_probabilities": values}
+                rows.append({"arm": arm, "ensemble": ensemble, "member": member, **cells})
+    return pd.DataFrame(rows)
+
+
+def verdicts(rows, config=None):
+    found = list(BiasVarianceAlignment().findings(rows, config or Config()))
+    return {one.id: one.verdict for one in found}, findings.overall(found)
+
+
+def test_the_effect_is_present_and_its_controls_are_absent():
+    found, overall = verdicts(table())
+    assert {name for name, verdict in found.items() if verdict == "present"} == SIGNATURES
+    assert set(found.values()) == {"present", "absent"}
+    assert overall == "present"
+
+
+def test_variance_that_does_not_follow_squared_bias_is_told():
+    found, overall = verdicts(table(wide=(even, 1.0)))
+    assert found["slope"] == found["r_squared"] == found["equal"] == found["size"] == "absent"
+    # Where members hardly differ any variance is bounded, a permuted one too: the control fires.
+    assert found["bounded"] == found["permuted_bounded"] == "present"
+    assert overall == "inconclusive"
+
+
+def test_a_constant_ratio_other_than_one_is_told_by_the_median_alone():
+    found, overall = verdicts(table(wide=(aligned, 0.2)))
+    assert found["slope"] == found["r_squared"] == found["bounded"] == "present"
+    assert found["equal"] == "absent"
+    assert overall == "absent"
+    found, _ = verdicts(table(wide=(aligned, 2.0)))
+    assert found["equal"] == found["bounded"] == "absent"
+
+
+def test_models_of_one_size_do_not_differ():
+    found, overall = verdicts(table(narrow=(aligned, 0.75)))
+    assert found["size"] == "absent"
+    assert overall == "absent"
+
+
+def test_a_control_that_fires_makes_everything_inconclusive():
+    found, overall = verdicts(table(linear=(aligned, 0.75)))
+    assert found["linear_equal"] == "present"
+    assert overall == "inconclusive"
+
+
+def test_findings_repeat_exactly_and_need_no_trained_controls():
+    rows = table()
+    rows = rows[rows.arm.isin(("wide", "narrow"))]
+    config = Config(control_members=0)
+    first, second = (list(BiasVarianceAlignment().findings(rows, config)) for _ in range(2))
+    assert [one.to_json() for one in first] == [one.to_json() for one in second]
+    assert "linear_equal" not in {one.id for one in first}
+    assert findings.overall(first) == "present"
+
+
+def test_where_nothing_is_correct_the_line_is_undefined_and_nothing_is_claimed():
+    rows = table()
+    rows["test_labels"] = [(labels + 2) % CLASSES for labels in rows.test_labels]
+    found, _ = verdicts(rows)
+    assert found["slope"] == found["equal"] == found["size"] == "inconclusive"
+
+
+def test_the_plan_of_the_small_size():
+    config = BiasVarianceAlignment.configure("small", overrides={"seed": 0})
+    trials = list(BiasVarianceAlignment().trials(config))
+    assert len({trial.id for trial in trials}) == len(trials)
+    counts = collections.Counter((t.tags["arm"], t.tags["ensemble"]) for t in trials)
+    few = dict.fromkeys(("linear", "one_epoch", "shuffled_labels"), config.control_members)
+    wanted = {"wide": config.members, "narrow": config.members, **few}
+    assert counts == {(arm, one): n for arm, n in wanted.items() for one in range(config.seeds)}
+    for trial in trials:
+        ensemble = trial.tags["ensemble"]
+        assert trial.seed_of("split") == trial.seed_of("subset") == ensemble
+        assert trial.seed_of("bootstrap") == trial.seed_of("init") == trial.seed
+        names = [spec.name for spec in trial.data.corruptions]
+        shuffled = trial.tags["arm"] == "shuffled_labels"
+        # The members of an ensemble share the shuffled labels and then draw from them.
+        assert names == ["random_labels", "bootstrap"] if shuffled else names == ["bootstrap"]
+        assert not shuffled or trial.seed_of("random_labels") == ensemble
+    # Shuffled labels train together with the large model.
+    assert len({plan.graph_key(trial) for trial in trials}) == 4
+
+
+def test_without_bootstrap_members_share_their_examples():
+    config = Config(seed=0, seeds=1, members=4, control_members=0, bootstrap=False)
+    trials = list(BiasVarianceAlignment().trials(config))
+    assert [trial.data.corruptions for trial in trials] == [()] * 8
+
+
+@pytest.mark.parametrize("overrides", [{"members": 3}, {"control_members": 1}], ids=str)
+def test_wrong_settings(overrides):
+    with pytest.raises(UsageError, match="at least 4 members"):
+        BiasVarianceAlignment.configure("small", overrides=overrides)
+
+
+def test_published_numbers():
+    numbers = published.load("bias_variance_alignment")
+    assert len(numbers) == 7 and all(number.source for number in numbers)
+    kinds = collections.Counter(number.provenance for number in numbers)
+    assert kinds == {"read": 5, "derived": 1, "recalled": 1}
+    slope = next(number for number in numbers if number.experiment == "cifar10_resnet56")
+    ours, baseline = BiasVarianceAlignment().reproductions(table(), Config(), slope)
+    assert baseline is None and ours.n == ENSEMBLES
+    assert ours.value == pytest.approx(1, abs=0.05)
+    theory = next(number for number in numbers if number.experiment == "theory_two_classes")
+    assert BiasVarianceAlignment().reproductions(table(), Config(), theory) is None
+
+
+def test_figure():
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    config = BiasVarianceAlignment.configure("small")
+    BiasVarianceAlignment().figure(table(), config, figure)
+    wide, narrow = figure.axes
+    assert (wide.get_title(), narrow.get_title()) == ("mlp [256, 256]", "mlp [8, 8]")
+    assert sum(len(dots.get_offsets()) for dots in wide.collections) == POINTS
+
+
+@pytest.mark.parametrize("depth, count", [(20, 269_722), (56, 853_018)])
+def test_the_networks_of_the_paper(tensorflow, depth, count):
+    model = cifar_resnet((32, 32, 3), 10, depth=depth)
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == count
+    layers = [layer.name for layer in model.layers if "conv" in layer.name or layer.name == "stem"]
+    assert len([name for name in layers if not name.endswith(("norm", "padding"))]) == depth - 1

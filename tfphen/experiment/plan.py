@@ -1,0 +1,75 @@
+"""Puts trials in order and into populations, which share a computation graph and train together."""
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from tfphen.core.trial import Trial
+
+# Beyond this, a population gains nothing more and takes memory.
+_MOST_MEMBERS = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Trials that train together, and the key of the graph that they share."""
+
+    key: str
+    trials: tuple[Trial, ...]
+
+
+def graph_key(trial: Trial) -> str:
+    """Returns what two trials must have in common to train in one population.
+
+    They may differ in seeds, label noise and subsets of the data, inputs from other trials, where
+    their weights begin, constants of the objective, learning rate and weight decay.
+    """
+    settings: dict[str, Any] = trial.to_json()
+    for free in ("seed", "stream_seeds", "start"):
+        settings.pop(free, None)
+    data = dict(settings.get("data", {}))
+    for free in ("corruptions", "validation_corruptions"):
+        data.pop(free, None)
+    data["options"] = {k: v for k, v in data.get("options", {}).items() if k != "generator_seed"}
+    settings["data"] = data
+    settings["optimizer"] = {
+        name: value
+        for name, value in settings.get("optimizer", {"name": trial.optimizer.name}).items()
+        if name not in ("learning_rate", "weight_decay", "ridge")
+    }
+    settings["inputs"] = {name: r.array for name, r in trial.inputs.items()}
+    settings["constants"] = sorted(trial.constants)
+    return json.dumps(settings, sort_keys=True)
+
+
+def with_parents(trials: Iterable[Trial]) -> list[Trial]:
+    """Returns the trials and those whose results they use, each once, parents first."""
+    ordered: dict[str, Trial] = {}
+
+    def visit(trial: Trial) -> None:
+        if trial.id in ordered:
+            return
+        for result in trial.inputs.values():
+            visit(result.trial)
+        ordered[trial.id] = trial
+
+    for trial in trials:
+        visit(trial)
+    return list(ordered.values())
+
+
+def groups(trials: Iterable[Trial]) -> list[Group]:
+    """Returns populations in an order in which every trial comes after those whose results it uses.
+
+    The composition follows from the whole plan, never from what is already done, so that a run
+    that was killed goes on with the same populations.
+    """
+    found: dict[tuple[int, str], list[Trial]] = {}
+    for trial in with_parents(trials):
+        found.setdefault((trial.level, graph_key(trial)), []).append(trial)
+    result = []
+    for (_, key), members in sorted(found.items(), key=lambda item: item[0][0]):
+        for first in range(0, len(members), _MOST_MEMBERS):
+            result.append(Group(key, tuple(members[first : first + _MOST_MEMBERS])))
+    return result

@@ -1,0 +1,196 @@
+"""Runs a plan: finished trials are read, the others are trained in populations and recorded.
+
+Kill it anywhere, run the same command again, and get the same records: populations follow from
+the plan alone, a population's records appear all at once, and long trainings go on from their
+last checkpoint.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from tfphen.core.errors import TfphenError, UsageError
+from tfphen.core.trial import Trial
+from tfphen.experiment import plan, records
+from tfphen.experiment.phenomenon import Phenomenon
+
+
+class Progress:
+    """What the runner tells while it works. This one is silent; the command line shows a bar."""
+
+    def begin(self, total: int, done: int) -> None:
+        """`total` trials are to be done here, `done` of them are finished already."""
+
+    def group(self, description: str) -> None:
+        """A population begins to train."""
+
+    def tick(self, trials: float) -> None:
+        """So many trials' worth of work was just done."""
+
+    def end(self) -> None:
+        """Everything is done."""
+
+
+def check_environment() -> None:
+    """Raises UsageError where the process cannot run Keras 3 as it must."""
+    if "TF_USE_LEGACY_KERAS" in os.environ:
+        raise UsageError(
+            "TF_USE_LEGACY_KERAS is set, which breaks Keras 3. Unset it and run again."
+        )
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend != "tensorflow":
+        raise UsageError(
+            "Training needs Keras on TensorFlow. Unset KERAS_BACKEND and run again. "
+            f"Received: KERAS_BACKEND={backend}"
+        )
+
+
+def writable_folder(folder: str | Path) -> Path:
+    """Makes `folder` and returns it.
+
+    Raises:
+        TfphenError: It cannot be made or written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise TfphenError(
+            f"The folder {folder} cannot be written: {error.strerror}. Choose another with --out."
+        ) from None
+    return folder
+
+
+def run(
+    phenomenon: Phenomenon,
+    trials: Iterable[Trial],
+    folder: str | Path,
+    strategy: str = "auto",
+    data_dir: str | Path | None = None,
+    shard: tuple[int, int] = (1, 1),
+    deterministic: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, records.Record]:
+    """Runs trials and returns their records by id.
+
+    Args:
+        phenomenon: Declares what to measure.
+        trials: The plan.
+        folder: Where the records of this phenomenon are.
+        strategy: A name of `tfphen.train.strategy`.
+        data_dir: First folder in which tfds sets are looked for.
+        shard: `(i, n)` runs every n-th population from the i-th on, so that n processes or
+            machines that share `folder` do the whole.
+        deterministic: Ask TensorFlow for bitwise repeatable kernels.
+        progress: Told what happens.
+    """
+    check_environment()
+    progress = progress or Progress()
+    folder = writable_folder(folder)
+    records.recover(folder)
+    trials = list(trials)
+    groups = plan.groups(trials)
+    wanted = [trial for group in groups for trial in group.trials]
+    known = records.read_all(folder, [trial.id for trial in wanted])
+    names = {
+        trial.id: {measure.name for measure in phenomenon.measures_of(trial)[0]} for trial in wanted
+    }
+    for identifier, record in known.items():
+        missing = names[identifier] - record.values.keys() - record.arrays.keys()
+        if missing:
+            raise TfphenError(
+                f"Record {identifier} in {folder} was written by a version of {phenomenon.id} that "
+                f"did not measure {', '.join(sorted(missing))}. Use another --out, or delete it."
+            )
+    if shard != (1, 1):
+        groups = [
+            group
+            for number, group in enumerate(groups)
+            if number % shard[1] == shard[0] - 1 or _needed(group, groups, shard)
+        ]
+    mine = [trial.id for group in groups for trial in group.trials]
+    progress.begin(len(mine), sum(identifier in known for identifier in mine))
+    for group in groups:
+        missing = [trial for trial in group.trials if trial.id not in known]
+        if missing:
+            known |= _train(
+                phenomenon, missing, known, folder, strategy, data_dir, deterministic, progress
+            )
+    progress.end()
+    # What other shards have finished meanwhile.
+    return known | records.read_all(folder, [t.id for t in wanted if t.id not in known])
+
+
+def _needed(group: plan.Group, groups: list[plan.Group], shard: tuple[int, int]) -> bool:
+    """Whether a population of this shard uses results of `group`."""
+    own = {trial.id for trial in group.trials}
+    return any(
+        result.trial.id in own
+        for number, other in enumerate(groups)
+        if number % shard[1] == shard[0] - 1
+        for trial in plan.with_parents(other.trials)
+        for result in trial.inputs.values()
+    )
+
+
+def _train(phenomenon, trials, known, folder, strategy, data_dir, deterministic, progress):
+    # TensorFlow is loaded only when something is left to train.
+    import tensorflow as tf
+
+    from tfphen.train import strategy as strategies
+    from tfphen.train.outcomes import train
+
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    progress.group(f"{phenomenon.id}: {trials[0].model}")
+    digest = hashlib.sha256("".join(trial.id for trial in trials).encode()).hexdigest()[:16]
+    path = folder / ".checkpoints" / f"{digest}.npz"
+
+    def inputs(trial: Trial):
+        return {
+            name: known[result.trial.id].arrays[result.array]
+            for name, result in trial.inputs.items()
+        }
+
+    outcomes = train(
+        phenomenon, trials, inputs, strategies.get(strategy), data_dir, path, progress.tick
+    )
+    made = []
+    for outcome in outcomes:
+        made.append(
+            records.Record(
+                trial_id=outcome.trial.id,
+                phenomenon=phenomenon.id,
+                trial=outcome.trial.to_json(),
+                values=outcome.values,
+                arrays=outcome.arrays,
+                environment=records.environment(
+                    {
+                        **outcome.environment,
+                        "seed": outcome.trial.seed,
+                        "strategy": strategy,
+                        "deterministic": deterministic,
+                    }
+                ),
+                seconds=outcome.seconds,
+            )
+        )
+    records.write_group(made, folder)
+    for leftover in path.parent.glob(f"{digest}*"):
+        leftover.unlink(missing_ok=True)
+    return {record.trial_id: record for record in made}
+
+
+def shard_of(text: str) -> tuple[int, int]:
+    """Parses `i/n`, with 1 <= i <= n."""
+    try:
+        index, count = (int(part) for part in text.split("/"))
+    except ValueError:
+        index, count = 0, 0
+    if not 1 <= index <= count:
+        raise UsageError(f"--shard is i/n with 1 <= i <= n. Received: {text!r}")
+    return index, count

@@ -1,0 +1,176 @@
+"""A view of a population and its examples, as measures see it: NumPy arrays with a member axis."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import log_softmax
+
+from tfphen.core.trial import Trial
+from tfphen.population.initial_weights import initial_weights
+from tfphen.population.population import Population
+from tfphen.population.prediction import Predictor
+
+
+class Trained:
+    """A trained population with its data.
+
+    Args:
+        predictor: Runs the population.
+        splits: For `"train"`, `"test"` and perhaps `"validation"`: the pool of inputs, the rows of
+            each member `[members, n]`, and a dict of labels `[members, n]` by name.
+        num_classes: Number of classes.
+        sizes: How many of the rows of `"train"` each member really has; the rest is padding.
+        transition_matrices: Noise matrix of each member's training labels, `[members, K, K]`:
+            row c holds the probabilities of the labels that clean class c was given.
+        class_counts: Number of training examples of each class, `[members, K]`.
+        trials: The trial of each member.
+        step: Updates done, or None where there are none to count.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        splits: dict,
+        num_classes: int,
+        sizes: list[int],
+        transition_matrices: np.ndarray,
+        class_counts: np.ndarray | None = None,
+        trials: Sequence[Trial] = (),
+        step: int | None = None,
+    ):
+        self._predictor, self._splits, self.num_classes = predictor, splits, num_classes
+        self._sizes, self.transition_matrices = sizes, transition_matrices
+        self.class_counts, self.trials, self.step = class_counts, tuple(trials), step
+        # Of this view, not of the class: what a class holds is never given back.
+        self._known: dict = {}
+
+    @property
+    def members(self) -> Population:
+        """The population, for measures that need its weights."""
+        return self._predictor.members
+
+    def weights(self) -> np.ndarray:
+        """All weights of each member, `[members, numbers]`, as `starts.flatten` orders them."""
+        return np.concatenate([v.reshape(len(v), -1) for v in self.members.values()], axis=1)
+
+    def masks(self) -> np.ndarray:
+        """Which of `weights` are not pruned, bool, `[members, numbers]`."""
+        members = self.members
+        parts = [
+            members.masks.get(variable.path, np.ones((members.size, *variable.shape)))
+            for variable in members.model.weights
+        ]
+        return np.concatenate([part.reshape(members.size, -1) for part in parts], axis=1) > 0
+
+    def initial_weights(self) -> list[np.ndarray]:
+        """What `members.values()` was before training, where it was drawn from the seeds."""
+        seeds = [trial.seed_of("init") for trial in self.trials]
+        drawn = [initial_weights(self.members.model, seed) for seed in seeds]
+        return [np.stack(values) for values in zip(*drawn, strict=True)]
+
+    def inputs(self, split: str) -> np.ndarray:
+        """The examples of each member, `[members, n, ...]`."""
+        pool, rows, _ = self._splits[split]
+        return pool[rows]
+
+    @property
+    def reports(self) -> Mapping[str, np.ndarray]:
+        """What a solver tells of each member, such as its iterations, `[members]` by name."""
+        return self._predictor.reports
+
+    def once(self, function: Callable[..., Any], *arguments: Hashable) -> Any:
+        """Returns `function(self, *arguments)`, which is called once while this view lasts.
+
+        For what several measures share, and is dear.
+        """
+        key = function, arguments
+        if key not in self._known:
+            self._known[key] = function(self, *arguments)
+        return self._known[key]
+
+    def logits(self, split: str) -> np.ndarray:
+        """The model's outputs, `[members, n, classes]`, float32."""
+        return self.once(_outputs, split)
+
+    def log_probabilities(self, split: str) -> np.ndarray:
+        """Log-softmax in float64, `[members, n, classes]`."""
+        return self.once(_log_probabilities, split)
+
+    def activations(self, split: str, layer: str) -> np.ndarray:
+        """Outputs of a layer by its name, `[members, n, ...]`."""
+        return self.once(_outputs, split, layer)
+
+    def apply(self, inputs: np.ndarray, layer: str | None = None) -> np.ndarray:
+        """Returns outputs `[members, n, ...]` of the model, or of a layer, for any examples.
+
+        Args:
+            inputs: `[n, ...]`, which all members see, or those of each, `[members, n, ...]`.
+            layer: Name of a layer; None for the model's outputs.
+        """
+        rows, one = None, self._splits["test"][0]
+        if inputs.ndim > one.ndim:
+            rows = np.arange(inputs.shape[0] * inputs.shape[1]).reshape(inputs.shape[:2])
+            inputs = inputs.reshape(-1, *inputs.shape[2:])
+        inputs = np.asarray(inputs, one.dtype)
+        if layer is None:
+            return self._predictor(inputs, rows)
+        return self._predictor(inputs, rows, (layer,))[1][layer]
+
+    def with_model(self, function: Callable, inputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Returns what a function of the models in inference gives, such as an attack on them.
+
+        Args:
+            function: `(apply, inputs, labels) -> [members, n, ...]`, see `Predictor.through`.
+            inputs: `[n, ...]`, which all members see, or those of each, `[members, n, ...]`.
+            labels: `[n]` or `[members, n]`.
+        """
+        one, size = self._splits["test"][0], self.members.size
+        inputs, labels = np.asarray(inputs, one.dtype), np.asarray(labels)
+        if inputs.ndim == one.ndim:
+            inputs = np.broadcast_to(inputs, (size, *inputs.shape))
+        labels = np.broadcast_to(labels, (size, labels.shape[-1]))
+        return self._predictor.through(function, inputs, labels)
+
+    def labels(self, split: str, kind: str = "labels") -> np.ndarray:
+        """Labels `[members, n]`: as trained on, or `"clean_labels"`."""
+        return self._splits[split][2][kind]
+
+    def mean(self, split: str, per_example: np.ndarray) -> np.ndarray:
+        """Returns the mean over each member's own examples, `[members]`.
+
+        Args:
+            split: `"train"`, `"test"` or `"validation"`.
+            per_example: `[members, n]`.
+        """
+        if split != "train" or len(set(self._sizes)) == 1:
+            return per_example.mean(1)
+        pairs = zip(per_example, self._sizes, strict=True)
+        return np.asarray([row[:size].mean() for row, size in pairs])
+
+    def mean_of_classes(self, split: str, per_example: np.ndarray) -> np.ndarray:
+        """Returns the mean over each member's own examples, `[members, classes]`.
+
+        Args:
+            split: As in `mean`.
+            per_example: `[members, n, classes]`.
+        """
+        columns = np.moveaxis(per_example, -1, 0)
+        return np.stack([self.mean(split, column) for column in columns], axis=-1)
+
+    def mean_loss(self, split: str) -> np.ndarray:
+        """Returns the mean cross-entropy of the labels in nats, `[members]`, float64."""
+        labels = self.labels(split)[..., None]
+        losses = -np.take_along_axis(self.log_probabilities(split), labels, -1)[..., 0]
+        return self.mean(split, losses)
+
+
+def _outputs(trained: Trained, split: str, layer: str | None = None) -> np.ndarray:
+    inputs, rows, _ = trained._splits[split]
+    if layer is None:
+        return trained._predictor(inputs, rows)
+    return trained._predictor(inputs, rows, (layer,))[1][layer]
+
+
+def _log_probabilities(trained: Trained, split: str) -> np.ndarray:
+    return log_softmax(trained.logits(split).astype("float64"), axis=-1)

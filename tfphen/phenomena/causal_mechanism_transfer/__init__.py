@@ -1,0 +1,1 @@
+"""Few-shot domain adaptation by a causal mechanism."""

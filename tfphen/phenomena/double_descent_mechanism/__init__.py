@@ -1,0 +1,1 @@
+"""Double descent and noisy labels in feature space."""

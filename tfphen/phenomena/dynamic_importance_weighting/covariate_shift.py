@@ -1,0 +1,144 @@
+"""Fits a line where training and test inputs differ in distribution, with importance weights.
+
+The regression data of Shimodaira and of Sugiyama: inputs N(1, ½²) for training and N(2, ¼²) for
+testing; the targets are a sinc curve, which no line is, or a line.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tfphen import density_ratio
+from tfphen.core import checks, references
+from tfphen.core.errors import UsageError
+from tfphen.core.seeds import stream
+from tfphen.core.trial import Trial
+from tfphen.data.dataset import Dataset
+
+# Mean and deviation of the inputs.
+TRAIN, TEST = (1.0, 0.5), (2.0, 0.25)
+TRUTHS = {"sinc": np.sinc, "line": lambda x: 1.0 - 0.6 * x}
+
+
+def covariate_shift(
+    *,
+    truth: str = "sinc",
+    train: int = 150,
+    test: int = 500,
+    noise: float = 0.1,
+    generator_seed: int = 0,
+) -> Dataset:
+    """Draws the data: inputs `(n, 2)` hold x and its target; all labels are 0.
+
+    Args:
+        truth: `"sinc"`, or `"line"`, which a line fits.
+        train: Number of training examples.
+        test: Number of test examples, whose targets have no noise.
+        noise: Standard deviation of the training targets' noise.
+        generator_seed: Where the random numbers start from.
+    """
+    curve = TRUTHS[checks.one_of("truth", truth, tuple(TRUTHS))]
+    checks.wholes(train=train, test=test)
+    generator = stream(generator_seed, "covariate_shift")
+    x = generator.normal(*TRAIN, train)
+    y = curve(x) + checks.number("noise", noise, 0) * generator.normal(size=train)
+    tested = generator.normal(*TEST, test)
+    return Dataset(
+        np.column_stack([x, y]),
+        np.zeros(train, int),
+        np.column_stack([tested, curve(tested)]),
+        np.zeros(test, int),
+        num_classes=2,
+        name="covariate_shift",
+        description="regression on one input, from N(1, 0.5²) to N(2, 0.25²)",
+    )
+
+
+def true_weights(inputs) -> np.ndarray:
+    """Returns p_test(x) / p_train(x)."""
+    logs = [-0.5 * ((inputs - mean) / sd) ** 2 - np.log(sd) for mean, sd in (TEST, TRAIN)]
+    return np.exp(logs[0] - logs[1])
+
+
+def _one_step(train, targets, test):
+    return density_ratio.one_step(train, targets, test).parameters
+
+
+def _fit(train, targets, weights):
+    design = np.column_stack([np.ones_like(train), train])
+    roots = np.sqrt(weights)
+    return np.linalg.lstsq(design * roots[:, None], targets * roots, rcond=None)[0]
+
+
+# From training inputs and targets and test inputs to the intercept and slope of a line.
+METHODS: dict[str, Callable] = {
+    "unweighted": lambda train, y, test: _fit(train, y, np.ones_like(train)),
+    "true_weights": lambda train, y, test: _fit(train, y, true_weights(train)),
+    "ulsif": lambda train, y, test: _fit(train, y, density_ratio.ulsif(train, test)(train)),
+    "kmm": lambda train, y, test: _fit(
+        train, y, density_ratio.kernel_mean_matching(train, test, bound=50.0)
+    ),
+    "kliep": lambda train, y, test: _fit(train, y, density_ratio.kliep(train, test)(train)),
+    "one_step": _one_step,
+}
+
+
+class LinePredictor:
+    """The lines of all members.
+
+    Attributes:
+        how: How they were found.
+        parameters: Numbers of one line.
+        reports: `"slope"`, `[members]`.
+    """
+
+    how, parameters = "weighted least squares", 2
+
+    def __init__(self, lines: np.ndarray):
+        self._lines, self.reports = lines, {"slope": lines[:, 1]}
+
+    def __call__(self, inputs: np.ndarray, rows: np.ndarray, layers: Sequence[str] = ()):
+        """Returns the lines' values, `[members, n, 1]`, float64.
+
+        Args:
+            inputs: A pool of examples, `[pool, 2]`.
+            rows: Rows of the pool for each member, `[members, n]`.
+            layers: Empty: there are none.
+
+        Raises:
+            UsageError: Outputs of layers are asked for.
+        """
+        if layers:
+            raise UsageError(f"A line has no layers. Received: {list(layers)}")
+        return (self._lines[:, :1] + self._lines[:, 1:] * inputs[rows][..., 0])[..., None]
+
+
+def _line(*, method: str = "unweighted") -> Callable:
+    return METHODS[checks.one_of("method", method, tuple(METHODS))]
+
+
+def solve(trials: Sequence[Trial], examples, tick: Callable[[float], None]) -> LinePredictor:
+    """Fits a line to the training examples of each member.
+
+    The model is `line(method="unweighted")`, with one of `METHODS`. The test inputs, without their
+    targets, are what weights are estimated from.
+
+    Args:
+        trials: The members.
+        examples: Their data, `tfphen.train.examples.Examples`.
+        tick: Called with the number of trials' worth of work just done.
+    """
+    spec = trials[0].model
+    method = references.call("model", references.look_up("model", {"line": _line}, spec), spec)
+    lines = []
+    for one in examples.resolved:
+        train, test = one.train_inputs.astype("float64"), one.test_inputs.astype("float64")
+        lines.append(method(train[:, 0], train[:, 1], test[:, 0]))
+        tick(1.0)
+    return LinePredictor(np.stack(lines))
+
+
+def squared_error(trained) -> np.ndarray:
+    """Mean squared error of lines on test inputs, where targets have no noise, `[members]`."""
+    targets = trained.inputs("test")[..., 1]
+    return trained.mean("test", (trained.logits("test")[..., 0] - targets) ** 2)

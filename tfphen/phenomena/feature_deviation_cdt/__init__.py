@@ -1,0 +1,1 @@
+"""Feature deviation and class-dependent temperatures."""

@@ -1,0 +1,1 @@
+"""Grokking and the slingshot mechanism."""

@@ -1,0 +1,1 @@
+"""Margins for rare classes and deferred re-weighting."""

@@ -1,0 +1,1 @@
+"""Loss correction for label noise."""

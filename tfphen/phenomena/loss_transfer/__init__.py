@@ -1,0 +1,1 @@
+"""Class separation and linear transfer across losses."""

@@ -1,0 +1,1 @@
+"""Mixing hidden states and labels."""

@@ -1,0 +1,1 @@
+"""Memorization: patterns first, noise later."""

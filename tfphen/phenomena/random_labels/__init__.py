@@ -1,0 +1,1 @@
+"""Fitting random labels."""

@@ -1,0 +1,146 @@
+"""Kernel interpolation of the labels of many members, and the functions that it finds.
+
+Members with the same inputs share one kernel matrix. See `kernel_solver`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tfphen.core import checks, references
+from tfphen.core.errors import UsageError
+from tfphen.core.seeds import stream
+from tfphen.core.trial import Trial
+from tfphen.density_ratio.kernels import gaussian_kernel
+from tfphen.phenomena.random_labels.kernel_solver import Interpolation, interpolate
+
+# Inputs of which functions are expanded at once.
+_BLOCK = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shared:
+    """Members with the same inputs, and their solution, a block of columns each."""
+
+    members: list[int]
+    rows: np.ndarray
+    points: np.ndarray
+    found: Interpolation
+
+    def expand(self, inputs: np.ndarray, gamma: float) -> np.ndarray:
+        """Returns the functions' values at inputs, `[n, columns]`, float32."""
+        coefficients = self.found.coefficients.astype("float32")
+        values = np.empty((len(inputs), coefficients.shape[1]), "float32")
+        for start in range(0, len(inputs), _BLOCK):
+            part = inputs[start : start + _BLOCK]
+            values[start : start + _BLOCK] = (
+                gaussian_kernel(part, self.points, gamma) @ coefficients
+            )
+        return values
+
+
+class KernelPredictor:
+    """The interpolating functions of all members.
+
+    Args:
+        pool: Training inputs of all members, `[pool, ...]`.
+        classes: Number of outputs.
+        gamma: Inverse squared width.
+        solutions: Those of the members that share inputs.
+
+    Attributes:
+        how: How they were found.
+        parameters: Coefficients of one member.
+        reports: Arrays `[members]` by name: `"iterations"` and `"residual"`, the largest of its
+            classes, and `"norm"`, the root of the sum of its classes' squared norms.
+    """
+
+    def __init__(self, pool: np.ndarray, classes: int, gamma: float, solutions: Sequence[_Shared]):
+        self._pool, self._classes, self._gamma = pool, classes, gamma
+        self._solutions = solutions
+        self._size = sum(len(shared.members) for shared in solutions)
+        first = solutions[0].found
+        self.how = "conjugate gradients" if first.iterations.any() else "Cholesky"
+        self.parameters = len(first.coefficients) * classes
+        self.reports = {name: np.zeros(self._size) for name in ("iterations", "residual", "norm")}
+        for shared in solutions:
+            found, at, shape = shared.found, shared.members, (len(shared.members), classes)
+            self.reports["iterations"][at] = found.iterations.reshape(shape).max(1)
+            self.reports["residual"][at] = found.residuals.reshape(shape).max(1)
+            self.reports["norm"][at] = np.sqrt(found.squared_norms.reshape(shape).sum(1))
+
+    def __call__(self, inputs: np.ndarray, rows: np.ndarray, layers: Sequence[str] = ()):
+        """Returns the outputs of all members, `[members, n, classes]`, float32.
+
+        Args:
+            inputs: A pool of examples, `[pool, ...]`.
+            rows: Rows of the pool for each member, `[members, n]`.
+            layers: Empty: a kernel has none.
+
+        Raises:
+            UsageError: Outputs of layers are asked for.
+        """
+        if layers:
+            raise UsageError(f"A kernel interpolation has no layers. Received: {list(layers)}")
+        outputs = np.empty((*rows.shape, self._classes), "float32")
+        for shared in self._solutions:
+            # Members with the same training inputs mostly have the same others too.
+            known = {shared.rows.tobytes(): shared.found.fitted} if inputs is self._pool else {}
+            for place, member in enumerate(shared.members):
+                key = rows[member].tobytes()
+                if key not in known:
+                    flat = inputs[rows[member]].reshape(rows.shape[1], -1)
+                    known[key] = shared.expand(flat.astype("float32"), self._gamma)
+                columns = slice(place * self._classes, (place + 1) * self._classes)
+                outputs[member] = known[key][:, columns]
+        return outputs
+
+
+def _gaussian_kernel_model(*, gamma: float = 0.02) -> float:
+    return checks.positive("gamma", gamma)
+
+
+def solve(trials: Sequence[Trial], examples, tick: Callable[[float], None]) -> KernelPredictor:
+    """Interpolates the one-hot training labels of all members.
+
+    The model is `gaussian_kernel(gamma=0.02)`; the settings of the optimizer are those of
+    `interpolate`.
+
+    Args:
+        trials: The members.
+        examples: Their data, `tfphen.train.examples.Examples`.
+        tick: Called with the number of trials' worth of work just done.
+    """
+    pool, rows, labels = examples.splits["train"]
+    models = {"gaussian_kernel": _gaussian_kernel_model}
+    spec = trials[0].model
+    gamma = references.call("model", references.look_up("model", models, spec), spec)
+    sharing: dict[bytes, list[int]] = {}
+    for index, size in enumerate(examples.sizes):
+        sharing.setdefault(rows[index, :size].tobytes(), []).append(index)
+    solutions = []
+    for members in sharing.values():
+        first, size = members[0], examples.sizes[members[0]]
+        points = pool[rows[first, :size]].reshape(size, -1).astype("float32")
+        one_hot = np.eye(examples.num_classes)[labels["labels"][members][:, :size]]
+        targets = np.concatenate(list(one_hot), axis=1)
+        generator = stream(trials[first].seed, "landmarks")
+        progress = _Ticks(tick, len(members))
+        arguments = points, targets, gamma, generator, progress
+        found = references.call("optimizer", interpolate, trials[0].optimizer, *arguments)
+        progress(1.0)
+        solutions.append(_Shared(members, rows[first, :size], points, found))
+    return KernelPredictor(pool, examples.num_classes, gamma, solutions)
+
+
+class _Ticks:
+    """Turns progress from 0 to 1, of which the highest counts, into shares of some trials."""
+
+    def __init__(self, tick: Callable[[float], None], members: int):
+        self._tick, self._members, self._done = tick, members, 0.0
+
+    def __call__(self, progress: float) -> None:
+        if progress > self._done:
+            self._tick(self._members * (progress - self._done))
+            self._done = progress

@@ -1,0 +1,1 @@
+"""Shift invariance and adversarial robustness."""

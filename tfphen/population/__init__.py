@@ -1,0 +1,1 @@
+"""Many copies of one Keras model trained as one program."""

@@ -1,0 +1,98 @@
+"""Chooses how a population is compiled, by a rule, and says which and why.
+
+The rule depends on the model and the device only, never on a timing or on the number of members:
+a timing would let the same trial give other bits on another day.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from tfphen.population import block_convolution
+from tfphen.population.batching import functional_of
+
+# Most multiplications of one convolution for one example at which matrix products under XLA beat
+# the native kernels on a CPU. Whole steps timed on 29 networks of 1 to 256 channels: up to 100,000
+# the products take 0.6 to 0.8 of the native time, at 150,000 to 350,000 0.7 to 1.2 of it (LeNet
+# 0.75), beyond 450,000 1.1 to 2.6.
+_MOST_MULTIPLICATIONS = 400_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Execution:
+    """How the members of a population run.
+
+    Attributes:
+        xla: Compile with XLA.
+        unrolled: Run members one after the other on native kernels, instead of on a member axis.
+        reason: Why, in words.
+    """
+
+    xla: bool
+    unrolled: bool
+    reason: str
+
+    def __str__(self) -> str:
+        compiler = "XLA" if self.xla else "TensorFlow graph"
+        form = "members unrolled" if self.unrolled else "members on one axis"
+        return f"{compiler}, {form}: {self.reason}"
+
+
+def compiled(function: Callable, xla: bool, autograph: bool = True) -> Callable:
+    """Returns `function` as a compiled TensorFlow program, traced once for each set of shapes.
+
+    Args:
+        function: Takes and gives tensors.
+        xla: Whether XLA compiles it.
+        autograph: Whether Python's own loops and conditions may depend on tensors.
+    """
+    program = tf.function(function, jit_compile=xla, autograph=autograph)
+    # Each population has programs of its own. TensorFlow tells functions apart by address, takes
+    # those of populations that came and went for one that is traced again and again, and warns.
+    program._omit_frequent_tracing_warning = True
+    return program
+
+
+def multiplications(model: keras.Model) -> int:
+    """Returns the multiplications of the largest 2-D or 3-D convolution, for one example.
+
+    Counted are those of the matrix products that `member_layers` makes of the convolution.
+    """
+    largest = 0
+    for called in model._flatten_layers(include_self=False):
+        # What a wrapper holds is never called by itself.
+        layer = getattr(called, "layer", called)
+        if isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv3D)) and called._inbound_nodes:
+            positions = math.prod(called.output.shape[1:-1])
+            count = positions * math.prod(layer._kernel.shape)
+            if isinstance(layer, keras.layers.Conv2D):
+                size = block_convolution.size_of(layer, called.input.shape[1:3])
+                count = round(count * block_convolution.extra_work(layer.kernel_size, size))
+            largest = max(largest, count)
+    return largest
+
+
+def choose(model: keras.Model, replicas: int = 1, device: str | None = None) -> Execution:
+    """Returns the `Execution` for a model.
+
+    Args:
+        model: A built Keras model.
+        replicas: Number of replicas in sync.
+        device: `"CPU"`, `"GPU"` or `"TPU"`; the one TensorFlow would place on when None.
+    """
+    if device is None:
+        device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    large = multiplications(model) > _MOST_MULTIPLICATIONS
+    if replicas > 1:
+        # Without XLA the patches of a large convolution would all be written to memory.
+        reason = f"{replicas} replicas: collectives do not compile on CPUs"
+        return Execution(False, large and functional_of(model) is not None, reason)
+    if functional_of(model) is None:
+        return Execution(True, False, "a subclassed model, vectorised as a whole")
+    if device == "CPU" and large:
+        reason = f"convolutions of {multiplications(model):,} multiplications an example on a CPU"
+        return Execution(False, True, reason)
+    return Execution(True, False, f"matrix products and small convolutions on a {device}")

@@ -1,1 +1,0 @@
-"""Figures of phenomena that take many lines: `<id>.py` with `draw(table, config, figure)`."""

@@ -1,0 +1,1 @@
+"""Fits without gradient steps that several phenomena use."""

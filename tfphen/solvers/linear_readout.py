@@ -1,0 +1,99 @@
+"""Solves a linear readout exactly instead of by gradient descent."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.linalg
+import threadpoolctl
+
+from tfphen.population.population import Population
+from tfphen.population.prediction import Predictor
+
+# Singular values below this share of the largest count as zero.
+_RCOND = 1e-10
+
+
+class LeastSquares:
+    """`min |features @ kernel - targets|² + ridge |kernel|²`, of least norm where `ridge` is 0.
+
+    Args:
+        features: `[examples, features]`.
+        targets: `[examples, classes]`.
+        ridge: Non-negative.
+    """
+
+    def __init__(self, features: np.ndarray, targets: np.ndarray, ridge: float = 0.0):
+        # One thread: those of BLAS and of TensorFlow keep each other waiting, for seconds.
+        with threadpoolctl.threadpool_limits(1, user_api="blas"):
+            left, values, self._right = scipy.linalg.svd(
+                features.astype("float64"), full_matrices=False, check_finite=False
+            )
+        kept = values > _RCOND * values[0]
+        self._curvature = values**2 + ridge
+        shrink = np.where(kept, values / np.where(kept, self._curvature, 1.0), 0.0)
+        self._coordinates = shrink[:, None] * (left.T @ targets)
+
+    def kernel(self, descent_steps: int | None = None) -> np.ndarray:
+        """Returns the solution, `[features, classes]`, float64.
+
+        Args:
+            descent_steps: Instead of the minimum, the point that full-batch gradient descent from
+                zero reaches after this many steps, at half the inverse of the largest curvature:
+                along an axis of curvature c, a share `1 - (1 - c / (2 c_max)) ** steps` of the way.
+        """
+        coordinates = self._coordinates
+        if descent_steps is not None:
+            left = (1.0 - 0.5 * self._curvature / self._curvature[0]) ** descent_steps
+            coordinates = (1.0 - left)[:, None] * coordinates
+        with threadpoolctl.threadpool_limits(1, user_api="blas"):
+            return self._right.T @ coordinates
+
+
+class ReadoutSolver:
+    """Fits the readout of each member to centred one-hot labels.
+
+    Args:
+        members: A population whose model has a layer `features` and, behind it, a layer `kernel`
+            without a bias.
+        inputs: The pool of examples.
+        rows: Rows of each member, `[members, n]`.
+        labels: Their labels, `[members, n]`.
+        sizes: How many of the `n` each member really has.
+        num_classes: Number of classes.
+        ridges: Penalty of each member, `[members]`.
+        features: Name of the layer whose outputs are the features.
+        kernel: Name of the layer whose kernel is solved for.
+
+    Attributes:
+        predict: A `Predictor` of the population.
+    """
+
+    def __init__(
+        self,
+        members: Population,
+        inputs: np.ndarray,
+        rows: np.ndarray,
+        labels: np.ndarray,
+        sizes: Sequence[int],
+        num_classes: int,
+        ridges: np.ndarray,
+        features: str = "features",
+        kernel: str = "readout",
+    ):
+        self.predict = Predictor(members)
+        _, hidden = self.predict(inputs, rows, (features,))
+        path = members.model.get_layer(kernel).kernel.path
+        (self._variable,) = (v for t, v in members.trainable if t.path == path)
+        self._problems = [
+            LeastSquares(
+                hidden[features][index, :size],
+                np.eye(num_classes)[labels[index, :size]] - 1.0 / num_classes,
+                float(ridges[index]),
+            )
+            for index, size in enumerate(sizes)
+        ]
+
+    def solve(self, descent_steps: int | None = None) -> None:
+        """Assigns the solution to every member. See `LeastSquares.kernel`."""
+        kernels = [problem.kernel(descent_steps) for problem in self._problems]
+        self._variable.assign(np.stack(kernels).astype("float32"))

@@ -1,0 +1,1 @@
+"""Statistics: estimates, signatures and controls, published numbers and comparisons with them."""

@@ -1,0 +1,263 @@
+"""Published numbers: data with provenance, read from TOML. One without a source does not load.
+
+Light: nothing heavy is imported here. The verdict on a number is in
+`tfphen.verdicts.comparison`, which this module offers too.
+
+A file is a list of `[[number]]` entries, see `Number` for their fields.
+"""
+
+import dataclasses
+import importlib.resources
+import math
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tfphen.core.errors import MissingData, UsageError, nearest
+from tfphen.verdicts.comparison import Comparison, compare
+
+__all__ = ["Comparison", "Number", "compare", "load", "load_file", "resource_folder"]
+
+PROVENANCES = ("read", "recalled", "derived")
+# Where the files of each kind lie: beside the modules of an installed package, or in a checkout.
+_FOLDERS = {
+    "configs": ("_configs", "configs"),
+    "published": ("_benchmarks/published", "benchmarks/published"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Number:
+    """One published number.
+
+    Args:
+        experiment: The experiment of size `paper` that it is compared with.
+        metric: What was measured, as the source calls it.
+        source: Where it stands: paper and table, or repository and file.
+        provenance: `"read"` there, `"derived"` from what was read there, or `"recalled"`: from
+            memory, which never decides a verdict.
+        value: The number; None if the source gives a bound.
+        lower: The source says "more than this". Instead of `value`.
+        upper: The source says "less than this". Instead of `value`.
+        id: Name, unique in its file. By default made of experiment, data, model, metric, setting.
+        setting: What tells it from other numbers of the experiment, by name.
+        dataset: Data it was measured on.
+        model: Model it was measured on.
+        spread: Published standard deviation from run to run, in the units of `value`.
+        n: Number of published runs; None if the source does not say.
+        baseline: Published value of what it is compared with, in the units of `value`.
+        statistic: Name of the statistic of ours that it is compared with, one of
+            `Phenomenon.statistics`; empty if we compute none.
+        arguments: Keyword arguments of that statistic.
+        unit: Unit, if `metric` does not say it.
+        differs: In what our protocol of size `paper` is known to differ.
+        unknown: What the source does not say.
+        note: Anything else.
+    """
+
+    experiment: str
+    metric: str
+    source: str
+    provenance: str
+    value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    id: str = ""
+    setting: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    dataset: str = ""
+    model: str = ""
+    spread: float | None = None
+    n: int | None = None
+    baseline: float | None = None
+    statistic: str = ""
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    unit: str = ""
+    differs: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def statement(self) -> str:
+        """What the source says, such as `"54.05"` or `"> 90"`, with the unit."""
+        if self.value is not None:
+            text = f"{self.value:.12g}"
+        elif self.upper is None:
+            text = f"> {self.lower:.12g}"
+        elif self.lower is None:
+            text = f"< {self.upper:.12g}"
+        else:
+            text = f"in [{self.lower:.12g}, {self.upper:.12g}]"
+        return f"{text} {self.unit}".rstrip()
+
+
+def load(phenomenon: str, folder: str | Path | None = None) -> tuple[Number, ...]:
+    """Returns the published numbers of a phenomenon.
+
+    Args:
+        phenomenon: Its id.
+        folder: Where `<id>.toml` lies; by default with the package, or in its checkout.
+
+    Raises:
+        UsageError: If there is no such file, or it does not load.
+    """
+    folder = resource_folder("published") if folder is None else Path(folder)
+    known = sorted(path.stem for path in folder.glob("*.toml"))
+    if phenomenon not in known:
+        raise UsageError(
+            f"There are no published numbers for this phenomenon in {folder}. "
+            f"Received: {phenomenon!r}.{nearest(phenomenon, known)}"
+        )
+    return load_file(folder / f"{phenomenon}.toml")
+
+
+def load_file(path: str | Path) -> tuple[Number, ...]:
+    """Returns the numbers in one TOML file.
+
+    Raises:
+        UsageError: If anything in it is missing, misspelt, not finite or without a source. The
+            message names file, entry and field.
+    """
+    path = Path(path)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: it cannot be read: {error.strerror}.") from error
+    except ValueError as error:  # Wrong TOML as well as wrong UTF-8.
+        raise UsageError(f"{path}: it is not TOML: {error}.") from error
+    entries = document.pop("number", None)
+    if document or not isinstance(entries, list) or not entries:
+        raise UsageError(
+            f"{path}: it holds [[number]] entries, at least one, and nothing else. "
+            f"Received: {sorted(document) or entries!r}"
+        )
+    numbers: dict[str, Number] = {}
+    for position, entry in enumerate(entries, start=1):
+        number = _number(entry, f"{path}: entry {position}")
+        if number.id in numbers:
+            raise UsageError(
+                f"{path}: entry {position}, `id`: it is that of entry "
+                f"{list(numbers).index(number.id) + 1}. Tell them apart by `setting`, or give each "
+                f"an `id`. Received: {number.id!r}"
+            )
+        numbers[number.id] = number
+    return tuple(numbers.values())
+
+
+def resource_folder(kind: str) -> Path:
+    """Returns the folder of the files that ship with the package.
+
+    Args:
+        kind: `"configs"` or `"published"`.
+
+    Raises:
+        MissingData: If the package was installed without them.
+    """
+    if kind not in _FOLDERS:
+        raise UsageError(f"`kind` is one of {sorted(_FOLDERS)}. Received: kind={kind!r}")
+    package = Path(str(importlib.resources.files("tfphen")))
+    installed, checkout = _FOLDERS[kind]
+    candidates = (package / installed, package.parent / checkout)
+    for folder in candidates:
+        if folder.is_dir():
+            return folder
+    raise MissingData(
+        f"The {kind} files of tfphen are not here: neither {candidates[0]} nor {candidates[1]} is "
+        "a folder. Install the package again."
+    )
+
+
+def _number(entry: Any, where: str) -> Number:
+    if not isinstance(entry, dict):
+        raise UsageError(f"{where}: it is not a table. Received: {entry!r}")
+    for field in entry:
+        if field not in _CHECKS:
+            raise UsageError(
+                f"{where}, `{field}`: unknown field. Allowed: {', '.join(_CHECKS)}."
+                f"{nearest(field, _CHECKS)}"
+            )
+    for field in ("experiment", "metric", "source", "provenance"):
+        if field not in entry:
+            advice = " A number without a source does not load." if field == "source" else ""
+            raise UsageError(f"{where}, `{field}`: it is missing.{advice}")
+    checked = {}
+    for field, value in entry.items():
+        what, check = _CHECKS[field]
+        if not check(value):
+            raise UsageError(f"{where}, `{field}`: it must be {what}. Received: {value!r}")
+        if what in (_NUMBER, _SPREAD):
+            value = float(value)
+        checked[field] = tuple(value) if isinstance(value, list) else value
+    bounds = [checked[field] for field in ("lower", "upper") if field in checked]
+    if ("value" in checked) == bool(bounds):
+        raise UsageError(
+            f"{where}, `value`: it has either a value, or `lower`, `upper` or both. "
+            f"Received: {[field for field in ('value', 'lower', 'upper') if field in checked]}"
+        )
+    if len(bounds) == 2 and not bounds[0] < bounds[1]:
+        raise UsageError(f"{where}, `lower`: it must be less than `upper`. Received: {bounds}")
+    checked.setdefault("id", _default_id(checked))
+    return Number(**checked)
+
+
+def _default_id(fields: Mapping[str, Any]) -> str:
+    parts = [fields.get(name, "") for name in ("experiment", "dataset", "model", "metric")]
+    parts += [f"{name}={value}" for name, value in fields.get("setting", {}).items()]
+    words = (re.sub(r"[^\w.=+-]+", "_", str(part)).strip("_") for part in parts)
+    return "/".join(word for word in words if word)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, (str, bool)) or _is_number(value)
+
+
+def _is_setting(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        all(map(_is_scalar, item)) if isinstance(item, list) else _is_scalar(item)
+        for item in value.values()
+    )
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+_SOURCE = "text that says where the number stands: without a source it does not load"
+_TEXT = "text that is not empty"
+_TEXTS = "a list of texts, none of them empty"
+_NUMBER = "a finite number"
+_SPREAD = "a finite number that is not negative"
+_CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "id": (_TEXT, _is_text),
+    "experiment": (_TEXT, _is_text),
+    "setting": ("a table of finite numbers, texts and booleans, or lists of them", _is_setting),
+    "dataset": (_TEXT, _is_text),
+    "model": (_TEXT, _is_text),
+    "metric": (_TEXT, _is_text),
+    "value": (_NUMBER, _is_number),
+    "lower": (_NUMBER, _is_number),
+    "upper": (_NUMBER, _is_number),
+    "unit": (_TEXT, _is_text),
+    "spread": (_SPREAD, lambda value: _is_number(value) and value >= 0),
+    "n": ("a whole number, at least 1", lambda value: type(value) is int and value >= 1),
+    "baseline": (_NUMBER, _is_number),
+    "statistic": (_TEXT, _is_text),
+    "arguments": ("a table of finite numbers, texts and booleans, or lists of them", _is_setting),
+    "source": (
+        "text that says where the number stands: without a source it does not load",
+        _is_text,
+    ),
+    "provenance": (f"one of {', '.join(PROVENANCES)}", lambda value: value in PROVENANCES),
+    "differs": (_TEXTS, _is_texts),
+    "unknown": (_TEXTS, _is_texts),
+    "note": (_TEXT, _is_text),
+}

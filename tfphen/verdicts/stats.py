@@ -1,0 +1,352 @@
+"""Estimates with confidence intervals. Every verdict starts from one of these.
+
+Light to import: NumPy and SciPy are imported when a function is called.
+
+Conventions of all functions: input must be finite and is otherwise refused, because a diverged
+run has to be dropped or counted on purpose; one value gives an estimate without an interval
+(`low` and `high` are NaN); values that are all equal give an interval of zero width.
+"""
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from tfphen.core.errors import UsageError
+from tfphen.verdicts.estimate import Estimate, check_confidence
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = [
+    "Estimate",
+    "bootstrap",
+    "geometric_ratio",
+    "mean",
+    "mean_if_defined",
+    "median",
+    "paired_difference",
+    "proportion",
+    "spearman",
+    "variance_ratio",
+]
+
+
+def mean(values: Sequence[float], statistic: str = "mean", confidence: float = 0.95) -> Estimate:
+    """Returns the mean over runs with Student's t interval.
+
+    Args:
+        values: One number a run, shape `(n,)`.
+        statistic: Its name.
+        confidence: Coverage of the interval.
+    """
+    from scipy import special
+
+    sample = _sample(values, "values")
+    n = len(sample)
+    check_confidence(confidence)
+    if n == 1:
+        return Estimate(statistic, sample[0], math.nan, math.nan, 1, confidence)
+    if _all_equal(sample):  # Rounding in the mean would otherwise leave a width of 1e-17.
+        return Estimate(statistic, sample[0], sample[0], sample[0], n, confidence, 0.0)
+    center, spread = sample.mean(), sample.std(ddof=1)
+    half = special.stdtrit(n - 1, (1 + confidence) / 2) * spread / math.sqrt(n)
+    return Estimate(statistic, center, center - half, center + half, n, confidence, spread)
+
+
+def paired_difference(
+    a: Sequence[float],
+    b: Sequence[float],
+    statistic: str = "mean paired difference",
+    confidence: float = 0.95,
+) -> Estimate:
+    """Returns the mean of `a - b` over pairs with Student's t interval.
+
+    Args:
+        a: One number a run, shape `(n,)`.
+        b: The partner of each run, in the same order, shape `(n,)`.
+        statistic: Its name.
+        confidence: Coverage of the interval.
+    """
+    first, second = _pair(a, b, "a", "b")
+    return mean(first - second, statistic, confidence)
+
+
+def mean_if_defined(
+    values: Sequence[float], statistic: str = "mean", confidence: float = 0.95
+) -> Estimate:
+    """Returns `mean`, or an estimate that is NaN where it is not defined for one of the runs.
+
+    Such are the time of an event that did not happen, and a correlation with a constant. Runs
+    without a value are not left out, since they would be left out for what they show.
+
+    Args:
+        values: One number a run, NaN or infinite where there is none, shape `(n,)`.
+        statistic: Its name.
+        confidence: Coverage of the interval.
+    """
+    values = [float(value) for value in values]
+    if all(map(math.isfinite, values)):
+        return mean(values, statistic, confidence)
+    return Estimate(statistic, math.nan, math.nan, math.nan, len(values), confidence)
+
+
+def geometric_ratio(
+    a: Sequence[float],
+    b: Sequence[float],
+    statistic: str = "geometric mean ratio",
+    confidence: float = 0.95,
+) -> Estimate:
+    """Returns the geometric mean of `a / b` over pairs, with Student's t interval of the logarithm.
+
+    NaN, like `mean_if_defined`, where a quotient is not a positive number.
+
+    Args:
+        a: One positive number a run, shape `(n,)`.
+        b: The partner of each run, in the same order, shape `(n,)`.
+        statistic: Its name.
+        confidence: Coverage of the interval.
+    """
+    pairs = zip(a, b, strict=True)
+    logs = [math.log(x / y) if x > 0 and y > 0 else math.nan for x, y in pairs]
+    estimate = mean_if_defined(logs, statistic, confidence)
+    ends = {name: math.exp(getattr(estimate, name)) for name in ("value", "low", "high")}
+    return dataclasses.replace(estimate, **ends, spread=None)
+
+
+def bootstrap(
+    values: Sequence,
+    statistic_function: Callable[["np.ndarray"], float],
+    generator: "np.random.Generator",
+    name: str = "statistic",
+    confidence: float = 0.95,
+    resamples: int = 5000,
+) -> Estimate:
+    """Returns any statistic with a bootstrap interval (BCa) over the first axis of `values`.
+
+    Where BCa is not defined, as when the statistic does not move when a unit is left out, the
+    percentile interval is given. The name of the estimate says which one it is. With fewer than
+    about ten units a bootstrap interval is too short: prefer `mean` or `median` there.
+
+    Args:
+        values: One row a run, shape `(n, ...)`. Rows are resampled whole.
+        statistic_function: Maps rows, shape `(m, ...)`, to a number. It is given as many rows as
+            there are and, for BCa, one fewer.
+        generator: The source of the resamples, see `tfphen.core.seeds.stream`.
+        name: Name of the statistic.
+        confidence: Coverage of the interval.
+        resamples: How many times the rows are redrawn.
+    """
+    import numpy as np
+    from scipy import stats
+
+    rows = _sample(values, "values", dimensions=None)
+    n = len(rows)
+    check_confidence(confidence)
+    value = float(statistic_function(rows))
+    if n == 1:
+        return Estimate(f"{name} (bootstrap)", value, math.nan, math.nan, 1, confidence)
+    if _all_equal(rows):
+        return Estimate(f"{name} (bootstrap)", value, value, value, n, confidence)
+
+    def of_rows(index: "np.ndarray") -> float:
+        return float(statistic_function(rows[np.asarray(index).astype(np.intp)]))
+
+    settings = {"confidence_level": confidence, "vectorized": False, "rng": generator}
+    with warnings.catch_warnings():
+        # SciPy warns where BCa is not defined; what happens then is the fallback below.
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        warnings.simplefilter("ignore", RuntimeWarning)
+        percentile = stats.bootstrap(
+            (np.arange(n),), of_rows, n_resamples=resamples, method="percentile", **settings
+        )
+        # No new resamples: the interval changes, not the draws.
+        corrected = stats.bootstrap(
+            (np.arange(n),),
+            of_rows,
+            n_resamples=0,
+            bootstrap_result=percentile,
+            method="BCa",
+            **settings,
+        )
+    method, (low, high) = "BCa", corrected.confidence_interval
+    if math.isnan(low) or math.isnan(high):
+        method, (low, high) = "percentile", percentile.confidence_interval
+    return Estimate(f"{name} (bootstrap, {method})", value, low, high, n, confidence)
+
+
+def proportion(
+    successes: int, n: int, statistic: str = "proportion", confidence: float = 0.95
+) -> Estimate:
+    """Returns `successes / n` with the exact interval of Clopper and Pearson.
+
+    It is the one interval here that a single trial has, and it is a wide one.
+
+    Args:
+        successes: How many of the trials succeeded.
+        n: Number of independent trials.
+        statistic: Its name.
+        confidence: Coverage of the interval, which is at least this.
+
+    Reference:
+        Clopper and Pearson, 1934, Biometrika 26, 404-413.
+    """
+    from scipy import special
+
+    check_confidence(confidence)
+    if int(n) != n or int(successes) != successes or not (n >= 1 and 0 <= successes <= n):
+        raise UsageError(
+            "A proportion is of whole numbers, 0 <= successes <= n and n >= 1. "
+            f"Received: successes={successes}, n={n}"
+        )
+    k, n = int(successes), int(n)
+    tail = (1 - confidence) / 2
+    low = special.betaincinv(k, n - k + 1, tail) if k > 0 else 0.0
+    high = special.betaincinv(k + 1, n - k, 1 - tail) if k < n else 1.0
+    return Estimate(statistic, k / n, low, high, n, confidence)
+
+
+def variance_ratio(
+    ratio: float, runs: int, statistic: str = "variance ratio", confidence: float = 0.95
+) -> Estimate:
+    """Returns the ratio of an observed variance to a known one, with a chi-square interval.
+
+    If the runs are Gaussian, `(runs - 1) * ratio / true_ratio` has a chi-square distribution with
+    `runs - 1` degrees of freedom.
+
+    Args:
+        ratio: Sample variance over runs (divided by `runs - 1`) over the expected variance.
+        runs: Number of runs.
+        statistic: Its name.
+        confidence: Coverage of the interval.
+    """
+    from scipy import special
+
+    check_confidence(confidence)
+    if not (math.isfinite(ratio) and ratio >= 0) or runs < 1 or int(runs) != runs:
+        raise UsageError(
+            "A variance ratio is finite and not negative, over at least one run. "
+            f"Received: ratio={ratio}, runs={runs}"
+        )
+    if runs == 1:
+        return Estimate(statistic, ratio, math.nan, math.nan, 1, confidence)
+    tail = (1 - confidence) / 2
+    scaled = (runs - 1) * ratio
+    low = scaled / special.chdtri(runs - 1, tail)
+    high = scaled / special.chdtri(runs - 1, 1 - tail)
+    return Estimate(statistic, ratio, low, high, runs, confidence)
+
+
+def median(
+    values: Sequence[float], statistic: str = "median", confidence: float = 0.95
+) -> Estimate:
+    """Returns the median with the exact interval between two order statistics (sign test).
+
+    The coverage is at least `confidence` for any continuous distribution. Fewer than six values
+    cannot give 95%, not even from the smallest to the largest: then there is no interval.
+
+    Args:
+        values: One number a run, shape `(n,)`.
+        statistic: Its name.
+        confidence: Coverage of the interval.
+    """
+    import numpy as np
+    from scipy import special
+
+    sample = np.sort(_sample(values, "values"))
+    n = len(sample)
+    check_confidence(confidence)
+    value = float(np.median(sample))
+    if n == 1:
+        return Estimate(statistic, value, math.nan, math.nan, 1, confidence)
+    spread = sample.std(ddof=1)
+    if _all_equal(sample):
+        return Estimate(statistic, value, value, value, n, confidence, 0.0)
+    # The interval from the k-th smallest to the k-th largest misses the median with probability
+    # 2 P(at most k - 1 of n coin flips are heads).
+    covers = [2 * special.bdtr(k - 1, n, 0.5) <= 1 - confidence for k in range(1, n // 2 + 1)]
+    k = sum(covers)
+    low, high = (sample[k - 1], sample[n - k]) if k else (math.nan, math.nan)
+    return Estimate(statistic, value, low, high, n, confidence, spread)
+
+
+def spearman(
+    x: Sequence[float],
+    y: Sequence[float],
+    statistic: str = "Spearman correlation",
+    confidence: float = 0.95,
+) -> Estimate:
+    """Returns Spearman's rank correlation with the interval of Bonett and Wright.
+
+    The interval is Fisher's, with standard error `sqrt((1 + r**2 / 2) / (n - 3))`. It needs four
+    points. A perfect correlation of few points is no proof of a perfect one, so the standard
+    error and the centre are taken half a step of the rank scale below 1. If `x` or `y` is
+    constant there is no correlation: value and interval are NaN.
+
+    Args:
+        x: Shape `(n,)`.
+        y: The partner of each entry of `x`, shape `(n,)`.
+        statistic: Its name.
+        confidence: Coverage of the interval.
+
+    Reference:
+        Bonett and Wright, 2000, Psychometrika 65, 23-28.
+    """
+    import numpy as np
+    from scipy import special, stats
+
+    first, second = _pair(x, y, "x", "y")
+    n = len(first)
+    check_confidence(confidence)
+    if _all_equal(first) or _all_equal(second):
+        return Estimate(statistic, math.nan, math.nan, math.nan, n, confidence)
+    ranks = stats.rankdata(first), stats.rankdata(second)
+    value = float(np.clip(np.corrcoef(*ranks)[0, 1], -1, 1))
+    if n < 4:
+        return Estimate(statistic, value, math.nan, math.nan, n, confidence)
+    limit = 1 - 6 / (n * (n**2 - 1))
+    center = min(max(value, -limit), limit)
+    half = special.ndtri((1 + confidence) / 2) * math.sqrt((1 + center**2 / 2) / (n - 3))
+    low = min(math.tanh(math.atanh(center) - half), value)
+    high = max(math.tanh(math.atanh(center) + half), value)
+    return Estimate(statistic, value, low, high, n, confidence)
+
+
+def _sample(values: Sequence, name: str, dimensions: int | None = 1) -> "np.ndarray":
+    import numpy as np
+
+    try:
+        sample = np.asarray(values)
+        if sample.dtype.kind not in "biufO":
+            raise TypeError(f"dtype {sample.dtype}")
+        sample = sample.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"`{name}` holds numbers only ({error}). Received: {values!r}") from error
+    if sample.ndim == 0 or len(sample) == 0 or dimensions not in (None, sample.ndim):
+        raise UsageError(
+            f"`{name}` holds at least one entry a run. Received: an array of shape {sample.shape}"
+        )
+    finite = np.isfinite(sample).reshape(len(sample), -1).all(axis=1)
+    if not finite.all():
+        raise UsageError(
+            f"`{name}` must be finite: drop the runs that diverged, or count them, before. "
+            f"Received: {(~finite).sum()} of {len(sample)} not finite, at positions "
+            f"{np.flatnonzero(~finite)[:10].tolist()}"
+        )
+    return sample
+
+
+def _pair(
+    a: Sequence[float], b: Sequence[float], name_a: str, name_b: str
+) -> tuple["np.ndarray", "np.ndarray"]:
+    first, second = _sample(a, name_a), _sample(b, name_b)
+    if len(first) != len(second):
+        raise UsageError(
+            f"`{name_a}` and `{name_b}` hold pairs. Received: {len(first)} and {len(second)} values"
+        )
+    return first, second
+
+
+def _all_equal(sample: "np.ndarray") -> bool:
+    return bool((sample == sample[0]).all())

@@ -133,8 +133,8 @@ def test_the_figures_add_up(tool, tmp_path, monkeypatch):
     trials = [
         trial(),
         trial(objective=Spec("ramp")),
-        trial(optimizer=Spec("least_squares")),
-        trial(optimizer=Spec("by_hand")),
+        trial(solver=Spec("least_squares")),
+        trial(solver=Spec("by_hand")),
     ]
     records.write_group(list(known(trials).values()), tmp_path / "made_up" / "small")
     kind = types.SimpleNamespace(
@@ -160,7 +160,7 @@ def test_the_figures_add_up(tool, tmp_path, monkeypatch):
 
 
 def test_a_run_without_descent_is_refused(tool, tmp_path):
-    only = [trial(optimizer=Spec("least_squares"))]
+    only = [trial(solver=Spec("least_squares"))]
     records.write_group(list(known(only).values()), tmp_path / "made_up" / "small")
     kind = types.SimpleNamespace(id="made_up", solvers={}, models={}, trials=lambda config: only)
     run = types.SimpleNamespace(phenomenon=kind, size="small", experiment=None, config=None)

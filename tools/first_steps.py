@@ -17,6 +17,7 @@ import resource
 import time
 from pathlib import Path
 
+from tfphen.core import keras_internals
 from tfphen.core.trial import Spec, Trial
 from tfphen.experiment import phenomenon as phenomena
 
@@ -87,8 +88,8 @@ def first_losses(asked: tuple, steps: int, whole: int, strategy_name: str, data_
         strategy_name: `"one"` or `"mirrored"`.
         data_dir: First folder in which tfds sets are looked for.
     """
+    from tfphen.experiment.training import train
     from tfphen.train import strategy
-    from tfphen.train.outcomes import train
 
     found = strategy.get(strategy_name)
     started = time.perf_counter()
@@ -107,10 +108,10 @@ def operations(model) -> int:
     Counted are dense and convolutional layers, also those that a wrapper holds.
     """
     total = 0
-    for called in model._flatten_layers(include_self=False):
+    for called in keras_internals.flattened_layers(model, include_self=False):
         layer = getattr(called, "layer", called)
-        kernel = getattr(layer, "_kernel", None)
-        if kernel is not None and called._inbound_nodes:
+        kernel = keras_internals.kernel_of(layer)
+        if kernel is not None and keras_internals.is_called(called):
             positions = math.prod(called.output.shape[1:-1])
             total += 2 * positions * math.prod(kernel.shape)
     return total
@@ -131,15 +132,12 @@ def main() -> None:
     asked = options.id, options.experiment, dict(pair.split("=", 1) for pair in options.where)
     phenomenon, config, trials, whole = planned(*asked)
 
-    from tfphen import models
-    from tfphen.core import references
+    from tfphen.experiment.resolve import recipe_of
     from tfphen.train.examples import Examples
 
     examples = Examples([whole], options.data_dir, phenomenon.sources)
-    builder = references.look_up("model", {**models.MODELS, **phenomenon.models}, whole.model)
-    model = references.call(
-        "model", builder, whole.model, examples.input_shape, examples.num_classes
-    )
+    build = recipe_of(phenomenon, [whole]).model
+    model = build(examples.input_shape, examples.num_classes)
     trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
     forward = operations(model)
     passed = (

@@ -118,9 +118,8 @@ def compare(run: api.Run, given: argparse.Namespace, console) -> dict:
     groups = plan.groups(kind.trials(run.config))
     every = [trial for group in groups for trial in group.trials]
     folder = api.folder_of(given.out, kind.id, run.size, run.experiment)
-    known = records.read_all(folder, [trial.id for trial in every])
-    solvers = {"least_squares", *kind.solvers}
-    trials = [trial for trial in every if trial.optimizer.name not in solvers]
+    known = records.read_trials(folder, every)
+    trials = [trial for trial in every if trial.solver is None]
     work, builders = work_of(trials, known), {**models.MODELS, **kind.models}
     if not work:
         raise TfphenError(f"{name} has no trial that descends a gradient, as `fit` does.")
@@ -134,7 +133,7 @@ def compare(run: api.Run, given: argparse.Namespace, console) -> dict:
     others = collections.Counter(repr(t.objective) for t in trials if t.objective not in PLAIN)
     figures = {
         "trainings": len(trials),
-        "populations": sum(group.trials[0].optimizer.name not in solvers for group in groups),
+        "populations": sum(group.trials[0].solver is None for group in groups),
         "graphs": len(work),
         "solved": len(every) - len(trials),
         "timed_with_cross_entropy": dict(others),

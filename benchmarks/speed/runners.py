@@ -29,12 +29,14 @@ def _population(name: str, alone: bool):
     members = Population(cases.keras_model(name), seeds)
     trainer = Trainer(
         members,
-        batches.Resident(inputs, np.tile(labels, (len(seeds), 1))),
+        batches.DeviceBatches(
+            batches.DeviceDataset(inputs, np.tile(labels, (len(seeds), 1))),
+            cases.BATCH,
+            batches.Streams(seeds),
+        ),
         objectives.cross_entropy,
         MemberOptimizer(keras.optimizers.Adam(cases.LEARNING_RATE), members),
         10**6,
-        cases.BATCH,
-        seeds,
     )
     # What `advance` returns from has been read back to the host, so it is done.
     return lambda steps: trainer.advance(trainer.step + steps)

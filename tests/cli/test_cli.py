@@ -125,7 +125,7 @@ def test_show_with_a_short_timing(toy, tensorflow, tfphen_command):
     assert code == 0, error
     # Members, weights and steps of the wide network's population.
     assert re.search(r"mlp\(hidden_units=\(32,\)\) +6 +682 +40 ", out)
-    assert re.search(r"About .* on this machine", out)
+    assert re.search(r"Estimated time: .* \(excluding evaluation\)", out)
 
 
 # ---- run ---------------------------------------------------------------------------------------

@@ -231,9 +231,9 @@ def test_most_negative_reviews_are_left_out(folder):
 def test_an_lstm_learns_from_reviews(folder):
     import tensorflow as tf
 
+    from tfphen.experiment import training
     from tfphen.experiment.phenomenon import Phenomenon
     from tfphen.measures.basic import error, loss
-    from tfphen.train import outcomes
 
     class Reviews(Phenomenon):
         title = claim = paper = "a test"
@@ -250,7 +250,7 @@ def test_an_lstm_learns_from_reviews(folder):
         )
         for seed in (0, 1)
     ]
-    outcomes = outcomes.train(
+    outcomes = training.train(
         Reviews(), members, lambda one: {}, tf.distribute.get_strategy(), data_dir=folder
     )
     assert all("XLA" in outcome.environment["execution"] for outcome in outcomes)

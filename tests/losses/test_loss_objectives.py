@@ -116,17 +116,15 @@ def train(name, matrices, xla, steps=8, **settings):
     counts = [1 + np.bincount(one, minlength=classes) for one in labels]
     trainer = Trainer(
         members,
-        batches.Resident(inputs, labels),
+        batches.DeviceBatches(batches.DeviceDataset(inputs, labels), 20, batches.Streams([0, 1])),
         OBJECTIVES[name](**settings),
         MemberOptimizer(keras.optimizers.SGD(0.1), members),
         steps,
-        20,
-        [0, 1],
         constants={
             "transition_matrix": matrices.astype("float32"),
             "class_counts": np.asarray(counts, "float32"),
         },
-        how=execution.Execution(xla, False, "test"),
+        execution=execution.Execution(xla, False, "test"),
     )
     trainer.advance(steps)
     assert np.isfinite(trainer.losses).all()

@@ -191,12 +191,11 @@ def share_of_weak_entries(attack):
     members = Population(model, (3, 4))
     trainer = Trainer(
         members,
-        batches.Resident(inputs, labels),
+        batches.DeviceBatches(batches.DeviceDataset(inputs, labels), None, batches.Streams((3, 4))),
         objective,
         MemberOptimizer(keras.optimizers.SGD(0.5), members),
-        steps=200,
-        order_seeds=(3, 4),
-        how=execution.Execution(attack is not None, False, "test"),
+        200,
+        execution=execution.Execution(attack is not None, False, "test"),
     )
     trainer.advance(200)
     kernel = members.values()[0]

@@ -64,13 +64,11 @@ def test_members_are_ordinary_models_and_learn(name):
     labels = generator.integers(0, 4, (2, 24)).astype("int32")
     trainer = Trainer(
         members,
-        batches.Resident(inputs, labels),
+        batches.DeviceBatches(batches.DeviceDataset(inputs, labels), None, batches.Streams([3, 5])),
         objectives.cross_entropy,
         MemberOptimizer(keras.optimizers.Adam(0.01), members),
         6,
-        None,
-        [3, 5],
-        how=execution.Execution(name in COMPILED, False, "test"),
+        execution=execution.Execution(name in COMPILED, False, "test"),
     )
     before = members.values()
     trainer.advance(6)

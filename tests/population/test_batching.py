@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfphen.core.keras_internals import functional_of
 from tfphen.population import execution
-from tfphen.population.batching import Members, forward, functional_of
+from tfphen.population.batching import Members, forward
 from tfphen.population.population import Population
 from tfphen.population.prediction import Predictor
 
@@ -95,7 +96,7 @@ def test_every_member_equals_the_plain_model(name):
     population = Population(model, [3, 4, 5])
     inputs = inputs_of(model)
     for how in ((False, False), (False, True), (True, False)):
-        outputs = Predictor(population, execution.Execution(*how, "test"))(inputs)
+        outputs = Predictor(population, execution.Execution(*how, "test")).predict(inputs)
         for index in range(3):
             model.set_weights([value[index] for value in population.values()])
             np.testing.assert_allclose(outputs[index], model(inputs), atol=2e-5)
@@ -128,7 +129,7 @@ def test_gradients_equal_the_plain_model(name):
 def test_mixed_bfloat16_keeps_the_compute_dtype():
     policy = keras.DTypePolicy("mixed_bfloat16")
     model = sequential((10,), layers.Dense(8, dtype=policy), layers.Dense(3, dtype=policy))
-    outputs = Predictor(Population(model, [0, 1]))(inputs_of(model))
+    outputs = Predictor(Population(model, [0, 1])).predict(inputs_of(model))
     assert str(outputs.dtype) == "bfloat16"
 
 
@@ -143,7 +144,7 @@ def test_mixed_bfloat16_keeps_the_compute_dtype():
 def test_a_random_layer_without_a_form_is_refused(model):
     model = model()
     with pytest.raises(NotImplementedError, match="Register one"):
-        Predictor(Population(model, [0]))(inputs_of(model))
+        Predictor(Population(model, [0])).predict(inputs_of(model))
 
 
 def test_the_graph_walk_of_keras_is_there():

@@ -50,14 +50,17 @@ def train(name, steps, found=None, members=(3, 4), how=None, rate=0.5):
         optimizer = MemberOptimizer(keras.optimizers.SGD(rate), population)
     trainer = Trainer(
         population,
-        batches.Resident(inputs, np.stack([labels] * len(members))),
+        batches.DeviceBatches(
+            batches.DeviceDataset(inputs, np.stack([labels] * len(members))),
+            24,
+            batches.Streams(members),
+            replicas=found.num_replicas_in_sync,
+        ),
         objectives.cross_entropy,
         optimizer,
         steps,
-        24,
-        list(members),
         strategy=found,
-        how=how,
+        execution=how,
     )
     trainer.advance(steps)
     return trainer
@@ -75,7 +78,7 @@ def test_inference_equals_the_keras_model(name, unrolled):
     build, shape = NETS[name]
     population = Population(build(), [3, 4])
     inputs, _ = examples(shape)
-    predict = Predictor(population, execution.Execution(not unrolled, unrolled, "test"))
+    predict = Predictor(population, execution.Execution(not unrolled, unrolled, "test")).predict
     found = predict(inputs)
     for member in (0, 1):
         expected = population.member(member)(inputs, training=False)
@@ -143,7 +146,7 @@ def test_what_inference_computes_with_is_capped_after_training():
 def test_features_are_activations_and_differ_between_members():
     population = Population(dense_net(normalize_input=True), [3, 4])
     inputs, _ = examples((6,))
-    _, hidden = Predictor(population)(inputs, None, ("capped", "process/features"))
+    _, hidden = Predictor(population).predict(inputs, None, ("capped", "process/features"))
     for member in (0, 1):
         process = population.member(member).get_layer("process")
         expected = process.random_features(hidden["capped"][member])
@@ -173,7 +176,7 @@ def test_a_covariance_in_the_forward_pass_is_refused():
     process = RandomFeatureGaussianProcess(3, num_inducing=8, return_covariance=True)
     model = keras.Model(inputs, process(inputs)[0])
     with pytest.raises(NotImplementedError, match="return_covariance=False"):
-        Predictor(Population(model, [0]))(examples((6,))[0])
+        Predictor(Population(model, [0])).predict(examples((6,))[0])
 
 
 @pytest.mark.parametrize("name, unrolled", [("dense", False), ("convolutional", True)])

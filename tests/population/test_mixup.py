@@ -9,11 +9,12 @@ from scipy import stats
 from tfphen.core import seeds
 from tfphen.core.errors import UsageError
 from tfphen.core.trial import Data, Spec, Trial
+from tfphen.experiment import training
 from tfphen.experiment.phenomenon import Phenomenon
 from tfphen.population import execution, mixup
 from tfphen.population.optimizers import MemberOptimizer
 from tfphen.population.population import Population
-from tfphen.train import batches, objectives, outcomes, strategy
+from tfphen.train import batches, objectives, strategy
 from tfphen.train.loop import Trainer
 
 layers = keras.layers
@@ -149,18 +150,18 @@ def train(members=(0, 1), found=None, batch=16, steps=6, build=net, draw=mixup.m
     with found.scope():
         population = Population(build(), list(members))
         optimizer = MemberOptimizer(keras.optimizers.SGD(0.2), population)
-    data = batches.Resident(inputs, labels)
+    data = batches.DeviceDataset(inputs, labels)
     trainer = Trainer(
         population,
-        data,
+        batches.DeviceBatches(
+            data, batch, batches.Streams(members), replicas=found.num_replicas_in_sync
+        ),
         objectives.cross_entropy,
         optimizer,
         steps,
-        batch,
-        list(members),
-        mixing=draw(keys(*members), **more),
+        mixup=draw and draw(keys(*members), **more),
         strategy=found,
-        how=execution.Execution(False, False, "test"),
+        execution=execution.Execution(False, False, "test"),
     )
     trainer.advance(steps)
     return trainer
@@ -171,7 +172,7 @@ def weights(trainer, member=0):
 
 
 def test_a_coefficient_of_one_is_training_without_mixing_bit_for_bit():
-    plain = train(draw=mixup.none, build=lambda: net("relu"))
+    plain = train(draw=None, build=lambda: net("relu"))
     still = train(alpha=0.0, layers=(0, "a"), build=lambda: net("relu"))
     np.testing.assert_array_equal(weights(plain), weights(still))
     mixed = train(alpha=2.0, layers=(0, "a"), build=lambda: net("relu"))
@@ -188,8 +189,8 @@ def test_the_loss_is_that_of_mixed_inputs_and_mixed_labels():
     trainer = train(members=(3,), steps=1, batch=40)
     drawn = mixture(40, (3,))
     coefficient, order = drawn.coefficient.numpy()[0], drawn.partners[0].numpy()[0]
-    rows = trainer.orders[0].steps_between(0, 1)[0]
-    inputs, one_hot = trainer.pool.numpy()[rows], np.eye(3)[trainer.labels.numpy()[0][rows]]
+    rows = trainer.batches.orders[0].steps_between(0, 1)[0]
+    inputs, one_hot = trainer.batches.data.inputs.numpy()[rows], np.eye(3)[trainer.labels.numpy()[0][rows]]
     model = net()
     model.set_weights([value[0] for value in Population(net(), [3]).values()])
 
@@ -238,7 +239,7 @@ def test_a_trial_names_its_mixing():
             record_every=1,
             mixing=spec,
         )
-        (outcome,) = outcomes.train(Plain(), [one], lambda one: {}, tf.distribute.get_strategy())
+        (outcome,) = training.train(Plain(), [one], lambda one: {}, tf.distribute.get_strategy())
         return outcome.arrays["step_loss"]
 
     mixed = losses(Spec("manifold", layers=(0, "hidden_1"), alpha=2.0))

@@ -93,16 +93,21 @@ def train(
     )
     trainer = Trainer(
         population,
-        batches.Resident(inputs, labels[members]),
+        batches.DeviceBatches(
+            batches.DeviceDataset(inputs, labels[members]), batch, batches.Streams(members)
+        ),
         settings.pop("objective", objectives.cross_entropy),
         rule,
         settings.pop("totals", steps),
-        batch,
-        members,
         **settings,
     )
     trainer.advance(steps)
     return trainer
+
+
+def of_two(data):
+    """Batches of 50 of two members, with seeds 0 and 1."""
+    return batches.DeviceBatches(data, 50, batches.Streams([0, 1]))
 
 
 def largest_difference(a, b):
@@ -157,7 +162,7 @@ def test_member_equals_stock_keras(build, batch):
 
 def test_ways_of_compiling_agree():
     results = [
-        train(image_cnn, [0, 1, 2], steps=50, how=execution.Execution(xla, unrolled, "test"))
+        train(image_cnn, [0, 1, 2], steps=50, execution=execution.Execution(xla, unrolled, "test"))
         for xla, unrolled in ((True, False), (False, False), (False, True), (True, True))
     ]
     for other in results[1:]:
@@ -166,7 +171,7 @@ def test_ways_of_compiling_agree():
 
 def test_dropout_masks_do_not_depend_on_the_compiler():
     results = [
-        train(dropout_net, [0, 1], steps=20, how=execution.Execution(xla, unrolled, "test"))
+        train(dropout_net, [0, 1], steps=20, execution=execution.Execution(xla, unrolled, "test"))
         for xla, unrolled in ((True, False), (False, True))
     ]
     assert largest_difference(results[0].members.values(), results[1].members.values()) < 1e-5
@@ -248,19 +253,19 @@ def test_members_of_different_length_and_size():
     model = mlp()
     inputs, labels = examples(model, 2)
     population = Population(model, [0, 1])
-    data = batches.Resident(inputs, labels, sizes=[300, 120])
+    data = batches.DeviceDataset(inputs, labels, sizes=[300, 120])
     rule = MemberOptimizer(keras.optimizers.SGD(0.05), population, totals=[40, 25])
-    trainer = Trainer(population, data, objectives.cross_entropy, rule, [40, 25], 50, [0, 1])
+    trainer = Trainer(population, of_two(data), objectives.cross_entropy, rule, [40, 25])
     trainer.advance(40)
     small = Population(model, [1])
     alone = Trainer(
         small,
-        batches.Resident(inputs[:120], labels[1:, :120]),
+        batches.DeviceBatches(
+            batches.DeviceDataset(inputs[:120], labels[1:, :120]), 50, batches.Streams([1])
+        ),
         objectives.cross_entropy,
         MemberOptimizer(keras.optimizers.SGD(0.05), small, totals=[25]),
         25,
-        50,
-        [1],
     )
     alone.advance(25)
     mine = [v[1] for v in population.values()]
@@ -276,8 +281,8 @@ def test_sample_weights_act_and_masks_hold():
     mask = (np.random.default_rng(0).random((2, 12, 32)) < 0.5).astype("float32")
     population = Population(model, [0, 1], masks={path: mask})
     rule = MemberOptimizer(keras.optimizers.Adam(1e-2), population)
-    data = batches.Resident(inputs, labels, weights=weights)
-    trainer = Trainer(population, data, objectives.cross_entropy, rule, 300, 50, [0, 1])
+    data = batches.DeviceDataset(inputs, labels, weights=weights)
+    trainer = Trainer(population, of_two(data), objectives.cross_entropy, rule, 300)
     trainer.advance(300)
     kernel = population.value_of(path)
     assert np.all(kernel[mask == 0] == 0) and np.any(kernel[mask == 1] != 0)
@@ -327,5 +332,5 @@ def test_a_joint_objective_couples_members():
 
     coupled = train(mlp, [0, 1, 2], 60, objective=joint)
     free = train(mlp, [0, 1, 2], 60)
-    inputs = coupled.data.inputs
+    inputs, _ = examples(mlp(), 3)
     assert coupled.predict(inputs).std(0).mean() > 1.1 * free.predict(inputs).std(0).mean()

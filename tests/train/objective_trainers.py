@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 
-from tfphen.core import seeds
 from tfphen.population import execution
 from tfphen.population.optimizers import MemberOptimizer
 from tfphen.population.population import Population
 from tfphen.train import batches, strategy
 from tfphen.train.loop import StepHook, Trainer
+from tfphen.train.validation import ValidationExamples
 
 layers = keras.layers
 CLASSES, FEATURES, COUNT, RATE = 3, 4, 26, 0.5
@@ -55,15 +55,18 @@ def trainer_of(
         rule = MemberOptimizer(keras.optimizers.SGD(RATE), population)
     return Trainer(
         population,
-        batches.Resident(inputs, labels, sizes=sizes, clean_labels=clean_labels),
+        batches.DeviceBatches(
+            batches.DeviceDataset(inputs, labels, sizes=sizes, clean_labels=clean_labels),
+            batch,
+            batches.Streams(member_seeds),
+            replicas=found.num_replicas_in_sync,
+        ),
         objective,
         rule,
         steps,
-        batch,
-        member_seeds,
         step_hook=hook and StepHook(tuple(f"column_{i}" for i in range(hook[0])), hook[1]),
         strategy=found,
-        how=execution.Execution(xla, False, "test"),
+        execution=execution.Execution(xla, False, "test"),
         **more,
     )
 
@@ -74,5 +77,5 @@ def held_out(member_seeds=(3, 4), count=9):
     inputs = np.zeros((count, FEATURES), "float32")
     inputs[:, 0] = 100 + numbers
     labels = np.stack([numbers % CLASSES] * len(member_seeds)).astype("int32")
-    keys = np.stack([seeds.key(seed, "held_out") for seed in member_seeds])
-    return {"held_out": batches.Resident(inputs, labels), "held_out_keys": keys}
+    keys = batches.Streams(member_seeds).keys("held_out")
+    return {"validation": ValidationExamples(batches.DeviceDataset(inputs, labels), keys)}

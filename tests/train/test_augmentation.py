@@ -11,12 +11,13 @@ import tensorflow as tf
 from tfphen.core import seeds
 from tfphen.core.errors import UsageError
 from tfphen.core.trial import Data, Spec, Trial
+from tfphen.experiment import training
 from tfphen.experiment.phenomenon import Phenomenon
 from tfphen.population import execution
 from tfphen.population.optimizers import MemberOptimizer
 from tfphen.population.population import Population
-from tfphen.train import batches, objectives, outcomes, strategy
-from tfphen.train.augmentation import AUGMENTATIONS, crop_and_flip, none
+from tfphen.train import batches, objectives, strategy
+from tfphen.train.augmentation import AUGMENTATIONS, crop_and_flip
 from tfphen.train.loop import Trainer
 
 ROWS, COLUMNS, CHANNELS = 3, 4, 2
@@ -129,10 +130,9 @@ def test_wrong_inputs_and_settings(shape, settings, text):
         crop_and_flip(tf.zeros((1, 2, *shape)), keys(0), tf.constant(0), tf.constant(0), **settings)
 
 
-def test_none_does_nothing():
-    inputs = tf.zeros((1, 2, 3))
-    assert none(inputs, keys(0), 0, 0) is inputs
-    assert AUGMENTATIONS["none"] is none and AUGMENTATIONS["crop_and_flip"] is crop_and_flip
+def test_trials_augment_nothing_by_default():
+    assert Trial(Spec("mlp"), steps=1).augmentation == Spec("none")
+    assert {"none": None, "crop_and_flip": crop_and_flip} == AUGMENTATIONS
 
 
 # ---- in the loop ---------------------------------------------------------------------------------
@@ -153,16 +153,18 @@ def train(members=(0, 1), augment=crop_and_flip, found=None, batch=16, augmentat
         rule = MemberOptimizer(keras.optimizers.SGD(0.1), population)
     trainer = Trainer(
         population,
-        batches.Resident(inputs, labels),
+        batches.DeviceBatches(
+            batches.DeviceDataset(inputs, labels),
+            batch,
+            batches.Streams(members, augmentation_seeds and {"augmentation": augmentation_seeds}),
+            augment,
+            found.num_replicas_in_sync,
+        ),
         objectives.cross_entropy,
         rule,
         10,
-        batch,
-        members,
-        augment=augment,
-        augmentation_keys=keys(*(augmentation_seeds or members)),
         strategy=found,
-        how=execution.Execution(False, False, "test"),
+        execution=execution.Execution(False, False, "test"),
     )
     trainer.advance(10)
     return trainer
@@ -204,7 +206,7 @@ class Plain(Phenomenon):
 
 def test_a_trial_names_its_augmentation():
     def losses(one):
-        (outcome,) = outcomes.train(Plain(), [one], lambda one: {}, tf.distribute.get_strategy())
+        (outcome,) = training.train(Plain(), [one], lambda one: {}, tf.distribute.get_strategy())
         return outcome.arrays["step_loss"]
 
     plain = Trial(

@@ -9,10 +9,10 @@ import tensorflow as tf
 from tfphen import losses
 from tfphen.core.errors import UsageError
 from tfphen.core.trial import Spec
+from tfphen.experiment import training
 from tfphen.experiment.phenomenon import Phenomenon
 from tfphen.measures.basic import balanced_error, class_counts, class_recall, error
 from tfphen.phenomena._shared.long_tail import LongTailConfig, long_tail_trial
-from tfphen.train import outcomes
 from tfphen.train.class_objectives import class_counts as counts_of
 from tfphen.train.class_objectives import ldam, poly_tailed, vector_scaling
 from tfphen.train.loss_objectives import cross_entropy
@@ -125,7 +125,7 @@ def config():
 
 
 def run(*members):
-    return outcomes.train(Long(), members, lambda one: {}, tf.distribute.get_strategy())
+    return training.train(Long(), members, lambda one: {}, tf.distribute.get_strategy())
 
 
 def test_a_member_trains_as_it_would_alone(config):

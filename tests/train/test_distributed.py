@@ -41,21 +41,18 @@ OPTIMIZERS = {
 }
 
 
-def train(found, make, batch, build=net, source="resident", steps=12):
+def train(found, make, batch, build=net, steps=12):
     inputs, labels = examples()
     with found.scope():
         population = Population(build(), [3, 4])
         rule = MemberOptimizer(make(), population)
-    if source == "resident":
-        data = batches.Resident(inputs, np.stack([labels, labels]))
-    else:
-        data = tf.data.Dataset.from_tensor_slices(
-            (inputs, labels, (np.arange(200) % 10 > 0).astype("float32"))
-        )
-        data = data.batch(batch, drop_remainder=True).repeat()
-    trainer = Trainer(
-        population, data, objectives.cross_entropy, rule, steps, batch, [3, 4], strategy=found
+    data = batches.DeviceBatches(
+        batches.DeviceDataset(inputs, np.stack([labels, labels])),
+        batch,
+        batches.Streams([3, 4]),
+        replicas=found.num_replicas_in_sync,
     )
+    trainer = Trainer(population, data, objectives.cross_entropy, rule, steps, strategy=found)
     trainer.advance(steps)
     return trainer
 
@@ -93,13 +90,6 @@ def test_layers_that_couple_or_draw_equal_one_device(mirrored, build, batch):
     for variable in two.members.variables:
         copies = mirrored.experimental_local_results(variable.value)
         np.testing.assert_array_equal(copies[0].numpy(), copies[1].numpy())
-
-
-def test_a_pipeline_under_two_replicas_equals_one(mirrored):
-    make = OPTIMIZERS["adamw"]
-    one = train(strategy.get("one"), make, 64, source="pipeline")
-    two = train(mirrored, make, 64, source="pipeline")
-    assert largest_difference(one, two) < 1e-5
 
 
 def test_control_keras_fit_with_clipping_differs(mirrored):

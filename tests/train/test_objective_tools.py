@@ -26,7 +26,7 @@ def flat(step, gradients):
 def test_predict_is_the_model_in_inference():
     trainer = trainer_of(noting, build=moody, batch=None, hook=(2 * COUNT * CLASSES, flat), steps=3)
     for step in range(3):
-        expected = trainer.predict(trainer.data.inputs)
+        expected = trainer.predict(trainer.batches.data.inputs)
         trainer.advance(step + 1)
         noted, outputs = trainer.losses[-1, :, 1:].reshape(2, 2, COUNT, CLASSES).swapaxes(0, 1)
         np.testing.assert_allclose(noted, expected, atol=1e-5)
@@ -142,9 +142,9 @@ def test_clean_labels_and_progress_of_each_member():
     assert set(numbers[:2, 0].ravel()) == set(range(COUNT))
     for member in range(2):
         np.testing.assert_array_equal(seen[:, member], clean[member][numbers[:, member]])
-        known = trainer.data.labels[member][numbers[:, member]]
+        known = trainer.batches.data.labels[member][numbers[:, member]]
         np.testing.assert_array_equal(labels[:, member], known)
-    some = trainer.data.take([1])
+    some = trainer.batches.data.take([1])
     np.testing.assert_array_equal(some.clean_labels, clean[1:])
 
 

@@ -10,11 +10,12 @@ import tensorflow as tf
 from tfphen import losses
 from tfphen.core.errors import UsageError
 from tfphen.core.trial import Data, Spec, Trial
+from tfphen.experiment import training
 from tfphen.experiment.phenomenon import Phenomenon
 from tfphen.losses.transfer_losses import cosine_softmax_crossentropy
 from tfphen.measures.basic import Measure
 from tfphen.phenomena.loss_transfer.measures import network
-from tfphen.train import objectives, outcomes
+from tfphen.train import objectives
 from tfphen.train.objectives import Step
 from tfphen.train.transfer_objectives import TRANSFER_OBJECTIVES, final_layer_penalty
 
@@ -180,6 +181,6 @@ def test_the_penalty_shrinks_the_last_kernel_of_each_member():
         for seed in (0, 1)
     ]
     strategy = tf.distribute.get_strategy()
-    found = outcomes.train(Penalised(), made, lambda one: {}, strategy)
+    found = training.train(Penalised(), made, lambda one: {}, strategy)
     # Glorot's initial values have squares of 3.4 in the mean, and cross-entropy makes them larger.
     assert all(0.0 < outcome.values["squares"] < 0.1 for outcome in found)

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from tfphen.core.errors import UsageError
 from tfphen.core.trial import Data, Spec, Trial
-from tfphen.experiment import plan
+from tfphen.experiment import plan, training
 from tfphen.experiment.phenomenon import Phenomenon
-from tfphen.train import objectives, outcomes
+from tfphen.train import objectives
 from tfphen.train.loop import StepHook
 
 
@@ -54,7 +54,7 @@ def scaled_trial(factor, share, **settings):
 
 
 def run(*members):
-    return outcomes.train(Scaled(), members, lambda one: {}, tf.distribute.get_strategy())
+    return training.train(Scaled(), members, lambda one: {}, tf.distribute.get_strategy())
 
 
 def test_each_member_has_the_constants_of_its_trial():

@@ -10,12 +10,13 @@ import tensorflow as tf
 
 from tfphen.core.errors import TfphenError, UsageError
 from tfphen.core.trial import Data, Result, Spec, Trial
+from tfphen.experiment import training
 from tfphen.experiment.phenomenon import Phenomenon
 from tfphen.measures.basic import Measure, error, loss, masks, predictions, weights
 from tfphen.measures.trained import Trained
 from tfphen.population.population import Population
 from tfphen.solvers import linear_readout
-from tfphen.train import checkpoint, gradient_descent, outcomes
+from tfphen.train import checkpoint, gradient_descent
 from tfphen.train.examples import Examples
 from tfphen.train.initialization import flatten, unflatten
 from tfphen.train.loop import StepHook
@@ -47,7 +48,7 @@ def trial(**settings):
 
 
 def run(*members, path=None, ticks=None):
-    return outcomes.train(
+    return training.train(
         Plain(),
         members,
         lambda one: {},
@@ -201,7 +202,7 @@ def test_random_features_interpolate_exactly_at_their_number_of_examples():
     data = Data("digits", train=100, test=200)
     model = Spec("random_fourier_features", num_features=100)
     members = [
-        trial(model=model, data=data, steps=None, optimizer=Spec("least_squares", ridge=r), seed=s)
+        trial(model=model, data=data, steps=None, solver=Spec("least_squares", ridge=r), seed=s)
         for r, s in ((0.0, 0), (0.1, 0), (0.0, 1))
     ]
     exact, ridge, other = run(*members)
@@ -235,14 +236,14 @@ def half_masked(drawn, inputs, generator, *, factor):
 class Majority:
     """Predicts the majority class of each member, and says so."""
 
-    how, parameters = "counting", 0
+    execution, num_parameters, diagnostics = "counting", 0, {}
 
-    def __init__(self, trials, examples, tick):
-        labels = examples.splits["train"][2]["labels"]
+    def __init__(self, problem):
+        labels = problem.examples.splits["train"][2]["labels"]
         self.outputs = np.stack([np.bincount(row, minlength=10) for row in labels])
-        tick(len(trials))
+        problem.tick(len(problem.trials))
 
-    def __call__(self, inputs, rows, layers=()):
+    def predict(self, inputs, rows=None, layers=()):
         return np.repeat(self.outputs[:, None].astype("float32"), rows.shape[1], 1)
 
 
@@ -251,7 +252,7 @@ Extended.solvers = {"majority": Majority}
 
 
 def run_extended(*members, inputs=None):
-    return outcomes.train(
+    return training.train(
         Extended(), members, lambda one: inputs or {}, tf.distribute.get_strategy()
     )
 
@@ -302,11 +303,11 @@ def test_a_solver_takes_the_place_of_descent():
     ticks = []
     one = trial(
         model=Spec("none"),
-        optimizer=Spec("majority"),
+        solver=Spec("majority"),
         steps=None,
         measures=("test_error", "train_error"),
     )
-    (outcome,) = outcomes.train(
+    (outcome,) = training.train(
         Extended(), [one], lambda t: {}, tf.distribute.get_strategy(), tick=ticks.append
     )
     assert outcome.values.keys() == {"test_error", "train_error"} and ticks == [1]
@@ -393,5 +394,5 @@ def test_what_measures_share_is_computed_once_for_a_view():
         )
 
     members = trial(steps=1, curve=()), trial(steps=1, seed=1, curve=())
-    outcomes.train(Sharing(), members, lambda one: {}, tf.distribute.get_strategy())
+    training.train(Sharing(), members, lambda one: {}, tf.distribute.get_strategy())
     assert calls == ["test", "train"]

@@ -32,9 +32,9 @@ def weighted(divide_by, frozen=True):
 def by_hand(trainer, member, divide_by, before):
     """Gradient descent on the weighted loss of one member's real rows, in NumPy float64."""
     kernel, bias = (value[member].astype("float64") for value in before)
-    inputs, labels = trainer.data.inputs, trainer.data.labels[member]
+    inputs, labels = trainer.batches.data.inputs, trainer.batches.data.labels[member]
     recorded = []
-    for positions in trainer.orders[member].steps_between(0, len(trainer.losses)):
+    for positions in trainer.batches.orders[member].steps_between(0, len(trainer.losses)):
         rows = positions[positions >= 0]
         x, y = inputs[rows].astype("float64"), labels[rows]
         logits = x @ kernel + bias

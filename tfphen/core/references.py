@@ -5,6 +5,7 @@ where a module is heavy to import, so that declaring a phenomenon imports no bac
 write `f"{__package__}.measures:name"`.
 """
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
@@ -51,19 +52,34 @@ def look_up(kind: str, table: Mapping[str, Callable | str], spec: Spec) -> Calla
     return load(table[spec.name])
 
 
-def call(kind: str, function: Callable, spec: Spec, *arguments: Any) -> Any:
-    """Returns `function(*arguments, **spec.settings)`.
+def bind(kind: str, function: Callable, spec: Spec, num_arguments: int = 0) -> Callable:
+    """Returns `function` with the settings of `spec`, which then takes its first arguments.
+
+    Args:
+        kind: What is meant, for messages.
+        function: Takes positional arguments and settings.
+        spec: Its name and settings.
+        num_arguments: How many positional arguments the result takes.
 
     Raises:
         UsageError: The function does not take these settings.
     """
     signature = inspect.signature(function)
     try:
-        signature.bind(*arguments, **spec.settings)
+        signature.bind(*[None] * num_arguments, **spec.settings)
     except TypeError as error:
-        allowed = ", ".join(list(signature.parameters)[len(arguments) :]) or "none"
+        allowed = ", ".join(list(signature.parameters)[num_arguments:]) or "none"
         raise UsageError(
             f"Wrong settings of {kind} {spec.name!r}: {error}. Received: "
             f"{', '.join(spec.settings) or 'none'}. Allowed: {allowed}"
         ) from None
-    return function(*arguments, **spec.settings)
+    return functools.partial(function, **spec.settings)
+
+
+def call(kind: str, function: Callable, spec: Spec, *arguments: Any) -> Any:
+    """Returns `function(*arguments, **spec.settings)`.
+
+    Raises:
+        UsageError: The function does not take these settings.
+    """
+    return bind(kind, function, spec, len(arguments))(*arguments)

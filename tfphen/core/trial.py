@@ -173,10 +173,6 @@ class Result:
     array: str
 
 
-# Optimizers that descend step by step. Any other name is a solver, which needs no length.
-DESCENDING = ("adadelta", "adagrad", "adam", "adamax", "adamw", "lion", "rmsprop", "sgd")
-
-
 @dataclasses.dataclass(frozen=True)
 class Trial:
     """One training as plain data.
@@ -185,8 +181,7 @@ class Trial:
         model: Builder in `tfphen.models`, or one of the phenomenon's own.
         data: The examples.
         objective: What is minimised, see `tfphen.train.objectives`.
-        optimizer: A stock Keras optimizer by name with its settings, `least_squares`, or one of
-            the phenomenon's `solvers`.
+        optimizer: A stock Keras optimizer by name with its settings.
         schedule: Learning rate over steps, relative to the optimizer's own rate.
         batch_size: Global batch size; None trains on the full batch.
         epochs: Length in passes over the trial's own training set; or give `steps`.
@@ -206,6 +201,8 @@ class Trial:
         mixing: How examples of a batch are mixed with each other, see `tfphen.population.mixup`.
         constants: Numbers, or lists of them, that the objective reads, by name. Trials that differ
             in them alone train in one population.
+        solver: What fits instead of gradient descent: `least_squares`, or one of the phenomenon's
+            `solvers`. It needs neither `epochs` nor `steps`.
         tags: Columns of the findings table. Not part of the identity.
     """
 
@@ -228,6 +225,7 @@ class Trial:
     augmentation: Spec = Spec("none")
     mixing: Spec = Spec("none")
     constants: Mapping[str, Any] = dataclasses.field(default_factory=FrozenMapping)
+    solver: Spec | None = None
     tags: Mapping[str, Any] = dataclasses.field(default_factory=FrozenMapping, compare=False)
 
     def __post_init__(self):
@@ -239,7 +237,7 @@ class Trial:
         if self.measures is not None:
             object.__setattr__(self, "measures", tuple(self.measures))
         lengths = (self.epochs is not None) + (self.steps is not None)
-        if lengths == 2 or (lengths == 0 and self.optimizer.name in DESCENDING):
+        if lengths == 2 or (lengths == 0 and self.solver is None):
             raise UsageError(
                 "A trial has either `epochs` or `steps`. "
                 f"Received: epochs={self.epochs}, steps={self.steps}"
@@ -274,9 +272,27 @@ class Trial:
         """0 for a trial that uses no other's results, else one more than its parents'."""
         return 1 + max((result.trial.level for result in self.inputs.values()), default=-1)
 
+    @functools.cached_property
+    def former_id(self) -> str:
+        """The id of this training in records before 0.2, where a solver was named as optimizer."""
+        text = json.dumps(_former(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
     def to_json(self) -> dict[str, Any]:
         """Returns the settings that differ from their defaults as JSON data, without the tags."""
         return _non_default(self)
+
+
+def _former(trial: Trial) -> dict[str, Any]:
+    settings = trial.to_json()
+    if (solver := settings.pop("solver", None)) is not None:
+        settings["optimizer"] = solver
+    if trial.inputs:
+        settings["inputs"] = {
+            name: {"trial": result.trial.former_id, "array": result.array}
+            for name, result in sorted(trial.inputs.items())
+        }
+    return settings
 
 
 def _plain(value: Any) -> Any:

@@ -193,8 +193,7 @@ def read_runs(out: str | Path, left_out: Callable[[Unfinished], None] | None = N
             ) from None
         kind = phenomenon.get(path.parent.parent.name)
         config = kind.configure(size, experiment, values)
-        ids = [trial.id for trial in kind().trials(config)]
-        known = records.read_all(path.parent, ids)
+        known = records.read_trials(path.parent, kind().trials(config))
         try:
             runs.append(Run(kind, size, experiment, config, known, values))
         except Unfinished as error:

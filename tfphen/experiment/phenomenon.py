@@ -63,10 +63,8 @@ class Phenomenon:
             every weight by path as it comes from the trial's seed, `inputs` the arrays that the
             trial takes from other records; the result replaces weights by path, and masks with
             zeros and ones some that can be trained. All are NumPy arrays.
-        solvers: Names of `Trial.optimizer` that do not descend step by step: functions
-            `(trials, examples, tick) -> predictor`, called like a
-            `tfphen.population.prediction.Predictor`, with `how`, a text, `parameters`, a number,
-            and what it has to tell of each member in `reports`, arrays `[members]` by name.
+        solvers: Solvers by the names that `Trial.solver` uses: closed-form or non-gradient fits,
+            see `tfphen.solvers.base.Solver`.
         step_hook: What trials with `record_every` record at an update, beside the loss: a
             `tfphen.train.loop.StepHook`, or None.
         statistics: What published numbers are compared with, by the names in their field

@@ -23,7 +23,7 @@ def graph_key(trial: Trial) -> str:
     """Returns what two trials must have in common to train in one population.
 
     They may differ in seeds, label noise and subsets of the data, inputs from other trials, where
-    their weights begin, constants of the objective, learning rate and weight decay.
+    their weights begin, constants of the objective, learning rate, weight decay and ridge.
     """
     settings: dict[str, Any] = trial.to_json()
     for free in ("seed", "stream_seeds", "start"):
@@ -36,8 +36,10 @@ def graph_key(trial: Trial) -> str:
     settings["optimizer"] = {
         name: value
         for name, value in settings.get("optimizer", {"name": trial.optimizer.name}).items()
-        if name not in ("learning_rate", "weight_decay", "ridge")
+        if name not in ("learning_rate", "weight_decay")
     }
+    if trial.solver is not None:
+        settings["solver"] = {k: v for k, v in settings["solver"].items() if k != "ridge"}
     settings["inputs"] = {name: r.array for name, r in trial.inputs.items()}
     settings["constants"] = sorted(trial.constants)
     return json.dumps(settings, sort_keys=True)

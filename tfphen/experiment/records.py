@@ -21,6 +21,7 @@ import numpy as np
 
 from tfphen.core.environment import environment
 from tfphen.core.errors import TfphenError, UsageError
+from tfphen.core.trial import Trial
 from tfphen.experiment import record_format
 from tfphen.experiment.record_format import checked_array, corrupt, plain
 
@@ -32,6 +33,7 @@ __all__ = [
     "environment",
     "read",
     "read_all",
+    "read_trials",
     "recover",
     "same_results",
     "table",
@@ -153,6 +155,21 @@ def read_all(folder: str | Path, ids: Iterable[str] | None = None) -> dict[str, 
     else:
         paths = [path for one in set(ids) if (path := folder / f"{one}.json").exists()]
     return {path.stem: read(path) for path in sorted(paths)}
+
+
+def read_trials(folder: str | Path, trials: Iterable[Trial]) -> dict[str, Record]:
+    """Reads the records of trials, by id. A trial that has no record yet is left out.
+
+    A record under the trial's former id is taken for the trial's, see `Trial.former_id`.
+    """
+    trials = list(trials)
+    known = read_all(folder, [trial.id for trial in trials])
+    former = {t.former_id: t for t in trials if t.id not in known and t.former_id != t.id}
+    for identifier, record in read_all(folder, former).items():
+        trial = former[identifier]
+        renamed = dataclasses.replace(record, trial_id=trial.id, trial=trial.to_json())
+        known[trial.id] = renamed
+    return known
 
 
 def write_group(records: Iterable[Record], folder: str | Path) -> list[Path]:

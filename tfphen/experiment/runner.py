@@ -7,9 +7,11 @@ last checkpoint.
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from tfphen.core import references
 from tfphen.core.errors import TfphenError, UsageError
 from tfphen.core.trial import Trial
 from tfphen.experiment import plan, records
@@ -95,7 +97,7 @@ def run(
     trials = list(trials)
     groups = plan.groups(trials)
     wanted = [trial for group in groups for trial in group.trials]
-    known = records.read_all(folder, [trial.id for trial in wanted])
+    known = records.read_trials(folder, wanted)
     names = {
         trial.id: {measure.name for measure in phenomenon.measures_of(trial)[0]} for trial in wanted
     }
@@ -117,12 +119,11 @@ def run(
     for group in groups:
         missing = [trial for trial in group.trials if trial.id not in known]
         if missing:
-            known |= _train(
-                phenomenon, missing, known, folder, strategy, data_dir, deterministic, progress
-            )
+            settings = {"strategy": strategy, "deterministic": deterministic}
+            known |= _train(phenomenon, missing, known, folder, settings, data_dir, progress)
     progress.end()
     # What other shards have finished meanwhile.
-    return known | records.read_all(folder, [t.id for t in wanted if t.id not in known])
+    return known | records.read_trials(folder, [t for t in wanted if t.id not in known])
 
 
 def _needed(group: plan.Group, groups: list[plan.Group], shard: tuple[int, int]) -> bool:
@@ -137,48 +138,45 @@ def _needed(group: plan.Group, groups: list[plan.Group], shard: tuple[int, int])
     )
 
 
-def _train(phenomenon, trials, known, folder, strategy, data_dir, deterministic, progress):
-    # TensorFlow is loaded only when something is left to train.
-    import tensorflow as tf
-
-    from tfphen.train import strategy as strategies
-    from tfphen.train.outcomes import train
-
-    if deterministic:
-        tf.config.experimental.enable_op_determinism()
+def _train(
+    phenomenon: Phenomenon,
+    trials: Sequence[Trial],
+    known: Mapping[str, records.Record],
+    folder: Path,
+    settings: Mapping[str, Any],
+    data_dir: str | Path | None,
+    progress: Progress,
+) -> dict[str, records.Record]:
+    """Trains one population, writes its records and returns them by trial id."""
+    # By reference: TensorFlow is imported only when something is left to train.
+    start = references.load("tfphen.experiment.training:start")
+    train = references.load("tfphen.experiment.training:train")
+    strategy = start(**settings)
     progress.group(f"{phenomenon.id}: {trials[0].model}")
     digest = hashlib.sha256("".join(trial.id for trial in trials).encode()).hexdigest()[:16]
     path = folder / ".checkpoints" / f"{digest}.npz"
 
-    def inputs(trial: Trial):
+    def inputs(trial: Trial) -> dict[str, Any]:
         return {
             name: known[result.trial.id].arrays[result.array]
             for name, result in trial.inputs.items()
         }
 
-    outcomes = train(
-        phenomenon, trials, inputs, strategies.get(strategy), data_dir, path, progress.tick
-    )
-    made = []
-    for outcome in outcomes:
-        made.append(
-            records.Record(
-                trial_id=outcome.trial.id,
-                phenomenon=phenomenon.id,
-                trial=outcome.trial.to_json(),
-                values=outcome.values,
-                arrays=outcome.arrays,
-                environment=records.environment(
-                    {
-                        **outcome.environment,
-                        "seed": outcome.trial.seed,
-                        "strategy": strategy,
-                        "deterministic": deterministic,
-                    }
-                ),
-                seconds=outcome.seconds,
-            )
+    outcomes = train(phenomenon, trials, inputs, strategy, data_dir, path, progress.tick)
+    made = [
+        records.Record(
+            trial_id=outcome.trial.id,
+            phenomenon=phenomenon.id,
+            trial=outcome.trial.to_json(),
+            values=outcome.values,
+            arrays=outcome.arrays,
+            environment=records.environment(
+                {**outcome.environment, "seed": outcome.trial.seed, **settings}
+            ),
+            seconds=outcome.seconds,
         )
+        for outcome in outcomes
+    ]
     records.write_group(made, folder)
     for leftover in path.parent.glob(f"{digest}*"):
         leftover.unlink(missing_ok=True)

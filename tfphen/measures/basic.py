@@ -119,9 +119,9 @@ def log_probabilities(split: str) -> Measure:
     return Measure(f"{split}_log_probabilities", lambda trained: trained.log_probabilities(split))
 
 
-def report(name: str) -> Measure:
-    """What a solver tells of each member under this name, see `Phenomenon.solvers`."""
-    return Measure(name, lambda trained: trained.reports[name])
+def diagnostic(name: str) -> Measure:
+    """What the solver reports of each member under this name, see `tfphen.solvers.base.Fitted`."""
+    return Measure(name, lambda trained: trained.diagnostics[name])
 
 
 def weights() -> Measure:
@@ -132,3 +132,6 @@ def weights() -> Measure:
 def masks() -> Measure:
     """Which of the weights are not pruned, bool, `[members, numbers]`."""
     return Measure("masks", lambda trained: trained.masks())
+
+
+report = diagnostic

@@ -9,14 +9,14 @@ from scipy.special import log_softmax
 from tfphen.core.trial import Trial
 from tfphen.population.initial_weights import initial_weights
 from tfphen.population.population import Population
-from tfphen.population.prediction import Predictor
+from tfphen.solvers.base import Fitted
 
 
 class Trained:
     """A trained population with its data.
 
     Args:
-        predictor: Runs the population.
+        fitted: Runs the members.
         splits: For `"train"`, `"test"` and perhaps `"validation"`: the pool of inputs, the rows of
             each member `[members, n]`, and a dict of labels `[members, n]` by name.
         num_classes: Number of classes.
@@ -30,7 +30,7 @@ class Trained:
 
     def __init__(
         self,
-        predictor: Predictor,
+        fitted: Fitted,
         splits: dict,
         num_classes: int,
         sizes: list[int],
@@ -39,7 +39,7 @@ class Trained:
         trials: Sequence[Trial] = (),
         step: int | None = None,
     ):
-        self._predictor, self._splits, self.num_classes = predictor, splits, num_classes
+        self._fitted, self._splits, self.num_classes = fitted, splits, num_classes
         self._sizes, self.transition_matrices = sizes, transition_matrices
         self.class_counts, self.trials, self.step = class_counts, tuple(trials), step
         # Of this view, not of the class: what a class holds is never given back.
@@ -48,7 +48,7 @@ class Trained:
     @property
     def members(self) -> Population:
         """The population, for measures that need its weights."""
-        return self._predictor.members
+        return self._fitted.members
 
     def weights(self) -> np.ndarray:
         """All weights of each member, `[members, numbers]`, as `starts.flatten` orders them."""
@@ -75,14 +75,14 @@ class Trained:
         return pool[rows]
 
     @property
-    def reports(self) -> Mapping[str, np.ndarray]:
-        """What a solver tells of each member, such as its iterations, `[members]` by name."""
-        return self._predictor.reports
+    def diagnostics(self) -> Mapping[str, np.ndarray]:
+        """Per-member solver diagnostics, such as iterations, `[members, ...]` by name."""
+        return self._fitted.diagnostics
 
     def once(self, function: Callable[..., Any], *arguments: Hashable) -> Any:
         """Returns `function(self, *arguments)`, which is called once while this view lasts.
 
-        For what several measures share, and is dear.
+        Caches expensive results shared by several measures.
         """
         key = function, arguments
         if key not in self._known:
@@ -114,8 +114,8 @@ class Trained:
             inputs = inputs.reshape(-1, *inputs.shape[2:])
         inputs = np.asarray(inputs, one.dtype)
         if layer is None:
-            return self._predictor(inputs, rows)
-        return self._predictor(inputs, rows, (layer,))[1][layer]
+            return self._fitted.predict(inputs, rows)
+        return self._fitted.predict(inputs, rows, (layer,))[1][layer]
 
     def with_model(self, function: Callable, inputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Returns what a function of the models in inference gives, such as an attack on them.
@@ -130,7 +130,7 @@ class Trained:
         if inputs.ndim == one.ndim:
             inputs = np.broadcast_to(inputs, (size, *inputs.shape))
         labels = np.broadcast_to(labels, (size, labels.shape[-1]))
-        return self._predictor.through(function, inputs, labels)
+        return self._fitted.through(function, inputs, labels)
 
     def labels(self, split: str, kind: str = "labels") -> np.ndarray:
         """Labels `[members, n]`: as trained on, or `"clean_labels"`."""
@@ -168,8 +168,8 @@ class Trained:
 def _outputs(trained: Trained, split: str, layer: str | None = None) -> np.ndarray:
     inputs, rows, _ = trained._splits[split]
     if layer is None:
-        return trained._predictor(inputs, rows)
-    return trained._predictor(inputs, rows, (layer,))[1][layer]
+        return trained._fitted.predict(inputs, rows)
+    return trained._fitted.predict(inputs, rows, (layer,))[1][layer]
 
 
 def _log_probabilities(trained: Trained, split: str) -> np.ndarray:

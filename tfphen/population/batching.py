@@ -1,7 +1,7 @@
 """Runs an ordinary Keras model with a leading member axis on every weight and activation.
 
 `forward(model, inputs, members)` walks the graph of a functional or sequential Keras model and
-replaces each layer by its member-axis form from a table (`lower.register`, see `member_layers`).
+replaces each layer by its member-axis form from a table (`lower.register`, see `keras_rules`).
 Activations have shape `[members, batch, ...]`. An operation without weights or randomness that
 treats examples one by one (activations, pooling, reshapes, sums) needs no entry: members are
 folded into the batch. A layer with weights and no entry goes through `tf.vectorized_map`.
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import keras
 import tensorflow as tf
+
+from tfphen.core import keras_internals
 
 if TYPE_CHECKING:
     from tfphen.population.mixup import Mixture
@@ -32,7 +34,7 @@ class Members:
         first_row: Position of this replica's first row in the global batch.
         layer_numbers: Number of each layer with randomness, by `id`.
         native: One member only, and convolutions run on the native kernels.
-        mixture: What a training step mixes, a `mixing.Mixture`, or None.
+        mixture: What a training step mixes, a `mixup.Mixture`, or None.
         reduce_sum: Sums a statistic over replicas before it is used or assigned.
         activations: Outputs by layer name, filled by the pass.
         blocks: `block_convolution.Blocks` of activations, by the `id` of the standard form.
@@ -60,24 +62,17 @@ class Members:
         return value if dtype is None else tf.cast(value, dtype)
 
 
-def functional_of(model: keras.Model):
-    """Returns the graph of a functional or built sequential model, or None."""
-    if isinstance(model, keras.Sequential):
-        return model._functional
-    return model if hasattr(model, "_run_through_graph") else None
-
-
 def forward(model: keras.Model, inputs: tf.Tensor, members: Members) -> tf.Tensor:
     """Runs `model` on `inputs` of shape `[members, batch, ...]`.
 
     Returns:
         The model's outputs, shape `[members, batch, ...]`.
     """
-    graph = functional_of(model)
+    graph = keras_internals.functional_of(model)
     if graph is None:
         return lower_by_vectorized_map(model, members, inputs)
-    return graph._run_through_graph(
-        inputs, operation_fn=lambda operation: functools.partial(_apply, operation, members)
+    return keras_internals.run_through_graph(
+        graph, inputs, lambda operation: functools.partial(_apply, operation, members)
     )
 
 
@@ -111,7 +106,7 @@ def lower(operation, members: Members, *args, **kwargs):
 
 def _draws(layer: keras.Layer) -> bool:
     """Whether a layer draws random numbers in training. Recurrent layers with rate 0 do not."""
-    for part in layer._flatten_layers():
+    for part in keras_internals.flattened_layers(layer):
         if any(isinstance(value, keras.random.SeedGenerator) for value in vars(part).values()):
             names = ("rate", "dropout", "recurrent_dropout")
             rates = [getattr(part, name) for name in names if hasattr(part, name)]
@@ -142,7 +137,7 @@ def lower_by_vectorized_map(layer: keras.Layer, members: Members, *args, **kwarg
     kept = [v for v in layer.non_trainable_variables if id(v) in members.weights]
     other = [members.weight(v) for v in kept]
     unused = {id(v): v.value for v in layer.non_trainable_variables if id(v) not in members.weights}
-    if layer._call_has_training_arg:
+    if keras_internals.takes_training(layer):
         kwargs["training"] = members.training
 
     def one(values):

@@ -11,8 +11,9 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from tfphen.core import keras_internals
+from tfphen.core.keras_internals import functional_of
 from tfphen.population import block_convolution
-from tfphen.population.batching import functional_of
 
 # Most multiplications of one convolution for one example at which matrix products under XLA beat
 # the native kernels on a CPU. Whole steps timed on 29 networks of 1 to 256 channels: up to 100,000
@@ -59,15 +60,17 @@ def compiled(function: Callable, xla: bool, autograph: bool = True) -> Callable:
 def multiplications(model: keras.Model) -> int:
     """Returns the multiplications of the largest 2-D or 3-D convolution, for one example.
 
-    Counted are those of the matrix products that `member_layers` makes of the convolution.
+    Counted are those of the matrix products that `keras_rules` makes of the convolution.
     """
     largest = 0
-    for called in model._flatten_layers(include_self=False):
+    for called in keras_internals.flattened_layers(model, include_self=False):
         # What a wrapper holds is never called by itself.
         layer = getattr(called, "layer", called)
-        if isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv3D)) and called._inbound_nodes:
+        if isinstance(
+            layer, (keras.layers.Conv2D, keras.layers.Conv3D)
+        ) and keras_internals.is_called(called):
             positions = math.prod(called.output.shape[1:-1])
-            count = positions * math.prod(layer._kernel.shape)
+            count = positions * math.prod(keras_internals.kernel_of(layer).shape)
             if isinstance(layer, keras.layers.Conv2D):
                 size = block_convolution.size_of(layer, called.input.shape[1:3])
                 count = round(count * block_convolution.extra_work(layer.kernel_size, size))

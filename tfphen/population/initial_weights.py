@@ -12,7 +12,7 @@ import numpy as np
 from keras import initializers
 from scipy import stats
 
-from tfphen.core import seeds
+from tfphen.core import keras_internals, seeds
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -107,8 +107,8 @@ def initial_weights(model: keras.Model, seed: int) -> list[np.ndarray]:
         ValueError: A variable's initializer is unknown and its value is not constant.
     """
     owners = {}
-    for layer in model._flatten_layers(include_self=False):
-        for variable in layer._trainable_variables + layer._non_trainable_variables:
+    for layer in keras_internals.flattened_layers(model, include_self=False):
+        for variable in keras_internals.own_variables(layer):
             owners[id(variable)] = layer
     drawn, left = {}, {}
     for number, variable in enumerate(model.weights):

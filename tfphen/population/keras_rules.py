@@ -1,4 +1,4 @@
-"""The member-axis forms of stock Keras layers, registered in `lowering.lower`.
+"""The member-axis forms of stock Keras layers, registered in `batching.lower`.
 
 Each takes `(layer, members, inputs)` with inputs of shape `[members, batch, ...]`, and returns
 outputs of the same form. Adding a layer is adding one registered function.
@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from tfphen.core import keras_internals
 from tfphen.population import block_convolution, counter_rng, recurrence
 from tfphen.population.batching import Members, fold, lower, lower_by_vectorized_map
 
@@ -24,7 +25,7 @@ def dense(layer: layers.Dense, members: Members, inputs):
     inputs = tf.cast(inputs, layer.compute_dtype)
     if layer.lora_enabled or layer.quantization_mode:
         return lower_by_vectorized_map(layer, members, inputs)
-    kernel = members.weight(layer._kernel, layer.compute_dtype)
+    kernel = members.weight(keras_internals.kernel_of(layer), layer.compute_dtype)
     rows = inputs
     if len(inputs.shape) > 3:
         rows = tf.reshape(inputs, (inputs.shape[0], -1, inputs.shape[-1]))
@@ -43,7 +44,9 @@ def einsum_dense(layer: layers.EinsumDense, members: Members, inputs):
     terms, out = layer.equation.split("->")
     equation = ",".join(letter + term for term in terms.split(",")) + "->" + letter + out
     inputs = tf.cast(inputs, layer.compute_dtype)
-    outputs = tf.einsum(equation, inputs, members.weight(layer._kernel, layer.compute_dtype))
+    outputs = tf.einsum(
+        equation, inputs, members.weight(keras_internals.kernel_of(layer), layer.compute_dtype)
+    )
     if layer.bias is not None:
         bias = members.weight(layer.bias, layer.compute_dtype)
         missing = len(outputs.shape) - len(bias.shape)
@@ -86,7 +89,7 @@ def _convolution(layer, members: Members, inputs):
     if channels_first or layer.groups > 1 or getattr(layer, "lora_enabled", False):
         return lower_by_vectorized_map(layer, members, inputs)
     inputs = tf.cast(inputs, layer.compute_dtype)
-    kernel = members.weight(layer._kernel, layer.compute_dtype)
+    kernel = members.weight(keras_internals.kernel_of(layer), layer.compute_dtype)
     bias = members.weight(layer.bias, layer.compute_dtype) if layer.use_bias else None
     activation = layer.activation or (lambda x: x)
     if members.native:
@@ -186,7 +189,7 @@ def embedding(layer: layers.Embedding, members: Members, inputs):
             f"Embedding {layer.name!r}: `mask_zero`, LoRA and quantization have no member-axis "
             "form."
         )
-    table = members.weight(layer._embeddings, layer.compute_dtype)
+    table = members.weight(keras_internals.embeddings_of(layer), layer.compute_dtype)
     return tf.gather(table, tf.cast(inputs, tf.int32), batch_dims=1)
 
 
@@ -255,18 +258,18 @@ def multi_head_attention(
             f"form; `use_causal_mask` has. Received: {sorted(kwargs)}"
         )
     key = value if key is None else key
-    queries = lower(layer._query_dense, members, query)
-    keys = lower(layer._key_dense, members, key)
-    values = lower(layer._value_dense, members, value)
-    scores = tf.einsum("nbqhd,nbkhd->nbhqk", queries * layer._inverse_sqrt_key_dim, keys)
+    to_query, to_key, to_value, to_output = keras_internals.attention_projections(layer)
+    queries = lower(to_query, members, query) * keras_internals.attention_scale(layer)
+    keys, values = lower(to_key, members, key), lower(to_value, members, value)
+    scores = tf.einsum("nbqhd,nbkhd->nbhqk", queries, keys)
     if causal:
         length, memory = scores.shape[-2:]
         allowed = tf.linalg.band_part(tf.ones((length, memory), tf.bool), -1, 0)
         scores = tf.where(allowed, scores, tf.constant(-1e9, scores.dtype))
     scores = tf.nn.softmax(scores)
-    if layer._dropout > 0:
-        scores = lower(layer._dropout_layer, members, scores)
-    return lower(layer._output_dense, members, tf.einsum("nbhqk,nbkhd->nbqhd", scores, values))
+    if (dropout := keras_internals.attention_dropout(layer)) is not None:
+        scores = lower(dropout, members, scores)
+    return lower(to_output, members, tf.einsum("nbhqk,nbkhd->nbqhd", scores, values))
 
 
 @lower.register(layers.LSTM)
@@ -283,6 +286,6 @@ def random_layers(model: keras.Model) -> list[keras.Layer]:
     """Returns the layers of `model` that draw random numbers in training, in a fixed order."""
     return [
         layer
-        for layer in model._flatten_layers(include_self=False)
+        for layer in keras_internals.flattened_layers(model, include_self=False)
         if getattr(layer, "rate", 0) and hasattr(layer, "seed_generator")
     ]

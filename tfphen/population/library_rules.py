@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfphen.core import keras_internals
 from tfphen.layers.laplace_covariance import LaplaceRandomFeatureCovariance
 from tfphen.layers.linear_maps import EinsumMap
 from tfphen.layers.operator_norm import converge, power_iteration
@@ -80,7 +81,7 @@ def spectral_normalization(layer: SpectralNormalization, members: Members, input
     In training the kernel is projected before the optimizer's step, and not once more behind it as
     in `fit`; what a call computes with has a norm of at most c in both.
     """
-    variable = layer.layer._kernel
+    variable = keras_internals.kernel_of(layer.layer)
     kernel = members.weight(variable)
     values = tf.cast(kernel, layer._working_dtype)
     vectors = members.weight(layer.left_vector), members.weight(layer.right_vector)
@@ -149,7 +150,7 @@ def _(layer: LaplaceRandomFeatureCovariance, generator, drawn):
 
 @own_values.register
 def _(layer: SpectralNormalization, generator, drawn):
-    kernel = drawn[id(layer.layer._kernel)]
+    kernel = drawn[id(keras_internals.kernel_of(layer.layer))]
     mapped = layer._linear_map
     if _is_matrix(mapped):
         # Of a matrix they are known exactly.

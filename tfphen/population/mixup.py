@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.keras_internals import functional_of
 from tfphen.layers import mixing_points
 from tfphen.layers.mixing import beta_of_uniform
 from tfphen.population import counter_rng
-from tfphen.population.batching import functional_of
 
 # The place of the inputs; all others are names of layers.
 INPUTS = 0
@@ -139,11 +139,7 @@ def manifold(
     return draw
 
 
-def none(keys: np.ndarray) -> None:
-    """No mixing."""
-
-
-MIXINGS: dict[str, Callable] = {"none": none, "manifold": manifold}
+MIXINGS: dict[str, Callable | None] = {"none": None, "manifold": manifold}
 
 
 def check_layers(model, layers: Sequence) -> None:

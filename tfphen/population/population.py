@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -53,6 +54,8 @@ class Population:
                     f"allowed: {sorted(known)}"
                 )
             self.masks[path] = np.asarray(mask, "float32")
+        # Tensors, which a program reads: as constants of a program they would be compiled into it.
+        self._masks = {path: tf.constant(mask) for path, mask in self.masks.items()}
         self.variables = []
         for variable, value in zip(model.weights, weights, strict=True):
             if value.shape != (self.size, *variable.shape):
@@ -84,6 +87,27 @@ class Population:
         """Returns the stacked values of `model.weights` as NumPy arrays."""
         return [keras.ops.convert_to_numpy(variable) for variable in self.variables]
 
+    def assign(self, updates: Sequence[tuple[keras.Variable, tf.Tensor]], which: tf.Tensor) -> None:
+        """Assigns new values to weights of some members.
+
+        Args:
+            updates: Pairs (template variable, new stacked value), as in `Pass.updates`.
+            which: The members that change, bool, `[members]`.
+        """
+        stacked = {id(t): v for t, v in (*self.trainable, *self.frozen)}
+        for template, value in updates:
+            variable = stacked[id(template)]
+            changes = tf.reshape(which, (-1,) + (1,) * (len(value.shape) - 1))
+            variable.assign(tf.where(changes, value, tf.convert_to_tensor(variable.value)))
+
+    def masked(self, gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Returns gradients of the trainable weights with zeros where a weight is masked."""
+        pairs = zip(self.trainable, gradients, strict=True)
+        return [
+            gradient * self._masks[template.path] if template.path in self._masks else gradient
+            for (template, _), gradient in pairs
+        ]
+
     def member(self, index: int) -> keras.Model:
         """Returns an ordinary Keras model with the weights of one member."""
         model = keras.models.clone_model(self.model)
@@ -113,45 +137,106 @@ class Pass:
     updates: list
 
 
-def weight_values(members: Population, unrolled: bool) -> dict:
-    """Returns the weights by `id` of the template's variable, as `run` takes them."""
-    values = {}
-    for template, variable in (*members.trainable, *members.frozen):
-        value = tf.convert_to_tensor(variable.value)
-        values[id(template)] = [part[None] for part in tf.unstack(value)] if unrolled else value
-    return values
+class Weights:
+    """The weights of all members as one pass reads them.
+
+    Args:
+        members: The population.
+        unrolled: Hold each weight as a list of slices `[1, ...]`, one a member, for passes that run
+            members one after the other; else as one tensor `[members, ...]`.
+
+    Attributes:
+        trainable: The trainable ones, in the order of `members.trainable`: what a tape watches.
+    """
+
+    def __init__(self, members: Population, unrolled: bool):
+        self.unrolled = unrolled
+
+        def read(variable):
+            value = tf.convert_to_tensor(variable.value)
+            return [part[None] for part in tf.unstack(value)] if unrolled else value
+
+        self.trainable = [read(variable) for _, variable in members.trainable]
+        frozen = [read(variable) for _, variable in members.frozen]
+        templates = [template for template, _ in (*members.trainable, *members.frozen)]
+        values = (*self.trainable, *frozen)
+        self._values = {id(t): value for t, value in zip(templates, values, strict=True)}
+
+    def of_all(self) -> dict:
+        """Returns the stacked values by the `id` of the template's variable."""
+        return self._values
+
+    def of_member(self, index: int) -> dict:
+        """Returns the slices of one member by the `id` of the template's variable."""
+        return {key: parts[index] for key, parts in self._values.items()}
+
+    def stacked(self) -> list[tf.Tensor]:
+        """Returns the trainable weights, `[members, ...]`, such that a tape sees them as one."""
+        return [tf.concat(v, 0) for v in self.trainable] if self.unrolled else self.trainable
+
+    def gradients(self, tape: tf.GradientTape, target: tf.Tensor) -> list[tf.Tensor]:
+        """Returns the gradients of the trainable weights, `[members, ...]`; zeros where none."""
+        gradients = tape.gradient(target, self.trainable)
+        if self.unrolled:
+            gradients = [
+                tf.concat([_or_zeros(g, w) for g, w in zip(gs, ws, strict=True)], 0)
+                for gs, ws in zip(gradients, self.trainable, strict=True)
+            ]
+            return gradients
+        pairs = zip(gradients, self.trainable, strict=True)
+        return [tf.convert_to_tensor(_or_zeros(g, w)) for g, w in pairs]
 
 
-def run(model: keras.Model, inputs, weights: dict, unrolled: bool, **settings) -> Pass:
+def _or_zeros(gradient, weight: tf.Tensor) -> tf.Tensor:
+    return tf.zeros_like(weight) if gradient is None else gradient
+
+
+def run(
+    model: keras.Model,
+    inputs: tf.Tensor,
+    weights: Weights,
+    *,
+    training: bool = False,
+    row_mask: tf.Tensor | None = None,
+    mixture: mixup.Mixture | None = None,
+    keys: tf.Tensor | None = None,
+    **settings: Any,
+) -> Pass:
     """Runs all members, at once or one after the other on native convolution kernels.
 
     Args:
         model: The template.
         inputs: `[members, batch, ...]`.
-        weights: Stacked tensors by `id` of the template's variable; lists of `[1, ...]` tensors,
-            one a member, when `unrolled`.
-        unrolled: Run members one by one in the graph.
-        **settings: Further fields of `batching.Members`.
+        weights: Of all members. Those that are unrolled run members one by one in the graph.
+        training, row_mask, mixture, keys: As in `batching.Members`.
+        **settings: Further fields of `batching.Members`, the same for all members.
     """
-    mixture = settings.pop("mixture", None)
     if mixture is not None:
         inputs = mixture.at(mixup.INPUTS, inputs)
-    if not unrolled:
-        members = batching.Members(weights=weights, mixture=mixture, **settings)
+    if not weights.unrolled:
+        members = batching.Members(
+            weights=weights.of_all(),
+            training=training,
+            row_mask=row_mask,
+            mixture=mixture,
+            keys=keys,
+            **settings,
+        )
         outputs = batching.forward(model, inputs, members)
         return Pass(outputs, members.activations, members.updates)
     passes = []
-    per_member = {name: settings.pop(name, None) for name in ("row_mask", "keys")}
     for index in range(inputs.shape[0]):
-        mine = {k: None if v is None else v[index : index + 1] for k, v in per_member.items()}
+        mine = slice(index, index + 1)
         members = batching.Members(
-            weights={key: parts[index] for key, parts in weights.items()},
-            native=True,
+            weights=weights.of_member(index),
+            training=training,
+            row_mask=None if row_mask is None else row_mask[mine],
             mixture=None if mixture is None else mixture.member(index),
-            **mine,
+            keys=None if keys is None else keys[mine],
+            native=True,
             **settings,
         )
-        outputs = batching.forward(model, inputs[index : index + 1], members)
+        outputs = batching.forward(model, inputs[mine], members)
         passes.append(Pass(outputs, members.activations, members.updates))
     if len(passes) == 1:
         return passes[0]

@@ -1,13 +1,14 @@
 """Runs all members of a population on examples, without training behaviour."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfphen.population import execution
-from tfphen.population.population import Population, run, weight_values
+from tfphen.population.execution import Execution, choose, compiled
+from tfphen.population.population import Population, Weights, run
 
 # Numbers of input that one call may hold.
 _CHUNK_NUMBERS = 2**23
@@ -19,16 +20,18 @@ def _chunk(members: int, shape: tuple[int, ...]) -> int:
 
 
 class Predictor:
-    """Predicts with every member of a population.
+    """Predicts with every member of a population. It is a `tfphen.solvers.base.Fitted`.
 
     Args:
         members: The population.
-        how: How to compile; chosen by `execution.choose` when None.
+        execution: How to compile; chosen by `execution.choose` when None.
     """
 
-    def __init__(self, members: Population, how: execution.Execution | None = None):
+    def __init__(self, members: Population, execution: Execution | None = None):
         self.members = members
-        self.how = how or execution.choose(members.model)
+        self.execution = execution or choose(members.model)
+        self.num_parameters = members.model.count_params()
+        self.diagnostics: Mapping[str, np.ndarray] = {}
         self._programs: dict[tuple[str, ...], Callable] = {}
 
     def _program(self, layers: tuple[str, ...]) -> Callable:
@@ -38,15 +41,15 @@ class Predictor:
         """
         if layers not in self._programs:
             # Not of `self`, which would hold the programs and so itself.
-            members, how = self.members, self.how
+            members, unrolled = self.members, self.execution.unrolled
 
             def forward(inputs):
                 shape = (members.size, *inputs.shape[1:])
-                weights = weight_values(members, how.unrolled)
-                one = run(members.model, tf.broadcast_to(inputs, shape), weights, how.unrolled)
+                weights = Weights(members, unrolled)
+                one = run(members.model, tf.broadcast_to(inputs, shape), weights)
                 return one.outputs, [one.activations[name] for name in layers]
 
-            self._programs[layers] = execution.compiled(forward, how.xla)
+            self._programs[layers] = compiled(forward, self.execution.xla)
         return self._programs[layers]
 
     def through(self, function: Callable, inputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -59,17 +62,17 @@ class Predictor:
             inputs: `[members, n, ...]`.
             labels: `[members, n]`.
         """
-        members, how = self.members, self.how
+        members, unrolled = self.members, self.execution.unrolled
 
         def run_function(inputs, labels):
-            weights = weight_values(members, how.unrolled)
+            weights = Weights(members, unrolled)
 
             def apply(inputs):
-                return run(members.model, inputs, weights, how.unrolled).outputs
+                return run(members.model, inputs, weights).outputs
 
             return function(apply, inputs, labels)
 
-        program = execution.compiled(run_function, how.xla, autograph=False)
+        program = compiled(run_function, self.execution.xla, autograph=False)
         chunk = min(_chunk(members.size, inputs.shape[2:]), inputs.shape[1])
         parts = []
         for first in range(0, inputs.shape[1], chunk):
@@ -82,7 +85,9 @@ class Predictor:
             parts.append(keras.ops.convert_to_numpy(outputs)[:, :wanted])
         return np.concatenate(parts, axis=1)
 
-    def __call__(self, inputs, rows: np.ndarray | None = None, layers: Sequence[str] = ()):
+    def predict(
+        self, inputs: np.ndarray, rows: np.ndarray | None = None, layers: Sequence[str] = ()
+    ) -> Any:
         """Returns the outputs of all members.
 
         Args:

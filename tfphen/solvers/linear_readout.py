@@ -8,6 +8,7 @@ import threadpoolctl
 
 from tfphen.population.population import Population
 from tfphen.population.prediction import Predictor
+from tfphen.solvers.base import Problem
 
 # Singular values below this share of the largest count as zero.
 _RCOND = 1e-10
@@ -65,7 +66,7 @@ class ReadoutSolver:
         kernel: Name of the layer whose kernel is solved for.
 
     Attributes:
-        predict: A `Predictor` of the population.
+        predictor: A `Predictor` of the population.
     """
 
     def __init__(
@@ -80,8 +81,8 @@ class ReadoutSolver:
         features: str = "features",
         kernel: str = "readout",
     ):
-        self.predict = Predictor(members)
-        _, hidden = self.predict(inputs, rows, (features,))
+        self.predictor = Predictor(members)
+        _, hidden = self.predictor.predict(inputs, rows, (features,))
         path = members.model.get_layer(kernel).kernel.path
         (self._variable,) = (v for t, v in members.trainable if t.path == path)
         self._problems = [
@@ -97,3 +98,29 @@ class ReadoutSolver:
         """Assigns the solution to every member. See `LeastSquares.kernel`."""
         kernels = [problem.kernel(descent_steps) for problem in self._problems]
         self._variable.assign(np.stack(kernels).astype("float32"))
+
+
+def solve(problem: Problem) -> Predictor:
+    """Fits the readout of each trial's model by least squares, at each point of its curve.
+
+    Args:
+        problem: Its trials name the solver `least_squares(ridge=0.0)`: a non-negative penalty.
+            Trials with `steps` stand for so many steps of full-batch gradient descent.
+    """
+    examples, trials = problem.examples, problem.trials
+    pool, rows, labels = examples.splits["train"]
+    ridges = np.asarray([trial.solver.settings.get("ridge", 0.0) for trial in trials])
+    readout = ReadoutSolver(
+        problem.population(),
+        pool,
+        rows,
+        labels["labels"],
+        examples.sizes,
+        examples.num_classes,
+        ridges,
+    )
+    for step in problem.points:
+        readout.solve(step)
+        problem.record(readout.predictor, step)
+        problem.tick(len(trials) / len(problem.points))
+    return readout.predictor

@@ -4,7 +4,7 @@ The mathematics is in `tfphen.solvers.hard_margins`. Inputs have two classes, th
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -12,12 +12,13 @@ from scipy import special
 
 from tfphen.core import references
 from tfphen.core.errors import UsageError
-from tfphen.core.trial import Spec, Trial
+from tfphen.core.trial import Spec
 from tfphen.losses import (
     class_weighted_crossentropy,
     group_vs_loss,
     inverse_frequency_weights,
 )
+from tfphen.solvers.base import Problem
 from tfphen.solvers.hard_margins import (
     cosines,
     cost_sensitive,
@@ -28,21 +29,29 @@ from tfphen.solvers.hard_margins import (
 
 
 class LinearClassifiers:
-    """Classifiers of two classes by the sign of `⟨w, x⟩ + b`, as a predictor of all members.
+    """Classifiers of two classes by the sign of `⟨w, x⟩ + b`, one a member.
 
     Args:
         weights: w, `[members, d]`.
         intercepts: b, `[members]`.
-        how: How they were found.
-        reports: What the solver tells of each member, `[members, ...]` by name.
+        execution: How they were fitted.
+        diagnostics: What the solver reports of each member, `[members, ...]` by name.
     """
 
-    def __init__(self, weights, intercepts, how: str, reports: dict[str, np.ndarray]):
+    def __init__(
+        self,
+        weights: np.ndarray,
+        intercepts: np.ndarray,
+        execution: str,
+        diagnostics: Mapping[str, np.ndarray],
+    ):
         self._weights, self._intercepts = np.asarray(weights), np.asarray(intercepts)
-        self.how, self.reports = how, reports
-        self.parameters = self._weights.shape[1] + 1
+        self.execution, self.diagnostics = execution, diagnostics
+        self.num_parameters = self._weights.shape[1] + 1
 
-    def __call__(self, inputs: np.ndarray, rows: np.ndarray, layers: Sequence[str] = ()):
+    def predict(
+        self, inputs: np.ndarray, rows: np.ndarray | None = None, layers: Sequence[str] = ()
+    ) -> np.ndarray:
         """Returns logits that differ by the score, `[members, n, 2]`, float32.
 
         Raises:
@@ -50,24 +59,27 @@ class LinearClassifiers:
         """
         if layers:
             raise UsageError(f"A linear classifier has no layers. Received: {list(layers)}")
+        if rows is None:
+            rows = np.broadcast_to(np.arange(len(inputs)), (len(self._weights), len(inputs)))
         pairs = zip(rows, self._weights, self._intercepts, strict=True)
         scores = np.stack([inputs[mine] @ w + b for mine, w, b in pairs])
         return np.stack([-0.5 * scores, 0.5 * scores], -1).astype("float32")
 
 
-def _each(trials, examples, tick, solve: Callable, how: str) -> LinearClassifiers:
-    """Calls `solve(trial, inputs, labels) -> (w, b, reports)` for each member."""
+def _each(problem: Problem, solve: Callable, execution: str) -> LinearClassifiers:
+    """Calls `solve(trial, inputs, labels) -> (w, b, diagnostics)` for each member."""
+    examples = problem.examples
     pool, rows, labels = examples.splits["train"]
     found = []
-    for index, trial in enumerate(trials):
+    for index, trial in enumerate(problem.trials):
         mine = slice(0, examples.sizes[index])
         inputs = pool[rows[index, mine]].astype("float64")
         call = functools.partial(solve, trial, inputs, labels["labels"][index, mine])
-        found.append(references.call("optimizer", call, trial.optimizer))
-        tick(1.0)
+        found.append(references.call("solver", call, trial.solver))
+        problem.tick(1.0)
     weights, intercepts, reports = zip(*found, strict=True)
     reports = {name: np.stack([one[name] for one in reports]) for name in reports[0]}
-    return LinearClassifiers(np.stack(weights), intercepts, how, reports)
+    return LinearClassifiers(np.stack(weights), intercepts, execution, reports)
 
 
 def _with_constant(inputs: np.ndarray) -> np.ndarray:
@@ -98,10 +110,10 @@ BINARY_LOSSES = {
 _PLAIN = Spec("binary_vector_scaling")
 
 
-def solve_ridge_path(trials: Sequence[Trial], examples, tick: Callable[[float], None]):
+def solve_ridge_path(problem: Problem) -> LinearClassifiers:
     """Follows `ridge_path` of an objective of `BINARY_LOSSES`, the intercept penalised too.
 
-    Settings of the optimizer: `factor`, the margin of class 1 in the cost-sensitive machine, and
+    Settings of the solver: `factor`, the margin of class 1 in the cost-sensitive machine, and
     `decades`: λ goes from 1e-1 to ten to the minus that.
 
     Reports: cosines with the plain machine, the cost-sensitive one (NaN where the examples are not
@@ -133,14 +145,14 @@ def solve_ridge_path(trials: Sequence[Trial], examples, tick: Callable[[float], 
             reports[f"cosine_to_{name}_machine"] = cosines(path, machine)
         return path[-1, :-1], path[-1, -1], reports
 
-    return _each(trials, examples, tick, solve, "Newton's method")
+    return _each(problem, solve, "Newton's method")
 
 
-def solve_cost_sensitive(trials: Sequence[Trial], examples, tick: Callable[[float], None]):
+def solve_cost_sensitive(problem: Problem) -> LinearClassifiers:
     """Finds the plain machine of two Gaussian classes, and moves its threshold.
 
     The means are plus and minus `mean` on the first coordinate, noise has variance 1. Settings of
-    the optimizer: `deltas`, margins of class 1.
+    the solver: `deltas`, margins of class 1.
 
     Reports: exact errors `minority_error`, on class 1, and `majority_error`, each
     `[members, deltas]`, NaN where the examples are not separable.
@@ -158,14 +170,14 @@ def solve_cost_sensitive(trials: Sequence[Trial], examples, tick: Callable[[floa
         }
         return weights, intercept, reports
 
-    return _each(trials, examples, tick, solve, "sequential minimal optimization")
+    return _each(problem, solve, "sequential minimal optimization")
 
 
-def solve_group_sensitive(trials: Sequence[Trial], examples, tick: Callable[[float], None]):
+def solve_group_sensitive(problem: Problem) -> LinearClassifiers:
     """Finds machines whose margins are (n_max / n_cell)^γ, the intercept penalised too.
 
     Label 2 y + a is the cell of class y and attribute a. Their signs times `core` and `spurious`
-    are the means of the first two coordinates, noise has variance 1. Settings of the optimizer:
+    are the means of the first two coordinates, noise has variance 1. Settings of the solver:
     `exponents`, values of γ; the last is that of the classifier which predicts.
 
     Reports: exact `cell_errors`, `[members, exponents, 4]`.
@@ -183,4 +195,4 @@ def solve_group_sensitive(trials: Sequence[Trial], examples, tick: Callable[[flo
             errors.append(special.ndtr(-scores / np.linalg.norm(weights)))
         return weights, intercept, {"cell_errors": np.stack(errors)}
 
-    return _each(trials, examples, tick, solve, "non-negative least squares")
+    return _each(problem, solve, "non-negative least squares")

@@ -13,11 +13,6 @@ from tfphen.core.errors import UsageError
 from tfphen.population import counter_rng
 
 
-def none(inputs: tf.Tensor, keys: tf.Tensor, step: tf.Tensor, first_row: tf.Tensor) -> tf.Tensor:
-    """The inputs as they are."""
-    return inputs
-
-
 def crop_and_flip(
     inputs: tf.Tensor,
     keys: tf.Tensor,
@@ -72,4 +67,4 @@ def crop_and_flip(
     return tf.where(inside[..., None], images, values)
 
 
-AUGMENTATIONS: dict[str, Callable] = {"none": none, "crop_and_flip": crop_and_flip}
+AUGMENTATIONS: dict[str, Callable | None] = {"none": None, "crop_and_flip": crop_and_flip}

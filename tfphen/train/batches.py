@@ -1,18 +1,50 @@
-"""The examples of a population: resident on the device, in an order drawn for each member."""
+"""The examples of a population on the device, and the batches that each member draws from them."""
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from tfphen.core import seeds
+from tfphen.core.trial import Trial
 
+# Positions of an order that are drawn at a time, and of one chunk of steps on the device.
 _BLOCK = 2**15
+_CHUNK_POSITIONS = 2**22
+
+
+class Streams:
+    """The seeds from which the members' named random streams start.
+
+    Args:
+        seeds: One integer a member, for every stream.
+        named: Seeds of single streams that start elsewhere, by name.
+    """
+
+    def __init__(self, seeds: Sequence[int], named: Mapping[str, Sequence[int]] | None = None):
+        self._seeds, self._named = tuple(seeds), dict(named or {})
+
+    @classmethod
+    def of(cls, trials: Sequence[Trial]) -> "Streams":
+        """Returns the streams of trials."""
+        names = {name for trial in trials for name in trial.stream_seeds}
+        named = {name: [trial.seed_of(name) for trial in trials] for name in names}
+        return cls([trial.seed for trial in trials], named)
+
+    def seeds(self, name: str) -> Sequence[int]:
+        """Returns the seed of a stream, one a member."""
+        return self._named.get(name, self._seeds)
+
+    def keys(self, name: str) -> np.ndarray:
+        """Returns the keys of a stream, uint32, `[members, 2]`, see `population.counter_rng`."""
+        return np.stack([seeds.key(seed, name) for seed in self.seeds(name)])
 
 
 @dataclasses.dataclass(frozen=True)
-class Resident:
+class DeviceDataset:
     """Examples that stay on the device as tensors.
 
     Rows of all members live in one pool; a member's training set is a list of rows with labels and
@@ -52,10 +84,10 @@ class Resident:
                 f"`rows` must be below {len(self.inputs)}. Received: {int(self.rows.max())}"
             )
 
-    def take(self, members: Sequence[int]) -> "Resident":
+    def take(self, members: Sequence[int]) -> "DeviceDataset":
         """Returns the examples of some members only."""
         index = list(members)
-        return Resident(
+        return DeviceDataset(
             self.inputs,
             self.labels[index],
             self.rows[index],
@@ -75,26 +107,23 @@ class Order:
         seed: The member's seed for the stream.
         size: Number of examples.
         batch_size: Rows of a batch; the last batch of an epoch is padded with rows of weight 0.
-        drop_remainder: Leave out the last batch of an epoch where it is not full.
     """
 
-    def __init__(self, seed: int, size: int, batch_size: int, drop_remainder: bool = False):
+    def __init__(self, seed: int, size: int, batch_size: int):
         self.seed, self.size, self.batch_size = seed, size, batch_size
-        full = size // batch_size
-        self.steps = full if drop_remainder and full else -(-size // batch_size)
+        self.steps = -(-size // batch_size)
         self._epochs = max(1, _BLOCK // size)
         self._cached = (-1, None)
 
     def _block(self, number: int) -> np.ndarray:
         if self._cached[0] != number:
-            kept = min(self.size, self.steps * self.batch_size)
             padded = np.full((self._epochs, self.steps * self.batch_size), -1, "int32")
             if self.size <= self.batch_size:
-                padded[:, :kept] = np.arange(self.size)
+                padded[:, : self.size] = np.arange(self.size)
             else:
                 generator = seeds.stream(self.seed, "order", number)
                 tiled = np.tile(np.arange(self.size, dtype="int32"), (self._epochs, 1))
-                padded[:, :kept] = generator.permuted(tiled, axis=1)[:, :kept]
+                padded[:, : self.size] = generator.permuted(tiled, axis=1)
             self._cached = (number, padded.reshape(-1, self.batch_size))
         return self._cached[1]
 
@@ -110,11 +139,107 @@ class Order:
         return np.concatenate(parts)
 
 
-def pipeline(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy):
-    """Returns a dataset of global batches `(inputs, labels, weights)` distributed over replicas.
+class Batch(NamedTuple):
+    """A batch of each member, `[members, batch, ...]`.
 
-    Batches must have a static size: pad the last with rows of weight 0, or drop it.
+    Attributes:
+        inputs: Augmented inputs.
+        labels: As trained on.
+        weights: Of the examples in the loss, float32; 0 for padding.
+        real: 1 for a real row, 0 for padding, float32.
+        clean_labels: Before any corruption; None where not known.
     """
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return strategy.experimental_distribute_dataset(dataset.with_options(options))
+
+    inputs: tf.Tensor
+    labels: tf.Tensor
+    weights: tf.Tensor
+    real: tf.Tensor
+    clean_labels: tf.Tensor | None
+
+
+class DeviceBatches:
+    """What the loop draws its batches from: examples on the device, in each member's own order.
+
+    The loop uses `rows`, `padded`, `chunk_steps`, `positions` and `gather` alone, so another source
+    of batches has these.
+
+    Args:
+        data: The examples.
+        batch_size: Global batch size; None for all examples of the largest member.
+        streams: Streams of the members: `"order"`, and `"augmentation"` where there is one.
+        augment: `(inputs, keys, step, first_row) -> inputs`, see `augmentation`; None for none.
+        replicas: Over how many replicas a batch is shared out.
+
+    Attributes:
+        data: The examples.
+        orders: The order of each member's examples.
+        rows: Rows of a global batch, a multiple of the replicas.
+        padded: Whether some batch of some member has rows that are padding.
+        chunk_steps: Most steps whose positions are on the device at a time.
+    """
+
+    def __init__(
+        self,
+        data: DeviceDataset,
+        batch_size: int | None,
+        streams: Streams,
+        augment: Callable | None = None,
+        replicas: int = 1,
+    ):
+        self.data, sizes = data, data.sizes
+        batch_size = max(sizes) if batch_size is None else min(batch_size, max(sizes))
+        self.orders = [
+            Order(seed, size, batch_size)
+            for seed, size in zip(streams.seeds("order"), sizes, strict=True)
+        ]
+        self.rows = math.ceil(batch_size / replicas) * replicas
+        whole = all(size % batch_size == 0 for size in sizes)
+        self.padded = not whole or self.rows != batch_size
+        self.chunk_steps = int(np.clip(_CHUNK_POSITIONS // (len(sizes) * self.rows), 1, 1000))
+        self._pool, self._labels = tf.constant(data.inputs), tf.constant(data.labels)
+        self._rows = tf.constant(data.rows.astype("int32"))
+        clean, weights = data.clean_labels, data.weights
+        self._clean_labels = None if clean is None else tf.constant(clean)
+        self._weights = None if weights is None else tf.constant(weights.astype("float32"))
+        self._augment = augment
+        self._keys = None if augment is None else streams.keys("augmentation")
+
+    def positions(self, first: int, last: int, length: int) -> tf.Tensor:
+        """Returns which examples each member sees in the steps from `first` to before `last`.
+
+        Args:
+            first: The first step.
+            last: One more than the last step.
+            length: Number of steps in the result; those beyond `last` are padding.
+
+        Returns:
+            int32, `[length, members, rows]`; -1 stands for padding.
+        """
+        positions = np.full((length, len(self.orders), self.rows), -1, "int32")
+        for index, order in enumerate(self.orders):
+            mine = order.steps_between(first, last)
+            positions[: last - first, index, : mine.shape[1]] = mine
+        return tf.constant(positions)
+
+    def gather(self, positions: tf.Tensor, step: tf.Tensor, first_row: tf.Tensor | int) -> Batch:
+        """Returns the batch of each member.
+
+        Args:
+            positions: int32, `[members, batch]`; -1 stands for padding.
+            step: Updates done so far, a scalar.
+            first_row: Position in the global batch of the first of these rows.
+        """
+        real = positions >= 0
+        positions = tf.maximum(positions, 0)
+        rows = tf.gather(self._rows, positions, batch_dims=1)
+        weights = tf.cast(real, tf.float32)
+        if self._weights is not None:
+            weights *= tf.gather(self._weights, positions, batch_dims=1)
+        labels = tf.gather(self._labels, positions, batch_dims=1)
+        clean = self._clean_labels
+        if clean is not None:
+            clean = tf.gather(clean, positions, batch_dims=1)
+        inputs = tf.gather(self._pool, rows)
+        if self._augment is not None:
+            inputs = self._augment(inputs, tf.constant(self._keys), step, first_row)
+        return Batch(inputs, labels, weights, tf.cast(real, tf.float32), clean)

@@ -10,7 +10,7 @@ from tfphen.core.errors import UsageError
 from tfphen.core.trial import Trial
 from tfphen.data import Resolved, resolve
 from tfphen.measures.trained import Trained
-from tfphen.population.prediction import Predictor
+from tfphen.solvers.base import Fitted
 from tfphen.train import batches
 
 
@@ -107,10 +107,10 @@ class Examples:
             members.append(starts[content])
         return parts[0] if len(parts) == 1 else np.concatenate(parts), members
 
-    def view(self, predictor: Predictor, step: int | None = None) -> Trained:
+    def view(self, fitted: Fitted, step: int | None = None) -> Trained:
         """Returns what measures see of a population, after `step` updates, and these examples."""
         return Trained(
-            predictor,
+            fitted,
             self.splits,
             self.num_classes,
             self.sizes,
@@ -120,16 +120,16 @@ class Examples:
             step,
         )
 
-    def resident(self) -> batches.Resident:
+    def on_device(self) -> batches.DeviceDataset:
         """Returns the training examples as the loop takes them."""
         pool, rows, labels = self.splits["train"]
-        return batches.Resident(
+        return batches.DeviceDataset(
             pool, labels["labels"], rows, sizes=self.sizes, clean_labels=labels["clean_labels"]
         )
 
-    def held_out(self) -> batches.Resident | None:
+    def held_out(self) -> batches.DeviceDataset | None:
         """Returns the split `"validation"` as the loop takes it, or None where there is none."""
         if "validation" not in self.splits:
             return None
         pool, rows, labels = self.splits["validation"]
-        return batches.Resident(pool, labels["labels"], rows)
+        return batches.DeviceDataset(pool, labels["labels"], rows)

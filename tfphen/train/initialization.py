@@ -5,17 +5,17 @@ from collections.abc import Callable, Mapping, Sequence
 import keras
 import numpy as np
 
-from tfphen.core import references, seeds
+from tfphen.core import seeds
 from tfphen.core.errors import UsageError
 from tfphen.core.trial import Trial
 from tfphen.population.initial_weights import initial_weights
 
 Arrays = Mapping[str, np.ndarray]
-# `(drawn, inputs, generator, **settings) -> (weights, masks)`, each by path.
-Start = Callable[..., tuple[Arrays, Arrays]]
+# `(drawn, inputs, generator) -> (weights, masks)`, each by path.
+Initializer = Callable[[Arrays, Arrays, np.random.Generator], tuple[Arrays, Arrays]]
 
 
-def drawn(weights: Arrays, inputs: Arrays, generator) -> tuple[Arrays, Arrays]:
+def drawn(weights: Arrays, inputs: Arrays, generator: np.random.Generator) -> tuple[Arrays, Arrays]:
     """The weights as they are drawn from the member's stream `"init"`, none masked."""
     return weights, {}
 
@@ -43,11 +43,11 @@ def unflatten(vector: np.ndarray, like: Arrays) -> dict[str, np.ndarray]:
     }
 
 
-def begin(
+def initialize(
     model: keras.Model,
     trials: Sequence[Trial],
     inputs: Sequence[Arrays],
-    starts: Mapping[str, Start],
+    initializers: Sequence[Initializer],
 ) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     """Returns initial weights and masks of a population, as `Population` takes them.
 
@@ -55,21 +55,18 @@ def begin(
         model: The template.
         trials: The members.
         inputs: Arrays that each takes from other records, by name.
-        starts: What `Trial.start` may name beside `"drawn"`.
+        initializers: Where the weights of each member begin.
 
     Raises:
-        UsageError: A start of that name, or a setting of it, does not exist, or it gave an array
-            of another shape or for a weight that the model does not have.
+        UsageError: An initializer gave an array of another shape, or for a weight that the model
+            does not have.
     """
     shapes = {variable.path: tuple(variable.shape) for variable in model.weights}
     trainable = [variable.path for variable in model.trainable_variables]
-    table = {"drawn": drawn, **starts}
     weights, masks = [], []
-    for trial, given in zip(trials, inputs, strict=True):
+    for trial, given, initializer in zip(trials, inputs, initializers, strict=True):
         first = dict(zip(shapes, initial_weights(model, trial.seed_of("init")), strict=True))
-        function = references.look_up("start", table, trial.start)
-        generator = seeds.stream(trial.seed_of("start"), "start")
-        result = references.call("start", function, trial.start, first, given, generator)
+        result = initializer(first, given, seeds.stream(trial.seed_of("start"), "start"))
         for kind, arrays, allowed in (
             ("weights", result[0], list(shapes)),
             ("masks", result[1], trainable),

@@ -1,4 +1,4 @@
-"""What a population minimises. An objective is a function of a `Step`.
+"""What a population minimizes. An objective is a function of a `Step`.
 
 It returns per-example losses `[members, batch]`, which the loop averages over real rows; or a
 `Weighted`, losses with weights that it chose for the batch; or one number a member, `[members]`,
@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from tfphen.core.checks import one_of
+from tfphen.population.mixup import Mixture
 
 
 @dataclasses.dataclass
@@ -35,6 +36,11 @@ class Step:
         held_out: `held_out(count) -> (inputs, labels)`: so many random examples, without
             replacement and anew at each step, of each member's split `"validation"`.
         notes: What the objective leaves for the step hook, by name.
+        row_weights: Weight of each row in the loss, 0 for padding, `[members, batch]`.
+        num_real: Number of real rows on all replicas, `[members]`.
+        mixture: What mixup drew for this step, a `mixup.Mixture`; None without.
+        replicas: Number of replicas in sync.
+        reduce_sum: Sums over replicas.
     """
 
     inputs: tf.Tensor
@@ -51,6 +57,11 @@ class Step:
     clean_labels: tf.Tensor | None = None
     held_out: Callable | None = None
     notes: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+    row_weights: tf.Tensor | None = None
+    num_real: tf.Tensor | None = None
+    mixture: Mixture | None = None
+    replicas: int = 1
+    reduce_sum: Callable = lambda value: value
 
 
 @dataclasses.dataclass
@@ -75,21 +86,44 @@ class Weighted:
 Objective = Callable[[Step], "tf.Tensor | Weighted"]
 
 
-def reduced(loss, weights: tf.Tensor, count: tf.Tensor, reduce_sum: Callable) -> tf.Tensor:
-    """Returns what an objective gave as one number a member, this replica's share of it.
+def reduced(objective: Objective) -> Callable[[Step], tf.Tensor]:
+    """Returns the objective as one number a member, this replica's share of it, or a scalar."""
+    return lambda step: _reduce(objective(step), step)
 
-    Args:
-        loss: What the objective gave; one that is reduced already stays as it is.
-        weights: Of the rows, 0 for padding, `[members, batch]`.
-        count: Number of real rows on all replicas, `[members]`.
-        reduce_sum: Sums over replicas.
+
+def mixed(objective: Objective) -> Callable[[Step], tf.Tensor]:
+    """Returns the objective under mixup: λ of that of the labels, and 1 - λ of their partners'.
+
+    For a cross-entropy that is the cross-entropy of the mixed labels.
     """
+
+    def loss(step: Step) -> tf.Tensor:
+        mixture, own = step.mixture, _reduce(objective(step), step)
+        partners = dataclasses.replace(
+            step,
+            labels=mixture.labels_of_partners(step.labels),
+            clean_labels=mixture.labels_of_partners(step.clean_labels),
+        )
+        other = _reduce(objective(partners), step)
+        return mixture.coefficient * own + (1 - mixture.coefficient) * other
+
+    return loss
+
+
+def _reduce(loss: "tf.Tensor | Weighted", step: Step) -> tf.Tensor:
     if isinstance(loss, Weighted):
-        chosen = tf.stop_gradient(loss.weights) * weights
+        weights, total = tf.stop_gradient(loss.weights) * step.row_weights, step.num_real
         if loss.divide_by == "weights":
-            count = reduce_sum(tf.reduce_sum(chosen, 1))
-        return tf.math.divide_no_nan(tf.reduce_sum(loss.losses * chosen, 1), count)
-    return tf.reduce_sum(loss * weights, 1) / count if len(loss.shape) == 2 else loss
+            total = step.reduce_sum(tf.reduce_sum(weights, 1))
+        return tf.math.divide_no_nan(tf.reduce_sum(loss.losses * weights, 1), total)
+    if len(loss.shape) == 2:
+        return tf.reduce_sum(loss * step.row_weights, 1) / step.num_real
+    if step.replicas > 1:
+        raise ValueError(
+            "Under several replicas an objective returns per-example losses "
+            f"[members, batch]. Received: a tensor of shape {loss.shape}"
+        )
+    return loss
 
 
 def per_example(function: Callable) -> Objective:

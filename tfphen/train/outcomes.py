@@ -1,24 +1,28 @@
-"""Turns trials, which are plain data, into a population, trains it and measures it."""
+"""Trains the trials of a recipe, in populations that fit on a device, and measures them."""
 
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from tfphen import models
-from tfphen.core import references
 from tfphen.core.trial import Trial
-from tfphen.experiment.phenomenon import Phenomenon
+from tfphen.measures.basic import Measure
+from tfphen.measures.trained import Trained
 from tfphen.population.population import Population
-from tfphen.solvers import linear_readout
+from tfphen.solvers.base import Fitted, Problem
 from tfphen.train import gradient_descent, initialization
+from tfphen.train.curves import Curve
 from tfphen.train.examples import Examples
+from tfphen.train.recipe import Recipe
 
 # Numbers in the weights of all members of a population that still fit comfortably on one device.
-_WEIGHT_NUMBERS = 2**28
+_MOST_NUMBERS = 2**28
+
+Inputs = Mapping[str, np.ndarray]
 
 
 @dataclasses.dataclass
@@ -33,101 +37,129 @@ class Outcome:
 
 
 def train(
-    phenomenon: Phenomenon,
-    trials: Sequence[Trial],
-    inputs: Callable[[Trial], Mapping[str, np.ndarray]],
+    recipe: Recipe,
+    inputs: Sequence[Inputs],
     strategy: tf.distribute.Strategy,
     data_dir: str | Path | None = None,
     checkpoint_path: Path | None = None,
     tick: Callable[[float], None] = lambda share: None,
 ) -> list[Outcome]:
-    """Trains trials that share a graph as one population, and measures them.
+    """Trains the trials of a recipe, and measures them.
 
     Args:
-        phenomenon: Declares measures, and may bring models and objectives of its own.
-        trials: As in one `plan.Group`.
-        inputs: Gives the arrays that a trial takes from the records of others, by name.
+        recipe: Of trials that share a graph, as in one `plan.Group`.
+        inputs: Arrays that each trial takes from the records of others, by name.
         strategy: The tf.distribute strategy.
         data_dir: First folder in which tfds sets are looked for.
-        checkpoint_path: Where the state is saved now and then, and taken up from.
+        checkpoint_path: Checkpoint path (periodically written; resumed from if present).
         tick: Called with the number of trials' worth of work just done.
 
     Returns:
         One outcome a trial, in order.
     """
     started = time.perf_counter()
-    first = trials[0]
-    examples = Examples(trials, data_dir, phenomenon.sources)
-    if first.optimizer.name in phenomenon.solvers:
-        solver = references.look_up("optimizer", phenomenon.solvers, first.optimizer)
-        predictor, arrays, extra = solver(trials, examples, tick), {}, [{} for _ in trials]
-        parameters = predictor.parameters
-    else:
-        builder = references.look_up("model", {**models.MODELS, **phenomenon.models}, first.model)
-        shape, classes = examples.input_shape, examples.num_classes
-        model = references.call("model", builder, first.model, shape, classes)
-        parameters = model.count_params()
-        most = max(1, _WEIGHT_NUMBERS // max(parameters, 1))
-        if len(trials) > most:
-            outcomes = []
-            for start in range(0, len(trials), most):
-                part = trials[start : start + most]
-                path = checkpoint_path and checkpoint_path.with_suffix(f".{start}.npz")
-                outcomes += train(phenomenon, part, inputs, strategy, data_dir, path, tick)
-            return outcomes
-        given = [inputs(trial) for trial in trials]
-        weights, masks = initialization.begin(model, trials, given, phenomenon.starts)
-        with strategy.scope():
-            members = Population(model, [t.seed for t in trials], weights, masks)
-        if first.optimizer.name == "least_squares":
-            predictor, arrays = _by_least_squares(phenomenon, trials, examples, members, tick)
-            extra = [{} for _ in trials]
-        else:
-            predictor, arrays, extra = gradient_descent.descend(
-                phenomenon, trials, examples, members, given, strategy, checkpoint_path, tick
-            )
-    final, _ = phenomenon.measures_of(first)
-    measured = _measure(final, examples.view(predictor, max(r.get("steps", 0) for r in extra)))
-    seconds = (time.perf_counter() - started) / len(trials)
-    environment = {
-        "execution": str(predictor.how),
-        "device": tf.config.list_logical_devices()[0].device_type,
-        "replicas": strategy.num_replicas_in_sync,
-        "threads": tf.config.threading.get_intra_op_parallelism_threads(),
-        "model_parameters": parameters,
-    }
+    examples = Examples(recipe.trials, data_dir, recipe.sources)
+    if recipe.solver is not None:
+        curve, fitted = solve(recipe, examples, inputs, strategy, tick)
+        values: list[dict] = [{} for _ in recipe.trials]
+        return _measured(recipe, examples, fitted, curve.arrays(), values, strategy, started)
+    model = recipe.model(examples.input_shape, examples.num_classes)
+    most = members_at_once(model)
     outcomes = []
-    for index, trial in enumerate(trials):
-        values, own = dict(extra[index]), {k: v[index] for k, v in arrays.items()}
-        for name, value in measured.items():
-            one = value[index]
-            if np.ndim(one) == 0:
-                values[name] = one.item()
-            else:
-                own[name] = np.asarray(one)
-        outcomes.append(Outcome(trial, values, own, environment, seconds))
+    for first in range(0, len(recipe.trials), most):
+        part, path = recipe.take(first, first + most), checkpoint_path
+        if part.trials != recipe.trials:
+            started = time.perf_counter()
+            examples = Examples(part.trials, data_dir, recipe.sources)
+            path = checkpoint_path and checkpoint_path.with_suffix(f".{first}.npz")
+        own = inputs[first : first + most]
+        members = population_of(part, model, own, strategy)
+        fitted, arrays, values = gradient_descent.descend(
+            part, examples, members, own, strategy, path, tick
+        )
+        outcomes += _measured(part, examples, fitted, arrays, values, strategy, started)
     return outcomes
 
 
-def _measure(measures, view) -> dict[str, np.ndarray]:
-    return {measure.name: measure(view) for measure in measures}
+def members_at_once(model: keras.Model) -> int:
+    """Returns how many members of a model fit comfortably on one device."""
+    return max(1, _MOST_NUMBERS // max(model.count_params(), 1))
 
 
-def _by_least_squares(phenomenon, trials, examples, members, tick):
-    """Solves the readout exactly, at each point of a curve. Returns the predictor and curves."""
-    pool, rows, labels = examples.splits["train"]
-    ridges = np.asarray([t.optimizer.settings.get("ridge", 0.0) for t in trials])
-    first = trials[0]
+def population_of(
+    recipe: Recipe, model: keras.Model, inputs: Sequence[Inputs], strategy: tf.distribute.Strategy
+) -> Population:
+    """Returns the population of a recipe's trials, with its initial weights."""
+    weights, masks = initialization.initialize(model, recipe.trials, inputs, recipe.initializers)
+    with strategy.scope():
+        return Population(model, [trial.seed for trial in recipe.trials], weights, masks)
+
+
+def solve(
+    recipe: Recipe,
+    examples: Examples,
+    inputs: Sequence[Inputs],
+    strategy: tf.distribute.Strategy,
+    tick: Callable[[float], None] = lambda share: None,
+) -> tuple[Curve, Fitted]:
+    """Fits the trials of a recipe that has a solver. Returns the curve and the fits."""
+    first = recipe.trials[0]
     points = sorted({*first.curve, first.steps}) if first.steps is not None else [None]
-    solver = linear_readout.ReadoutSolver(
-        members, pool, rows, labels["labels"], examples.sizes, examples.num_classes, ridges
-    )
-    taken = phenomenon.measures_of(first)[1] if first.curve else ()
-    curve = {measure.name: [] for measure in taken}
-    for steps in points:
-        solver.solve(steps)
-        for name, value in _measure(taken, examples.view(solver.predict, steps)).items():
-            curve[name].append(value)
-        tick(len(trials) / len(points))
-    arrays = gradient_descent.stacked(curve, points, len(trials)) if first.curve else {}
-    return solver.predict, arrays
+    curve = Curve(recipe.curve_measures if first.curve else (), points)
+
+    def population() -> Population:
+        model = recipe.model(examples.input_shape, examples.num_classes)
+        return population_of(recipe, model, inputs, strategy)
+
+    def record(fitted: Fitted, step: int | None) -> None:
+        curve.measure(examples.view(fitted, step))
+
+    problem = Problem(recipe.trials, examples, tick, population, record, tuple(points))
+    return curve, recipe.solver(problem)
+
+
+def _measured(
+    recipe: Recipe,
+    examples: Examples,
+    fitted: Fitted,
+    arrays: Mapping[str, np.ndarray],
+    values: Sequence[dict],
+    strategy: tf.distribute.Strategy,
+    started: float,
+) -> list[Outcome]:
+    """Takes the final measures, and returns them with what training gave.
+
+    Args:
+        recipe: Of the members.
+        examples: Their data.
+        fitted: The members.
+        arrays: What training recorded, `[members, ...]` by name.
+        values: Further values of each member.
+        strategy: The tf.distribute strategy.
+        started: When the work on these members began, by `time.perf_counter`.
+    """
+    trials = recipe.trials
+    view = examples.view(fitted, max(value.get("steps", 0) for value in values))
+    measured = _taken(recipe.measures, view)
+    seconds = (time.perf_counter() - started) / len(trials)
+    environment = {
+        "execution": str(fitted.execution),
+        "device": tf.config.list_logical_devices()[0].device_type,
+        "replicas": strategy.num_replicas_in_sync,
+        "threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "model_parameters": fitted.num_parameters,
+    }
+    outcomes = []
+    for index, trial in enumerate(trials):
+        scalars, own = dict(values[index]), {k: v[index] for k, v in arrays.items()}
+        for name, value in measured.items():
+            if np.ndim(value[index]) == 0:
+                scalars[name] = value[index].item()
+            else:
+                own[name] = np.asarray(value[index])
+        outcomes.append(Outcome(trial, scalars, own, environment, seconds))
+    return outcomes
+
+
+def _taken(measures: Sequence[Measure], view: Trained) -> dict[str, np.ndarray]:
+    return {measure.name: measure(view) for measure in measures}

@@ -5,10 +5,10 @@ import tensorflow as tf
 
 from tfphen.core.errors import UsageError
 from tfphen.population import counter_rng
-from tfphen.train.batches import Resident
+from tfphen.train.batches import DeviceDataset
 
 
-class HeldOut:
+class ValidationExamples:
     """Draws examples of each member, anew at each step.
 
     Args:
@@ -16,7 +16,7 @@ class HeldOut:
         keys: Of the members' stream `"held_out"`, uint32, `[members, 2]`.
     """
 
-    def __init__(self, data: Resident, keys: np.ndarray):
+    def __init__(self, data: DeviceDataset, keys: np.ndarray):
         self.count = data.labels.shape[1]
         self.pool, self.labels = tf.constant(data.inputs), tf.constant(data.labels)
         self.rows, self.keys = tf.constant(data.rows.astype("int32")), tf.constant(keys)

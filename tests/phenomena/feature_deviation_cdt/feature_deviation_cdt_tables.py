@@ -69,5 +69,5 @@ def a_table(config, shown):
 
 
 def verdicts(shown, config=SMALL):
-    found = list(FeatureDeviationCDT().findings(a_table(config, shown), config))
-    return {finding.id: finding.verdict for finding in found}, overall(found)
+    results = list(FeatureDeviationCDT().findings(a_table(config, shown), config))
+    return {finding.id: finding.verdict for finding in results}, overall(results)

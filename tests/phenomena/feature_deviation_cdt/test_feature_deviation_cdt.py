@@ -90,9 +90,9 @@ def test_a_diverged_network_gives_no_verdict():
     table = a_table(SMALL, SHOWN)
     rows = table.index[table.arm == "cross_entropy"]
     table.at[rows[0], "curve_deviation_over_8"] = np.full((2, 3, 10), np.nan)
-    found = {finding.id: finding for finding in FeatureDeviationCDT().findings(table, SMALL)}
-    assert found["cross_entropy/feature_distance_correlation"].verdict == "inconclusive"
-    assert found["cross_entropy/test_recall_correlation"].verdict == "present"
+    by_id = {finding.id: finding for finding in FeatureDeviationCDT().findings(table, SMALL)}
+    assert by_id["cross_entropy/feature_distance_correlation"].verdict == "inconclusive"
+    assert by_id["cross_entropy/test_recall_correlation"].verdict == "present"
 
 
 # ---- plan and settings -------------------------------------------------------------------------

@@ -42,9 +42,9 @@ def test_p_value_of_a_perfect_order():
 def test_correlations_are_spearmans_with_shared_ranks_for_steps():
     counts = np.array([[50, 5, 50, 5], [50, 50, 5, 5]])
     values = np.array([[0.1, 0.3, 0.2, 0.4], [0.2, 0.1, 0.2, 0.7]])
-    found = (findings.normalized_ranks(counts) * findings.normalized_ranks(values)).sum(1)
+    correlations = (findings.normalized_ranks(counts) * findings.normalized_ranks(values)).sum(1)
     expected = [spearmanr(*pair)[0] for pair in zip(counts, values, strict=True)]
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(correlations, expected, rtol=1e-12)
     assert np.isnan(findings.normalized_ranks(np.ones((1, 4)))).all()
 
 
@@ -86,15 +86,15 @@ def a_view(seed=0):
 
 
 def measure(name, view):
-    kind = FeatureDeviationCDT
-    (found,) = [m for m in (*kind.measures, *kind.curve_measures) if m.name == name]
-    return found(view)
+    declared = (*FeatureDeviationCDT.measures, *FeatureDeviationCDT.curve_measures)
+    (chosen,) = [m for m in declared if m.name == name]
+    return chosen(view)
 
 
 def test_decision_values():
     view, logits, _, labels, test_labels = a_view()
     for split, wanted in (("train", labels), ("test", test_labels)):
-        found = measure(f"decision_value_{split}", view)
+        measured = measure(f"decision_value_{split}", view)
         for member, size in enumerate((12, 10)):
             size = size if split == "train" else 15
             centered = logits[split][member] - logits[split][member].mean(-1, keepdims=True)
@@ -103,7 +103,7 @@ def test_decision_values():
             for c in range(3):
                 rows = [i for i in range(size) if wanted[member, i] == c]
                 expected = centered[rows, c].mean() / scale
-                assert found[member, c] == pytest.approx(expected, rel=1e-9)
+                assert measured[member, c] == pytest.approx(expected, rel=1e-9)
 
 
 def test_deviations_leave_out_padding_and_have_no_scale():
@@ -114,20 +114,24 @@ def test_deviations_leave_out_padding_and_have_no_scale():
     view, _, features, labels, test_labels = a_view()
     from tfphen.phenomena.feature_deviation_cdt.measures import feature_deviations
 
-    found = feature_deviations(view, subset_size=2)
-    assert found.shape == (2, 3, 3)
+    measured = feature_deviations(view, subset_size=2)
+    assert measured.shape == (2, 3, 3)
     own = features["train"][1][:10], labels[1][:10]
     test = features["test"][1], test_labels[1]
     expected = feature_deviation(*own, *test, 2)
-    np.testing.assert_allclose(found[1, 0], expected.distance / np.sqrt(expected.scale), rtol=1e-9)
-    np.testing.assert_allclose(found[1, 1], expected.squared_deviation / expected.scale, rtol=1e-9)
+    np.testing.assert_allclose(
+        measured[1, 0], expected.distance / np.sqrt(expected.scale), rtol=1e-9
+    )
+    np.testing.assert_allclose(
+        measured[1, 1], expected.squared_deviation / expected.scale, rtol=1e-9
+    )
     for c in range(3):
         gap = own[0][own[1] == c].mean(0) - test[0][test[1] == c].mean(0)
         of_all = np.linalg.norm(gap) / np.sqrt(expected.scale)
-        assert found[1, 2, c] == pytest.approx(of_all, rel=1e-9)
+        assert measured[1, 2, c] == pytest.approx(of_all, rel=1e-9)
     for split in features:
         features[split] *= -7.0
-    np.testing.assert_allclose(feature_deviations(a_view()[0], subset_size=2), found, rtol=1e-9)
+    np.testing.assert_allclose(feature_deviations(a_view()[0], subset_size=2), measured, rtol=1e-9)
     features["train"][0, 0] = np.nan
     again = feature_deviations(view, subset_size=2)
     assert np.isnan(again[0]).all() and np.isfinite(again[1]).all()
@@ -135,12 +139,12 @@ def test_deviations_leave_out_padding_and_have_no_scale():
 
 def test_temperatures_at_prediction():
     view, logits, _, _, test_labels = a_view()
-    found = measure("test_class_recall_with_temperatures", view)
+    measured = measure("test_class_recall_with_temperatures", view)
     for member, counts in enumerate(([6, 4, 2], [3, 2, 5])):
         divided = logits["test"][member] * (np.array(counts) / max(counts)) ** 0.5
         right = divided.argmax(-1) == test_labels[member]
         expected = [right[test_labels[member] == c].mean() for c in range(3)]
-        np.testing.assert_allclose(found[member], expected)
+        np.testing.assert_allclose(measured[member], expected)
         assert (divided.argmax(-1) != logits["test"][member].argmax(-1)).any()
 
 
@@ -153,8 +157,8 @@ def ran(tensorflow, tmp_path_factory):
     config = FeatureDeviationCDT.configure("smoke", None, overrides)
     arms = ("cross_entropy", "balanced", "cdt_0.3")
     trials = [t for t in FeatureDeviationCDT().trials(config) if t.tags["arm"] in arms]
-    known = runner.run(FeatureDeviationCDT(), trials, tmp_path_factory.mktemp("records"))
-    return {(t.tags["arm"], t.seed): known[t.id].arrays for t in trials}
+    records = runner.run(FeatureDeviationCDT(), trials, tmp_path_factory.mktemp("records"))
+    return {(t.tags["arm"], t.seed): records[t.id].arrays for t in trials}
 
 
 def test_arms_start_alike_and_differ_in_the_loss(ran):

@@ -71,5 +71,5 @@ def a_table(config, shown):
 
 
 def verdicts(shown, config=EVERYTHING):
-    found = list(LdamDrw().findings(a_table(config, shown), config))
-    return {finding.id: finding.verdict for finding in found}, findings.overall(found)
+    results = list(LdamDrw().findings(a_table(config, shown), config))
+    return {finding.id: finding.verdict for finding in results}, findings.overall(results)

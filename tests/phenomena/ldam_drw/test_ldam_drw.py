@@ -57,9 +57,9 @@ def test_a_diverged_training_has_no_margin_order():
         np.full(10, np.nan) if (arm, seed) == ("ldam", 0) else margins
         for arm, seed, margins in zip(table.arm, table.seed, table.train_class_margin, strict=True)
     ]
-    found = {finding.id: finding for finding in LdamDrw().findings(table, config)}
-    assert np.isnan(found["ldam/margin_correlation_gain"].estimate.value)
-    assert found["ldam/margin_correlation_gain"].verdict == "inconclusive"
+    by_id = {finding.id: finding for finding in LdamDrw().findings(table, config)}
+    assert np.isnan(by_id["ldam/margin_correlation_gain"].estimate.value)
+    assert by_id["ldam/margin_correlation_gain"].verdict == "inconclusive"
 
 
 def test_classes_are_sorted_by_their_counts():
@@ -113,12 +113,12 @@ def test_errors_by_class_of_reviews():
             }
         )
     table = pd.DataFrame(rows)
-    found = {}
+    errors = {}
     for number in published.load("ldam_drw"):
         if number.experiment == "imdb" and number.setting["arm"] == "ce":
             ours, _ = LdamDrw().reproductions(table, config, number)
-            found[number.setting.get("reviews")] = ours.value
-    assert found == pytest.approx({"positive": 3.0, "negative": 70.0, None: 36.5})
+            errors[number.setting.get("reviews")] = ours.value
+    assert errors == pytest.approx({"positive": 3.0, "negative": 70.0, None: 36.5})
     # Two classes have no rank correlation; all other findings remain.
     ids = {finding.id for finding in LdamDrw().findings(table, config)}
     assert ids == {

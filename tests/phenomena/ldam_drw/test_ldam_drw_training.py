@@ -171,8 +171,8 @@ def test_training_margins_of_classes():
         class_counts=np.array([[2, 1, 0]]),
     )
     with np.errstate(invalid="ignore"):
-        found = train_margins(trained)
-    np.testing.assert_allclose(found, [[(2.0 + 0.1) / 2, -1.0, np.nan]])
+        measured = train_margins(trained)
+    np.testing.assert_allclose(measured, [[(2.0 + 0.1) / 2, -1.0, np.nan]])
     assert logits[0, 0, 0] == 3.0
 
 
@@ -182,14 +182,14 @@ def test_reversed_counts_reverse_margins_and_weights():
 
     counts = np.array([5, 400, 20, 70])
     (trial,) = of_arm(Config(**SMALL_DATA | {"seeds": 1, "arms": tuple(REVERSED)}), REVERSED[2])
-    found = {
+    measured = {
         measure.name: measure(SimpleNamespace(trials=(trial,), class_counts=counts[None]))
         for measure in LdamDrw.measures
         if measure.name in ("class_margin", "class_weight")
     }
     other = np.array([400, 5, 70, 20])
-    np.testing.assert_allclose(found["class_margin"], [ldam_margins(other)])
-    np.testing.assert_allclose(found["class_weight"], [effective_number_weights(other)])
+    np.testing.assert_allclose(measured["class_margin"], [ldam_margins(other)])
+    np.testing.assert_allclose(measured["class_weight"], [effective_number_weights(other)])
 
 
 # ---- through the engine ------------------------------------------------------------------------
@@ -214,8 +214,8 @@ def ran(tensorflow, tmp_path_factory):
         seed=0,
     )
     trials = list(LdamDrw().trials(config))
-    known = runner.run(LdamDrw(), trials, tmp_path_factory.mktemp("records"))
-    return {(t.tags["arm"], t.seed): known[t.id] for t in trials}
+    records = runner.run(LdamDrw(), trials, tmp_path_factory.mktemp("records"))
+    return {(t.tags["arm"], t.seed): records[t.id] for t in trials}
 
 
 def test_records_hold_margins_and_weights_of_the_loss(ran):

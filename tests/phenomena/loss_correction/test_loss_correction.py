@@ -46,8 +46,8 @@ def a_table(config, accuracies):
 
 
 def verdicts(accuracies, config=EVERYTHING):
-    found = list(LossCorrection().findings(a_table(config, accuracies), config))
-    return {finding.id: finding.verdict for finding in found}, findings.overall(found)
+    results = list(LossCorrection().findings(a_table(config, accuracies), config))
+    return {finding.id: finding.verdict for finding in results}, findings.overall(results)
 
 
 def test_present_with_absent_controls():
@@ -223,8 +223,8 @@ def ran(tensorflow, tmp_path_factory):
     )
     arms = ("cross_entropy", "forward", "forward_estimated")
     trials = [t for t in LossCorrection().trials(config) if t.tags["arm"] in arms]
-    known = runner.run(Recording(), trials, tmp_path_factory.mktemp("records"))
-    by_tags = {(t.tags["arm"], t.tags["rate"], t.seed): known[t.id] for t in trials}
+    records = runner.run(Recording(), trials, tmp_path_factory.mktemp("records"))
+    by_tags = {(t.tags["arm"], t.tags["rate"], t.seed): records[t.id] for t in trials}
     return by_tags, given
 
 

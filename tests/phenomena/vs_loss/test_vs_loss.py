@@ -170,18 +170,18 @@ def test_published_accuracies_have_an_estimate():
     numbers = published.load("vs_loss")
     config = VectorScaling.configure("paper", "cifar10_lt100", {"seeds": 3, "seed": 0})
     table = a_table(config, SHOWN)
-    found = {}
+    estimates = {}
     for number in numbers:
         if number.experiment == "cifar10_lt100":
             ours = VectorScaling().reproductions(table, config, number)
             if ours is not None:
-                found[number.source[:4], number.setting["arm"]] = ours
-    papers = {arm for source, arm in found if source == "Kini"}
+                estimates[number.source[:4], number.setting["arm"]] = ours
+    papers = {arm for source, arm in estimates if source == "Kini"}
     assert papers == set(ARMS)  # no LDAM-DRW
-    assert found["Kini", "vector_scaling"][0].value == pytest.approx(70, abs=0.1)
-    assert found["Kini", "vector_scaling"][1].value == pytest.approx(54, abs=0.1)
+    assert estimates["Kini", "vector_scaling"][0].value == pytest.approx(70, abs=0.1)
+    assert estimates["Kini", "vector_scaling"][1].value == pytest.approx(54, abs=0.1)
     # Google Research's tau is 1, ours is not.
-    assert ("goog", "logit_adjustment") not in found and ("goog", "cross_entropy") in found
+    assert ("goog", "logit_adjustment") not in estimates and ("goog", "cross_entropy") in estimates
 
 
 def test_published_error_gaps_have_an_estimate():

@@ -49,8 +49,8 @@ def test_margins_are_exact_and_agree_with_the_dual(tensorflow):
 
     generator = np.random.default_rng(0)
     signed, margins = generator.normal(size=(15, 20)), generator.uniform(0.5, 4.0, 15)
-    found = max_margin(signed, margins)
-    assert (signed @ found - margins).min() > -1e-9
+    solution = max_margin(signed, margins)
+    assert (signed @ solution - margins).min() > -1e-9
     gram = signed @ signed.T
     dual = optimize.minimize(
         lambda a: (0.5 * a @ gram @ a - margins @ a, gram @ a - margins),
@@ -60,7 +60,7 @@ def test_margins_are_exact_and_agree_with_the_dual(tensorflow):
         bounds=[(0, None)] * 15,
         options={"gtol": 1e-12, "ftol": 0, "maxiter": 10000},
     )
-    np.testing.assert_allclose(found, signed.T @ dual.x, atol=1e-5)
+    np.testing.assert_allclose(solution, signed.T @ dual.x, atol=1e-5)
     with pytest.raises(UsageError, match="no hard margins"):
         max_margin(np.concatenate([signed, -signed]), np.ones(30))
 
@@ -87,25 +87,26 @@ def test_inseparable_classes_have_no_svm(tensorflow):
 def test_exact_errors_match_test_errors(tensorflow):
     data = opposite_gaussians(counts=(45, 15), dimensions=80, mean=1.2, generator_seed=1)
     optimizer = Spec("cost_sensitive", deltas=[1.0, 4.0])
-    found = solved("cost_sensitive", data, optimizer, {"mean": 1.2})
+    solution = solved("cost_sensitive", data, optimizer, {"mean": 1.2})
     labels, rows = data.test_labels, np.arange(1000)[None]
-    wrong = found(data.test_inputs, rows)[0].argmax(-1) != labels
+    wrong = solution(data.test_inputs, rows)[0].argmax(-1) != labels
     for name, label in (("minority_error", 1), ("majority_error", 0)):
-        exact = found.reports[name][0]
+        exact = solution.reports[name][0]
         assert wrong[labels == label].mean() == pytest.approx(exact[0], abs=0.06)
         assert 0.02 < exact[0] < 0.5
-    assert found.reports["minority_error"][0, 1] < found.reports["minority_error"][0, 0]
+    assert solution.reports["minority_error"][0, 1] < solution.reports["minority_error"][0, 0]
 
 
 def test_exact_errors_of_groups_match_test_errors(tensorflow):
     options = {"core": 1.0, "spurious": 2.0}
     data = spurious_attribute(count=120, dimensions=150, agreement=0.9, generator_seed=2, **options)
-    found = solved("group_sensitive", data, Spec("group_sensitive", exponents=[0.0, 0.4]), options)
+    optimizer = Spec("group_sensitive", exponents=[0.0, 0.4])
+    solution = solved("group_sensitive", data, optimizer, options)
     cells = data.test_labels
-    wrong = found(data.test_inputs, np.arange(2000)[None])[0].argmax(-1) != cells // 2
-    for cell, exact in enumerate(found.reports["cell_errors"][0, 1]):
+    wrong = solution(data.test_inputs, np.arange(2000)[None])[0].argmax(-1) != cells // 2
+    for cell, exact in enumerate(solution.reports["cell_errors"][0, 1]):
         assert wrong[cells == cell].mean() == pytest.approx(exact, abs=0.06)
-    assert np.ptp(found.reports["cell_errors"][0, 0]) > 0.2
+    assert np.ptp(solution.reports["cell_errors"][0, 0]) > 0.2
 
 
 def test_every_group_has_examples_with_its_mean():
@@ -138,10 +139,10 @@ def test_losses_of_a_path_are_the_binary_formulas(tensorflow):
 
     labels, scores = np.array([0, 0, 0, 1]), np.array([-1.0, 0.5, 2.0, 0.3])
     signs, share = 2 * labels - 1, np.where(labels == 1, 0.25, 0.75)
-    found = BINARY_LOSSES["binary_vector_scaling"](labels, gamma=0.5, tau=1.5)
+    loss = BINARY_LOSSES["binary_vector_scaling"](labels, gamma=0.5, tau=1.5)
     delta, iota = (share / 0.75) ** 0.5, -1.5 * np.log(share)
     expected = np.logaddexp(0, iota - delta * signs * scores)
-    np.testing.assert_allclose(found(tensorflow.constant(scores)), expected, rtol=1e-12)
+    np.testing.assert_allclose(loss(tensorflow.constant(scores)), expected, rtol=1e-12)
     weighted = BINARY_LOSSES["inversely_weighted"](labels)(tensorflow.constant(scores))
     expected = np.logaddexp(0, -signs * scores) / (2 * share)
     np.testing.assert_allclose(weighted, expected, rtol=1e-12)
@@ -152,9 +153,9 @@ def test_only_temperatures_lead_to_the_cost_sensitive_svm(tensorflow):
     data = opposite_gaussians(counts=path.counts, dimensions=path.dimensions, mean=path.mean)
     for arm in ("logit_adjustment", "vector_scaling"):
         optimizer = Spec("ridge_path", factor=path.factor, decades=path.decades)
-        found = solved("ridge_path", data, optimizer, objective=path.losses()[arm])
+        solution = solved("ridge_path", data, optimizer, objective=path.losses()[arm])
         ends[arm] = [
-            found.reports[f"cosine_to_{name}_machine"][0] for name in ("plain", "sensitive")
+            solution.reports[f"cosine_to_{name}_machine"][0] for name in ("plain", "sensitive")
         ]
     assert ends["logit_adjustment"][0][-1] > 0.99 > 0.97 > ends["logit_adjustment"][1][-1]
     assert ends["vector_scaling"][1][-1] > 0.99 > 0.97 > ends["vector_scaling"][0][-1]
@@ -168,10 +169,10 @@ def test_large_svms_are_at_the_limit():
     ]
     deltas = [1.0, 2.0, 4.0]
     optimizer = Spec("cost_sensitive", deltas=deltas)
-    found = [solved("cost_sensitive", one, optimizer, {"mean": 2.0}).reports for one in data]
+    reports_of = [solved("cost_sensitive", one, optimizer, {"mean": 2.0}).reports for one in data]
     limits = limit.mixture_limit(480 / settings["count"], 2.0, settings["minority"], deltas)
     for name, expected in zip(("minority_error", "majority_error"), limits, strict=True):
-        mean = np.mean([reports[name][0] for reports in found], 0)
+        mean = np.mean([reports[name][0] for reports in reports_of], 0)
         np.testing.assert_allclose(mean, expected, atol=0.025)
     assert limits[0][0] > limits[1][0] + 0.1
     with pytest.raises(ValueError, match="sign"):

@@ -86,8 +86,8 @@ def a_table(config, values):
 
 
 def verdicts(values, config=EVERYTHING):
-    found = list(VectorScaling().findings(a_table(config, values), config))
-    return {finding.id: finding.verdict for finding in found}, overall(found)
+    results = list(VectorScaling().findings(a_table(config, values), config))
+    return {finding.id: finding.verdict for finding in results}, overall(results)
 
 
 def changed(part, case, arm, **columns):

@@ -87,7 +87,7 @@ def rank_correlations(table: "pandas.DataFrame", arm: str) -> np.ndarray:
     margins = by_rank(table, arm, "train_class_margin")
     finite = np.isfinite(margins).all(1)
     pairs = zip(-counts, margins, finite, strict=True)
-    return np.asarray([stats.spearman(*pair).value if known else np.nan for *pair, known in pairs])
+    return np.asarray([stats.spearman(*pair).value if ok else np.nan for *pair, ok in pairs])
 
 
 def margin_order(table: "pandas.DataFrame", arm: str, other: str) -> stats.Estimate:

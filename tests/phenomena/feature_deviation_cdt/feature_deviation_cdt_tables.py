@@ -1,9 +1,9 @@
-"""Records of the plan of feature deviation with made-up measurements, and their verdicts."""
+"""Synthetic records of feature deviation, and their verdicts."""
 
 import numpy as np
 
 from tfphen.phenomena.feature_deviation_cdt.phenomenon import FeatureDeviationCDT
-from tfphen.verdicts import findings
+from tfphen.verdicts.findings import overall
 
 SMALL = FeatureDeviationCDT.configure("small", None, {"seeds": 16, "seed": 0})
 
@@ -11,8 +11,8 @@ SMALL = FeatureDeviationCDT.configure("small", None, {"seeds": 16, "seed": 0})
 COUNTS = np.array([200, 139, 97, 68, 47, 33, 23, 16, 11, 8])
 RARITY = np.linspace(0.0, 1.0, 10)
 
-# What falls (recall, training recall) or grows (deviation) from the most frequent class to the
-# rarest, by arm. Whatever is not listed is the same for all classes but for noise.
+# Decrease (of recalls and decision values) or increase (of deviation) from the most frequent class
+# to the rarest, by arm. Anything else is constant up to noise.
 SHOWN = {
     ("cross_entropy", "test_class_recall"): 0.6,
     ("cdt_0.3", "test_class_recall"): 0.2,
@@ -28,7 +28,7 @@ EXACT = ("train_class_recall",)
 
 
 def a_table(config, shown):
-    """Records of a plan with made-up measurements, as a table."""
+    """Builds the table of a plan from given measurements."""
     import pandas as pd
 
     rows = []
@@ -64,10 +64,10 @@ def a_table(config, shown):
             name = "test_class_recall_with_temperatures"
             row[name] = measured(name, -1, 0.9)
         rows.append(row)
-    # Findings must pair by seed, not by the order of rows.
+    # Findings must pair by seed, not by row order.
     return pd.DataFrame(rows).sample(frac=1.0, random_state=3)
 
 
 def verdicts(shown, config=SMALL):
-    found = list(FeatureDeviationCDT().findings(a_table(config, shown), config))
-    return {finding.id: finding.verdict for finding in found}, findings.overall(found)
+    results = list(FeatureDeviationCDT().findings(a_table(config, shown), config))
+    return {finding.id: finding.verdict for finding in results}, overall(results)

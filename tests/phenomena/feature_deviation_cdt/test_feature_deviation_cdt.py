@@ -5,8 +5,8 @@ import pytest
 
 from tfphen.core.errors import UsageError
 from tfphen.experiment import plan
-from tfphen.phenomena.feature_deviation_cdt import findings as readings
-from tfphen.phenomena.feature_deviation_cdt.phenomenon import Config, FeatureDeviationCDT
+from tfphen.phenomena.feature_deviation_cdt.phenomenon import FeatureDeviationCDT
+from tfphen.phenomena.feature_deviation_cdt.trials import Config, arm_of
 from tfphen.verdicts import published
 
 from .feature_deviation_cdt_tables import SHOWN, SMALL, a_table, verdicts
@@ -17,33 +17,32 @@ PAPER = ("cifar10_lt100", "cifar10_step100", "cifar100_lt100")
 # ---- verdicts ----------------------------------------------------------------------------------
 
 
-def test_shown_and_with_silent_controls():
+def test_present_with_absent_controls():
     by_id, verdict = verdicts(SHOWN)
     assert verdict == "present", by_id
-    assert by_id["feature_distance_grows_with_rarity_trained"] == "present"
-    assert by_id["feature_distance_grows_with_rarity_untrained"] == "absent"
-    assert by_id["rare_recall_gained_with_temperatures"] == "absent"
-    assert len(by_id) == 21
+    assert by_id["cross_entropy/feature_distance_correlation"] == "present"
+    assert by_id["untrained/feature_distance_correlation"] == "absent"
+    assert by_id["cdt_at_prediction/rare_recall_gain"] == "absent"
 
 
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
-        ({("cross_entropy", "train_class_recall"): 0.3}, "network_fits_every_class"),
-        ({("linear", "train_class_recall"): 0.15}, "rare_classes_under_fitted_linear"),
+        ({("cross_entropy", "train_class_recall"): 0.3}, "cross_entropy/min_train_recall"),
+        ({("linear", "train_class_recall"): 0.15}, "linear/train_recall_gap"),
         (
             {("cross_entropy", "test_class_recall"): -0.2},
-            "recall_falls_with_rarity_cross_entropy",
+            "cross_entropy/test_recall_correlation",
         ),
-        ({("cross_entropy", "deviation"): -1.0}, "squared_deviation_grows_with_rarity_trained"),
-        ({("cross_entropy", "deviation"): 0.0}, "feature_distance_grows_with_rarity_trained"),
+        ({("cross_entropy", "deviation"): -1.0}, "cross_entropy/squared_deviation_correlation"),
+        ({("cross_entropy", "deviation"): 0.0}, "cross_entropy/feature_distance_correlation"),
         (
             {("cross_entropy", "decision_value_test"): 0.0},
-            "test_decision_values_fall_with_rarity_trained",
+            "cross_entropy/decision_gap_correlation",
         ),
-        ({("cdt_0.3", "test_class_recall"): 0.7}, "balanced_accuracy_gained_by_cdt"),
-        ({("cdt_0.3", "test_class_recall"): 0.58}, "rare_recall_gained"),
-        ({("cdt_0.3", "decision_value_test"): 1.2}, "rare_decision_values_raised_by_cdt"),
+        ({("cdt_0.3", "test_class_recall"): 0.7}, "cdt/balanced_accuracy_gain"),
+        ({("cdt_0.3", "test_class_recall"): 0.58}, "cdt/rare_recall_gain"),
+        ({("cdt_0.3", "decision_value_test"): 1.2}, "cdt/rare_decision_value_gain"),
     ],
 )
 def test_each_signature_can_be_absent(change, finding):
@@ -55,51 +54,51 @@ def test_each_signature_can_be_absent(change, finding):
 @pytest.mark.parametrize(
     ("change", "control"),
     [
-        ({("linear", "train_class_recall"): 0.0}, "linear_model_fits_every_class"),
+        ({("linear", "train_class_recall"): 0.0}, "linear/min_train_recall"),
         (
             {("network_beside_linear", "train_class_recall"): 0.5},
-            "rare_classes_under_fitted_network_beside_linear",
+            "network_beside_linear/train_recall_gap",
         ),
-        ({("balanced", "test_class_recall"): 0.6}, "recall_falls_with_rarity_balanced"),
-        ({("balanced", "deviation"): 2.0}, "feature_distance_grows_with_rarity_balanced"),
-        ({("balanced", "deviation"): 2.0}, "squared_deviation_grows_with_rarity_balanced"),
+        ({("balanced", "test_class_recall"): 0.6}, "balanced/test_recall_correlation"),
+        ({("balanced", "deviation"): 2.0}, "balanced/feature_distance_correlation"),
+        ({("balanced", "deviation"): 2.0}, "balanced/squared_deviation_correlation"),
         (
             {("balanced", "decision_value_test"): 1.0},
-            "test_decision_values_fall_with_rarity_balanced",
+            "balanced/decision_gap_correlation",
         ),
         (
             {("reversed", "test_class_recall"): 0.3},
-            "balanced_accuracy_gained_with_counts_reversed",
+            "reversed/balanced_accuracy_gain",
         ),
         (
             {("reversed", "decision_value_test"): 0.3},
-            "rare_decision_values_raised_with_counts_reversed",
+            "reversed/rare_decision_value_gain",
         ),
         (
             {("cdt_0.3", "test_class_recall_with_temperatures"): 0.3},
-            "rare_recall_gained_with_temperatures",
+            "cdt_at_prediction/rare_recall_gain",
         ),
     ],
 )
-def test_a_control_that_answers_makes_all_inconclusive(change, control):
+def test_a_present_control_makes_the_verdict_inconclusive(change, control):
     by_id, verdict = verdicts(SHOWN | change)
     assert by_id[control] == "present"
     assert verdict == "inconclusive"
 
 
-def test_a_network_that_diverged_gives_no_verdict():
+def test_a_diverged_network_gives_no_verdict():
     table = a_table(SMALL, SHOWN)
     rows = table.index[table.arm == "cross_entropy"]
     table.at[rows[0], "curve_deviation_over_8"] = np.full((2, 3, 10), np.nan)
-    found = {finding.id: finding for finding in FeatureDeviationCDT().findings(table, SMALL)}
-    assert found["feature_distance_grows_with_rarity_trained"].verdict == "inconclusive"
-    assert found["recall_falls_with_rarity_cross_entropy"].verdict == "present"
+    by_id = {finding.id: finding for finding in FeatureDeviationCDT().findings(table, SMALL)}
+    assert by_id["cross_entropy/feature_distance_correlation"].verdict == "inconclusive"
+    assert by_id["cross_entropy/test_recall_correlation"].verdict == "present"
 
 
 # ---- plan and settings -------------------------------------------------------------------------
 
 
-def test_one_population_for_each_loss_and_model():
+def test_one_population_per_loss_and_model():
     groups = plan.groups(FeatureDeviationCDT().trials(SMALL))
     arms = [{trial.tags["arm"] for trial in group.trials} for group in groups]
     gammas = [{f"cdt_{gamma:g}"} for gamma in SMALL.gammas]
@@ -110,7 +109,7 @@ def test_one_population_for_each_loss_and_model():
     assert sum(len(group.trials) for group in groups) == SMALL.seeds * 9
 
 
-def test_arms_differ_in_nothing_but_what_they_compare():
+def test_arms_differ_only_in_what_they_compare():
     trials = {t.tags["arm"]: t for t in FeatureDeviationCDT().trials(SMALL) if t.seed == 3}
     plain = trials["cross_entropy"]
     for gamma in SMALL.gammas:
@@ -131,7 +130,7 @@ def test_paper_experiments(experiment):
     config = FeatureDeviationCDT.configure("paper", experiment)
     trials = list(FeatureDeviationCDT().trials(config))
     assert {t.tags["arm"] for t in trials} >= {"cross_entropy", "balanced", "reversed"}
-    assert {readings.arm_of(gamma) for gamma in config.gammas} <= {t.tags["arm"] for t in trials}
+    assert {arm_of(gamma) for gamma in config.gammas} <= {t.tags["arm"] for t in trials}
     assert not {"linear", "network_beside_linear"} & {t.tags["arm"] for t in trials}
     for trial in trials:
         assert f"deviation_over_{config.subset_size}" in trial.measures
@@ -149,21 +148,21 @@ def test_paper_experiments(experiment):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"gammas": (0.1,)}, r"`gammas` are .* with `gamma` among them.*Received: gammas=\[0.1\]"),
-        ({"gammas": (0.0, 0.3)}, "`gammas` are above 0"),
+        ({"gammas": (0.1,)}, r"`gammas` must be .* include `gamma`.*Received: gammas=\[0.1\]"),
+        ({"gammas": (0.0, 0.3)}, "`gammas` must be above 0"),
         ({"max_count": None}, "`max_count` and `balanced_count`.*Received: max_count=None"),
-        ({"subset_size": 7}, "`subset_size` is one of.*Received: subset_size=7"),
+        ({"subset_size": 7}, "`subset_size` must be one of.*Received: subset_size=7"),
         ({"subset_size": 16}, "size of the smallest class, 8.*Received: subset_size=16"),
     ],
 )
-def test_settings_that_do_not_exist(settings, message):
+def test_invalid_settings_are_rejected(settings, message):
     good = {"max_count": 200, "balanced_count": 64, "ratio": 25.0}
     Config(**good)
     with pytest.raises(UsageError, match=message):
         Config(**{**good, **settings})
 
 
-def test_published_numbers_find_ours():
+def test_published_numbers_have_an_estimate():
     numbers = published.load("feature_deviation_cdt")
     config = FeatureDeviationCDT.configure("paper", "cifar10_lt100", {"seeds": 3, "seed": 0})
     table = a_table(config, SHOWN)
@@ -176,7 +175,7 @@ def test_published_numbers_find_ours():
         assert baseline.value == pytest.approx(plain, abs=2)
         gamma = number.setting.get("gamma")
         seen.add(gamma)
-        # The arms at 0.1, 0.2 and 0.4 are made up to have .9 throughout, that at 0.3 less.
+        # The synthetic arms at 0.1, 0.2 and 0.4 have .9 throughout, that at 0.3 less.
         expected = plain if gamma is None else 90.0 if "accuracy" in number.metric else 10.0
         assert estimate.value == pytest.approx(expected, abs=2)
     assert seen == {None, 0.2, "tuned"}

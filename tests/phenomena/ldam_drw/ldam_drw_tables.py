@@ -1,8 +1,9 @@
-"""Records of the LDAM-DRW plan with made-up recalls and margins, and their verdicts."""
+"""Synthetic records of LDAM-DRW, and their verdicts."""
 
 import numpy as np
 
-from tfphen.phenomena.ldam_drw.phenomenon import Config, LdamDrw
+from tfphen.phenomena.ldam_drw.phenomenon import LdamDrw
+from tfphen.phenomena.ldam_drw.trials import Config
 from tfphen.verdicts import findings
 
 COUNTS = np.array([400, 258, 167, 108, 70, 45, 29, 19, 12, 8])
@@ -36,7 +37,7 @@ SHOWN = {
 
 
 def a_table(config, shown):
-    """Records of a plan with made-up recalls and margins, as a table."""
+    """Builds the table of a plan from given recalls and margins."""
     import pandas as pd
 
     rows = []
@@ -65,10 +66,10 @@ def a_table(config, shown):
                 "curve_test_balanced_error": curve,
             }
         )
-    # Findings must pair by seed, not by the order of rows.
+    # Findings must pair by seed, not by row order.
     return pd.DataFrame(rows).sample(frac=1.0, random_state=3)
 
 
 def verdicts(shown, config=EVERYTHING):
-    found = list(LdamDrw().findings(a_table(config, shown), config))
-    return {finding.id: finding.verdict for finding in found}, findings.overall(found)
+    results = list(LdamDrw().findings(a_table(config, shown), config))
+    return {finding.id: finding.verdict for finding in results}, findings.overall(results)

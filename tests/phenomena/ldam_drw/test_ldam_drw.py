@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from tfphen.phenomena.ldam_drw import findings as readings
+from tfphen.phenomena.ldam_drw import findings
 from tfphen.phenomena.ldam_drw.phenomenon import LdamDrw
 from tfphen.verdicts import published
 
 from .ldam_drw_tables import EVERYTHING, SHOWN, TOTALS, a_table, verdicts
 
 
-def test_shown_and_with_silent_controls():
+def test_present_with_absent_controls():
     by_id, verdict = verdicts(SHOWN)
     assert verdict == "present"
     assert list(by_id.values()).count("absent") == 5
@@ -19,11 +19,11 @@ def test_shown_and_with_silent_controls():
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
-        ({"ldam_drw": (0.40, 0.89, 0.03)}, "ldam_drw_beats_ce"),
-        ({"ce_cosine": (0.47, 0.90, -0.01)}, "ldam_drw_beats_ce_cosine"),
-        ({"ldam": (0.39, 0.90, 0.03)}, "ldam_beats_ce"),
-        ({"ldam_drw": (0.39, 0.97, 0.03)}, "rare_classes_gain"),
-        ({"ldam": (0.45, 0.89, -0.03)}, "ldam_margins_rise_with_rarity"),
+        ({"ldam_drw": (0.40, 0.89, 0.03)}, "ldam_drw/gain_over_ce"),
+        ({"ce_cosine": (0.47, 0.90, -0.01)}, "ldam_drw/gain_over_ce_cosine"),
+        ({"ldam": (0.39, 0.90, 0.03)}, "ldam/gain_over_ce"),
+        ({"ldam_drw": (0.39, 0.97, 0.03)}, "ldam_drw/recall_gain_of_rare_classes"),
+        ({"ldam": (0.45, 0.89, -0.03)}, "ldam/margin_correlation_gain"),
     ],
 )
 def test_each_signature_can_be_absent(change, finding):
@@ -34,32 +34,35 @@ def test_each_signature_can_be_absent(change, finding):
 @pytest.mark.parametrize(
     ("change", "control"),
     [
-        ({"ldam_drw_reversed": (0.46, 0.89, -0.03)}, "ldam_drw_reversed_beats_ce"),
-        ({"ldam_drw_reversed": (0.34, 0.90, 0.03)}, "ldam_drw_reversed_margins_rise_with_rarity"),
-        ({"ce_other": (0.45, 0.90, 0.0)}, "ce_other_beats_ce"),
-        ({"ldam_drw_balanced": (0.85, 0.85, 0.0)}, "ldam_drw_balanced_beats_ce_balanced"),
-        ({"ldam_drw": (0.46, 0.95, 0.03)}, "frequent_classes_gain"),
+        ({"ldam_drw_reversed": (0.46, 0.89, -0.03)}, "ldam_drw_reversed/gain_over_ce"),
+        (
+            {"ldam_drw_reversed": (0.34, 0.90, 0.03)},
+            "ldam_drw_reversed/margin_correlation_gain",
+        ),
+        ({"ce_other": (0.45, 0.90, 0.0)}, "ce_other/gain_over_ce"),
+        ({"ldam_drw_balanced": (0.85, 0.85, 0.0)}, "ldam_drw_balanced/gain_over_ce_balanced"),
+        ({"ldam_drw": (0.46, 0.95, 0.03)}, "ldam_drw/recall_gain_of_frequent_classes"),
     ],
 )
-def test_a_control_that_answers_makes_all_inconclusive(change, control):
+def test_a_present_control_makes_the_verdict_inconclusive(change, control):
     by_id, verdict = verdicts(SHOWN | change)
     assert by_id[control] == "present"
     assert verdict == "inconclusive"
 
 
-def test_a_training_that_diverged_has_no_order_of_margins():
+def test_a_diverged_training_has_no_margin_order():
     config = EVERYTHING
     table = a_table(config, SHOWN)
     table["train_class_margin"] = [
         np.full(10, np.nan) if (arm, seed) == ("ldam", 0) else margins
         for arm, seed, margins in zip(table.arm, table.seed, table.train_class_margin, strict=True)
     ]
-    found = {finding.id: finding for finding in LdamDrw().findings(table, config)}
-    assert np.isnan(found["ldam_margins_rise_with_rarity"].estimate.value)
-    assert found["ldam_margins_rise_with_rarity"].verdict == "inconclusive"
+    by_id = {finding.id: finding for finding in LdamDrw().findings(table, config)}
+    assert np.isnan(by_id["ldam/margin_correlation_gain"].estimate.value)
+    assert by_id["ldam/margin_correlation_gain"].verdict == "inconclusive"
 
 
-def test_classes_are_read_in_the_order_of_their_counts():
+def test_classes_are_sorted_by_their_counts():
     import pandas as pd
 
     counts = [[3, 9, 5], [9, 9, 2]]
@@ -67,14 +70,14 @@ def test_classes_are_read_in_the_order_of_their_counts():
     columns = {"arm": "ce", "seed": [0, 1], "class_counts": counts, "margin": values}
     table = pd.DataFrame(columns)
     np.testing.assert_array_equal(
-        readings.by_rank(table, "ce", "margin"), [[90, 50, 30], [1, 2, 3]]
+        findings.by_rank(table, "ce", "margin"), [[90, 50, 30], [1, 2, 3]]
     )
 
 
 # ---- published numbers and the figure ------------------------------------------------------------
 
 
-def test_published_numbers_find_ours():
+def test_published_numbers_have_an_estimate():
     config = LdamDrw.configure("paper", "cifar10_lt100", {"seeds": 3, "seed": 0})
     table = a_table(config, SHOWN)
     numbers = {
@@ -91,7 +94,7 @@ def test_published_numbers_find_ours():
     assert phenomenon.reproductions(table, config, numbers["focal", "test error, %"]) is None
 
 
-def test_errors_of_the_reviews():
+def test_errors_by_class_of_reviews():
     import pandas as pd
 
     config = LdamDrw.configure("paper", "imdb", {"seeds": 2, "seed": 0})
@@ -110,25 +113,25 @@ def test_errors_of_the_reviews():
             }
         )
     table = pd.DataFrame(rows)
-    found = {}
+    errors = {}
     for number in published.load("ldam_drw"):
         if number.experiment == "imdb" and number.setting["arm"] == "ce":
             ours, _ = LdamDrw().reproductions(table, config, number)
-            found[number.setting.get("reviews")] = ours.value
-    assert found == pytest.approx({"positive": 3.0, "negative": 70.0, None: 36.5})
-    # Two classes have no order, and the others of the findings are there.
+            errors[number.setting.get("reviews")] = ours.value
+    assert errors == pytest.approx({"positive": 3.0, "negative": 70.0, None: 36.5})
+    # Two classes have no rank correlation; all other findings remain.
     ids = {finding.id for finding in LdamDrw().findings(table, config)}
     assert ids == {
-        "ldam_drw_beats_ce",
-        "ldam_drw_beats_ce_cosine",
-        "ldam_beats_ce",
-        "rare_classes_gain",
-        "frequent_classes_gain",
-        "ldam_drw_reversed_beats_ce",
+        "ldam_drw/gain_over_ce",
+        "ldam_drw/gain_over_ce_cosine",
+        "ldam/gain_over_ce",
+        "ldam_drw/recall_gain_of_rare_classes",
+        "ldam_drw/recall_gain_of_frequent_classes",
+        "ldam_drw_reversed/gain_over_ce",
     }
 
 
-def test_published_numbers_are_whole():
+def test_published_numbers_are_complete():
     numbers = published.load("ldam_drw")
     of_paper = [n for n in numbers if n.experiment in TOTALS and "1906.07413v2" in n.source]
     table_2 = [n for n in of_paper if n.source.endswith("Table 2")]

@@ -1,4 +1,4 @@
-"""LDAM-DRW: the plan, the published protocol, and what records hold of each class."""
+"""LDAM-DRW: the plan, the published protocol, and per-class measures."""
 
 from types import SimpleNamespace
 
@@ -11,15 +11,15 @@ from tfphen.core.seeds import stream
 from tfphen.data import corrupt, long_tail_counts
 from tfphen.data.dataset import Examples
 from tfphen.experiment import plan
-from tfphen.phenomena.ldam_drw import phenomenon
-from tfphen.phenomena.ldam_drw.phenomenon import ARMS, Config, LdamDrw
+from tfphen.phenomena.ldam_drw.phenomenon import LdamDrw
+from tfphen.phenomena.ldam_drw.trials import ARMS, Config
 
 from .ldam_drw_tables import EVERYTHING, TOTALS
 
 # ---- the plan ----------------------------------------------------------------------------------
 
 
-def test_one_population_for_each_loss():
+def test_one_population_per_loss():
     groups = plan.groups(LdamDrw().trials(EVERYTHING))
     assert len(groups) == 7
     together = [{trial.tags["arm"] for trial in group.trials} for group in groups]
@@ -28,7 +28,7 @@ def test_one_population_for_each_loss():
     assert sum(len(group.trials) for group in groups) == len(ARMS) * EVERYTHING.seeds
 
 
-def test_what_arms_minimise():
+def test_objectives_of_arms():
     config = Config(balanced_count=112, max_margin=0.4, scale=20.0, beta=0.99, deferral=0.7)
     objectives = {t.tags["arm"]: t.objective for t in LdamDrw().trials(config)}
     heads = {t.tags["arm"]: t.model.settings.get("head") for t in LdamDrw().trials(config)}
@@ -92,12 +92,12 @@ def test_the_control_with_other_weights_sees_the_same_examples():
         np.testing.assert_array_equal(examples(one).train_labels, examples(other).train_labels)
 
 
-def test_settings_that_do_not_exist():
-    with pytest.raises(UsageError, match="`arms` are of ce, ce_cosine"):
+def test_invalid_settings_are_rejected():
+    with pytest.raises(UsageError, match="`arms` must be among ce, ce_cosine"):
         Config(arms=("ce", "ldam_drw", "focal"))
-    with pytest.raises(UsageError, match="ce and ldam_drw among them"):
+    with pytest.raises(UsageError, match="include ce and ldam_drw"):
         Config(arms=("ce", "ldam"))
-    with pytest.raises(UsageError, match="holds both ce_balanced and ldam_drw_balanced"):
+    with pytest.raises(UsageError, match="include both ce_balanced and ldam_drw_balanced"):
         Config(arms=("ce", "ldam_drw", "ce_balanced"))
     for deferral in (0.0, 1.0):
         with pytest.raises(UsageError, match=r"`deferral`.*Received: deferral="):
@@ -161,6 +161,8 @@ def test_rate_and_weights_by_epoch(tensorflow):
 
 
 def test_training_margins_of_classes():
+    from tfphen.phenomena.ldam_drw.measures import train_margins
+
     logits = np.array([[[3.0, 1.0, 0.5], [0.0, 1.0, 2.0], [0.2, 0.0, 0.1], [9.0, 0.0, 0.0]]])
     # The last row is padding.
     trained = SimpleNamespace(
@@ -169,8 +171,8 @@ def test_training_margins_of_classes():
         class_counts=np.array([[2, 1, 0]]),
     )
     with np.errstate(invalid="ignore"):
-        found = phenomenon._train_margins(trained)
-    np.testing.assert_allclose(found, [[(2.0 + 0.1) / 2, -1.0, np.nan]])
+        measured = train_margins(trained)
+    np.testing.assert_allclose(measured, [[(2.0 + 0.1) / 2, -1.0, np.nan]])
     assert logits[0, 0, 0] == 3.0
 
 
@@ -180,14 +182,14 @@ def test_reversed_counts_reverse_margins_and_weights():
 
     counts = np.array([5, 400, 20, 70])
     (trial,) = of_arm(Config(**SMALL_DATA | {"seeds": 1, "arms": tuple(REVERSED)}), REVERSED[2])
-    found = {
+    measured = {
         measure.name: measure(SimpleNamespace(trials=(trial,), class_counts=counts[None]))
         for measure in LdamDrw.measures
         if measure.name in ("class_margin", "class_weight")
     }
     other = np.array([400, 5, 70, 20])
-    np.testing.assert_allclose(found["class_margin"], [ldam_margins(other)])
-    np.testing.assert_allclose(found["class_weight"], [effective_number_weights(other)])
+    np.testing.assert_allclose(measured["class_margin"], [ldam_margins(other)])
+    np.testing.assert_allclose(measured["class_weight"], [effective_number_weights(other)])
 
 
 # ---- through the engine ------------------------------------------------------------------------
@@ -212,11 +214,11 @@ def ran(tensorflow, tmp_path_factory):
         seed=0,
     )
     trials = list(LdamDrw().trials(config))
-    known = runner.run(LdamDrw(), trials, tmp_path_factory.mktemp("records"))
-    return {(t.tags["arm"], t.seed): known[t.id] for t in trials}
+    records = runner.run(LdamDrw(), trials, tmp_path_factory.mktemp("records"))
+    return {(t.tags["arm"], t.seed): records[t.id] for t in trials}
 
 
-def test_records_hold_what_the_loss_asks_of_each_class(ran):
+def test_records_hold_margins_and_weights_of_the_loss(ran):
     from tfphen.losses import effective_number_weights
     from tfphen.losses.margins import ldam_margins
 
@@ -237,7 +239,7 @@ def test_records_hold_what_the_loss_asks_of_each_class(ran):
         assert record.values["train_error"] == pytest.approx(wrong)
 
 
-def test_deferred_weights_change_nothing_before_their_time(ran):
+def test_deferred_weights_change_nothing_before_they_start(ran):
     from tfphen.losses import effective_number_weights
 
     for seed in (0, 1):

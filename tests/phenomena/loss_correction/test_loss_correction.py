@@ -1,4 +1,4 @@
-"""Loss correction: the plan, the verdicts, the two stages, and what the losses' curvature knows."""
+"""Loss correction: plan, verdicts, two-stage training, and the label dependence of curvature."""
 
 import dataclasses
 from typing import ClassVar
@@ -9,8 +9,8 @@ import pytest
 from tfphen.core.errors import UsageError
 from tfphen.data import transition_matrix
 from tfphen.experiment import plan
-from tfphen.phenomena.loss_correction import phenomenon
-from tfphen.phenomena.loss_correction.phenomenon import COMPARED, Config, LossCorrection
+from tfphen.phenomena.loss_correction.phenomenon import LossCorrection
+from tfphen.phenomena.loss_correction.trials import COMPARED, Config
 from tfphen.verdicts import findings, published
 
 EVERYTHING = Config(majority=0.6, minority=0.3, symmetric=0.2, seeds=4, seed=0)
@@ -29,7 +29,7 @@ SHOWN = {
 
 
 def a_table(config, accuracies):
-    """Records of a plan with made-up accuracies (0.96 where none is given), as a table."""
+    """Builds the table of a plan from given accuracies, 0.96 by default."""
     import pandas as pd
 
     rows = []
@@ -41,33 +41,33 @@ def a_table(config, accuracies):
         rows.append(
             {**tags, "test_error": 1 - accuracy + noise, "transition_estimate_97": estimate}
         )
-    # Findings must pair by seed, not by the order of rows.
+    # Findings must pair by seed, not by row order.
     return pd.DataFrame(rows).sample(frac=1.0, random_state=3)
 
 
 def verdicts(accuracies, config=EVERYTHING):
-    found = list(LossCorrection().findings(a_table(config, accuracies), config))
-    return {finding.id: finding.verdict for finding in found}, findings.overall(found)
+    results = list(LossCorrection().findings(a_table(config, accuracies), config))
+    return {finding.id: finding.verdict for finding in results}, findings.overall(results)
 
 
-def test_shown_and_with_silent_controls():
+def test_present_with_absent_controls():
     by_id, verdict = verdicts(SHOWN)
     assert verdict == "present"
-    assert by_id["backward_rescues_majority_flips"] == "present"
-    assert by_id["transposed_matrix_rescues_majority_flips"] == "absent"
+    assert by_id["majority_flips/backward_accuracy_gain"] == "present"
+    assert by_id["majority_flips/transposed_matrix_accuracy_gain"] == "absent"
 
 
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
-        ({(0.6, "forward"): 0.58}, "forward_rescues_majority_flips"),
-        ({(0.6, "backward"): 0.40}, "backward_rescues_majority_flips"),
-        ({(0.6, "forward_estimated"): 0.94}, "estimated_matrix_fails_for_majority_flips"),
+        ({(0.6, "forward"): 0.58}, "majority_flips/forward_accuracy_gain"),
+        ({(0.6, "backward"): 0.40}, "majority_flips/backward_accuracy_gain"),
+        ({(0.6, "forward_estimated"): 0.94}, "majority_flips/estimated_matrix_accuracy_loss"),
         (
             {(0.3, "forward_estimated"): 0.80},
-            "estimated_matrix_is_near_true_for_minority_flips",
+            "minority_flips/estimated_matrix_accuracy_loss",
         ),
-        ({(0.2, "cross_entropy"): 0.85}, "correction_changes_little_for_symmetric_noise"),
+        ({(0.2, "cross_entropy"): 0.85}, "symmetric_noise/forward_accuracy_change"),
     ],
 )
 def test_each_signature_can_be_absent(change, finding):
@@ -79,19 +79,19 @@ def test_each_signature_can_be_absent(change, finding):
 @pytest.mark.parametrize(
     ("change", "control"),
     [
-        ({(0.6, "forward_transposed"): 0.95}, "transposed_matrix_rescues_majority_flips"),
-        ({(0.3, "forward_wrong"): 0.96}, "wrong_matrix_is_near_true_for_minority_flips"),
-        ({(0.2, "cross_entropy"): 0.6}, "forward_rescues_symmetric_noise"),
-        ({(0.0, "cross_entropy"): 0.6}, "identity_matrix_rescues_clean_labels"),
+        ({(0.6, "forward_transposed"): 0.95}, "majority_flips/transposed_matrix_accuracy_gain"),
+        ({(0.3, "forward_wrong"): 0.96}, "minority_flips/wrong_matrix_accuracy_loss"),
+        ({(0.2, "cross_entropy"): 0.6}, "symmetric_noise/forward_accuracy_gain"),
+        ({(0.0, "cross_entropy"): 0.6}, "clean_labels/identity_matrix_accuracy_gain"),
     ],
 )
-def test_a_control_that_answers_makes_all_inconclusive(change, control):
+def test_a_present_control_makes_the_verdict_inconclusive(change, control):
     by_id, verdict = verdicts(SHOWN | change)
     assert by_id[control] == "present"
     assert verdict == "inconclusive"
 
 
-def test_the_second_stage_comes_after_the_network_its_matrix_is_read_off():
+def test_the_second_stage_follows_the_network_that_estimates_its_matrix():
     trials = list(LossCorrection().trials(EVERYTHING))
     assert len({trial.id for trial in trials}) == len(trials)
     two_stage = [trial for trial in trials if trial.inputs]
@@ -108,7 +108,7 @@ def test_the_second_stage_comes_after_the_network_its_matrix_is_read_off():
         seen |= {trial.id for trial in group.trials}
 
 
-def test_one_population_for_each_loss():
+def test_one_population_per_loss():
     groups = plan.groups(LossCorrection().trials(EVERYTHING))
     # Cross-entropy; forward with the true, transposed, wrong, estimated matrix; backward with the
     # true and the estimated one.
@@ -137,14 +137,14 @@ def test_each_size_has_a_signature_and_a_control():
         assert verdicts(rates, config)[1] == "present"
 
 
-def test_settings_that_do_not_exist():
-    with pytest.raises(UsageError, match=r"`percentile` is one of .*Received: percentile=50"):
+def test_invalid_settings_are_rejected():
+    with pytest.raises(UsageError, match=r"`percentile` must be one of .*Received: percentile=50"):
         Config(majority=0.6, percentile=50)
-    with pytest.raises(UsageError, match="`compared` is of bootstrap_soft"):
+    with pytest.raises(UsageError, match="`compared` must be among bootstrap_soft"):
         Config(majority=0.6, compared=("hinge",))
 
 
-def test_published_numbers_find_ours():
+def test_published_numbers_have_an_estimate():
     numbers = published.load("loss_correction")
     config = LossCorrection.configure("paper", "mnist_asymmetric_60", {"seeds": 3, "seed": 0})
     table = a_table(config, SHOWN)
@@ -160,7 +160,7 @@ def test_published_numbers_find_ours():
     assert LossCorrection().reproductions(table, config, elsewhere[0]) is None
 
 
-def test_provenance_is_as_the_sources_were_seen():
+def test_provenance_of_each_number():
     numbers = published.load("loss_correction")
     recalled = {
         (number.dataset, number.value) for number in numbers if number.provenance == "recalled"
@@ -193,7 +193,7 @@ def test_figure():
 
 @pytest.fixture(scope="module")
 def ran(tensorflow, tmp_path_factory):
-    """Three populations on a few digits: records by tags, and the matrices the loss was given."""
+    """Trains three populations on a few digits: records by tags, and matrices in the loss."""
     from tfphen.experiment import runner
     from tfphen.train.loss_objectives import forward_correction
 
@@ -223,8 +223,8 @@ def ran(tensorflow, tmp_path_factory):
     )
     arms = ("cross_entropy", "forward", "forward_estimated")
     trials = [t for t in LossCorrection().trials(config) if t.tags["arm"] in arms]
-    known = runner.run(Recording(), trials, tmp_path_factory.mktemp("records"))
-    by_tags = {(t.tags["arm"], t.tags["rate"], t.seed): known[t.id] for t in trials}
+    records = runner.run(Recording(), trials, tmp_path_factory.mktemp("records"))
+    by_tags = {(t.tags["arm"], t.tags["rate"], t.seed): records[t.id] for t in trials}
     return by_tags, given
 
 
@@ -238,7 +238,7 @@ def test_without_noise_forward_correction_is_cross_entropy(ran):
         assert plain["train_error"] == plain["train_error_on_clean_labels"]
 
 
-def test_the_second_network_gets_the_matrix_read_off_the_first(ran):
+def test_the_second_network_gets_the_matrix_estimated_by_the_first(ran):
     records, given = ran
     first, second = given[0], given[-1]
     true = transition_matrix("mnist_flips", 0.3, 10)
@@ -259,13 +259,15 @@ def test_the_second_network_gets_the_matrix_read_off_the_first(ran):
 def test_a_matrix_with_equal_rows_has_a_backward_correction(tensorflow):
     from types import SimpleNamespace
 
+    from tfphen.phenomena.loss_correction.objective import backward_estimated
+
     matrix = np.eye(3, dtype="float32")
     matrix[2] = matrix[1]
     matrices = tensorflow.constant(np.stack([matrix, np.eye(3, dtype="float32")]))
     logits = np.float32([[[1.0, 0.0, 2.0]], [[1.0, 0.0, 2.0]]])
     labels = np.int32([[0], [0]])
     step = SimpleNamespace(labels=labels, outputs=logits, constants={"transition_matrix": matrices})
-    losses = phenomenon._backward_estimated()(step).numpy()
+    losses = backward_estimated()(step).numpy()
     assert np.isfinite(losses).all()
     expected = -np.log(np.exp(1.0) / np.exp([1.0, 0.0, 2.0]).sum())
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
@@ -301,7 +303,7 @@ def hessian_blocks(tensorflow):
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "backward", "forward"])
-def test_curvature_of_each_layer_knows_the_labels_only_under_forward_correction(
+def test_curvature_of_each_layer_depends_on_labels_only_under_forward_correction(
     hessian_blocks, name
 ):
     from tfphen import losses

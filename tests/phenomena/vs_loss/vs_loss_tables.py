@@ -1,10 +1,10 @@
-"""Records of the vector-scaling plan with made-up values, and their verdicts."""
+"""Synthetic records of vector scaling, and their verdicts."""
 
 import numpy as np
 
-from tfphen.phenomena.vs_loss.phenomenon import ARMS, Config, VectorScaling
-from tfphen.phenomena.vs_loss.trials import Groups, Mixture, Path
-from tfphen.verdicts import findings
+from tfphen.phenomena.vs_loss.phenomenon import VectorScaling
+from tfphen.phenomena.vs_loss.trials import ARMS, Config, Groups, Mixture, Path
+from tfphen.verdicts.findings import overall
 
 EVERYTHING = Config(
     path=Path(decades=4),
@@ -22,7 +22,7 @@ EVERYTHING = Config(
     seed=0,
 )
 
-# What a table holds that shows the phenomenon: by part, case, arm, and column.
+# Values that show the phenomenon: by part, case, arm, and column.
 SENSITIVE, PLAIN = [0.80, 0.9, 0.99, 0.998], [0.90, 0.93, 0.92, 0.91]
 TO_PLAIN = {"cosine_to_plain_machine": [0.95, 0.98, 0.99, 0.998]}
 TO_PLAIN |= {"cosine_to_sensitive_machine": PLAIN, "cosine_to_cross_entropy": [0.97, 0.99, 1, 1]}
@@ -39,7 +39,7 @@ SHOWN = {
         "minority_error": [0.05, 0.04, 0.03, 0.01, 0.005],
         "majority_error": [0.05, 0.10, 0.15, 0.20, 0.25],
     },
-    # Cells (0, 0), (0, 1), (1, 0), (1, 1), under equal margins and others.
+    # Groups (0, 0), (0, 1), (1, 0), (1, 1), under equal and other margins.
     ("groups", "spurious", "machine"): {
         "cell_errors": [[0.01, 0.5, 0.4, 0.02], [0.1, 0.3, 0.3, 0.1]]
     },
@@ -67,7 +67,7 @@ SHOWN = {
 
 
 def a_table(config, values):
-    """Records of a plan with made-up values, which scatter with the seed, as a table."""
+    """Builds the table of a plan from given values, with some scatter over seeds."""
     import pandas as pd
 
     rows = []
@@ -81,13 +81,13 @@ def a_table(config, values):
         if "curve_test_class_recall" in row and counts[0] < counts[1]:
             row["curve_test_class_recall"] = row["curve_test_class_recall"][:, ::-1]
         rows.append(tags | {"class_counts": counts, "curve_step": [17, 51, 3400]} | row)
-    # Findings must pair by seed, not by the order of rows.
+    # Findings must pair by seed, not by row order.
     return pd.DataFrame(rows).sample(frac=1.0, random_state=3)
 
 
 def verdicts(values, config=EVERYTHING):
-    found = list(VectorScaling().findings(a_table(config, values), config))
-    return {finding.id: finding.verdict for finding in found}, findings.overall(found)
+    results = list(VectorScaling().findings(a_table(config, values), config))
+    return {finding.id: finding.verdict for finding in results}, overall(results)
 
 
 def changed(part, case, arm, **columns):

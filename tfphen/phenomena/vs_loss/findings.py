@@ -1,276 +1,293 @@
-"""Reads the four parts of the table on vector scaling, for verdicts and figure.
+"""Signatures, negative controls and published numbers of the four parts of vector scaling."""
 
-Rows have a `part`: `"path"`, `"mixture"`, `"deep"` or `"groups"`; a `case` of it, of which one is
-imbalanced and the others are controls; and an `arm`. Light to import: what computes is imported
-when a function is called.
-"""
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from tfphen.phenomena._shared.tables import rows_of
+from tfphen.phenomena.vs_loss import statistics
+from tfphen.phenomena.vs_loss.trials import Config, Groups, Mixture
 from tfphen.verdicts import stats
+from tfphen.verdicts.findings import Control, Signature
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas
 
-    from tfphen.phenomena.vs_loss.trials import Mixture
+
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """Minimum effects, and maximum differences.
+
+    Attributes:
+        cosine_to_svm: Minimum cosine of a loss's limit with an SVM.
+        cosine_to_cross_entropy: Minimum cosine of two losses with the same limit.
+        lead: Minimum lead of logit adjustment over temperatures along the path.
+        error_reduction: Minimum reduction of an SVM's error by its margins.
+        margin_ratio: Minimum best ratio of margins.
+        error_difference: Maximum difference, either way, of two errors that are equal.
+        gain: Minimum reduction of a network's balanced test error.
+        gradient_ratio: Maximum ratio of initial gradients of rare classes.
+        recall_gain: Minimum difference in test recall of rare classes.
+    """
+
+    cosine_to_svm: float = 0.99
+    cosine_to_cross_entropy: float = 0.995
+    lead: float = 0.0
+    error_reduction: float = 0.02
+    margin_ratio: float = 1.5
+    error_difference: float = 0.01
+    gain: float = 0.01
+    gradient_ratio: float = 0.8
+    recall_gain: float = 0.02
 
 
-def arrays(
-    table: "pandas.DataFrame", column: str, part: str, arm: str, case: str, **columns
-) -> "np.ndarray":
-    """Returns a column of some rows, `[seeds, ...]`, in the order of their seeds."""
-    import numpy as np
+THRESHOLDS = Thresholds()
 
-    rows = rows_of(table, part=part, arm=arm, case=case, **columns)
-    return np.stack([np.asarray(value) for value in rows[column]])
+# ---- signatures and controls -------------------------------------------------------------------
+
+_NAMES = {
+    "cross_entropy": "cross-entropy",
+    "weights": "class weighting",
+    "logit_adjustment": "logit adjustment",
+    "temperatures": "CDT",
+    "vector_scaling": "vector scaling",
+}
+
+# Pairs of losses; each first one has the lower balanced test error.
+_CLAIMS = (
+    ("vector_scaling", "cross_entropy"),
+    ("temperatures", "weights"),
+    ("logit_adjustment", "weights"),
+    ("vector_scaling", "logit_adjustment"),
+)
 
 
-# ---- the path to machines ----------------------------------------------------------------------
+def findings(table: "pandas.DataFrame", config: Config) -> Iterator[Signature]:
+    """Yields signatures and negative controls of the parts that were run."""
+    if config.path is not None:
+        yield from _of_path(table)
+    for dimensions in config.mixture.dimensions if config.mixture is not None else ():
+        yield from _of_mixture(table, config.mixture, dimensions)
+    if config.arms:
+        yield from _of_networks(table, config)
+    if config.groups is not None:
+        yield from _of_groups(table, config.groups)
 
 
-def cosines(table: "pandas.DataFrame", to: str, arm: str, case: str = "separable") -> "np.ndarray":
-    """Returns cosines along the path, `[seeds, penalties]`.
+def _of_path(table) -> Iterator[Signature]:
+    """Yields findings on the directions that losses converge to."""
+    plain, sensitive = "plain_machine", "sensitive_machine"
+    names = {plain: "svm", sensitive: "cost_sensitive_svm"}
+    for role, arm, to in (
+        (Signature, "cross_entropy", plain),
+        (Signature, "weights", plain),
+        (Signature, "logit_adjustment", plain),
+        (Signature, "temperatures", sensitive),
+        (Signature, "vector_scaling", sensitive),
+        (Control, "temperatures", plain),
+        (Control, "cross_entropy", sensitive),
+    ):
+        verb = "converges" if role is Signature else "does not converge"
+        yield role(
+            f"{arm}/cosine_to_{names[to]}",
+            statistics.cosine(table, to, arm),
+            above=THRESHOLDS.cosine_to_svm,
+            description=f"On separable data {_NAMES[arm]} {verb} to the "
+            f"{statistics.DIRECTIONS[to]}.",
+        )
+    for role, case, suffix, verb in (
+        (Signature, "separable", "", "converges"),
+        (Control, "inseparable", "_inseparable", "does not converge"),
+    ):
+        for arm in ("weights", "logit_adjustment"):
+            yield role(
+                f"{arm}{suffix}/cosine_to_cross_entropy",
+                statistics.cosine(table, "cross_entropy", arm, case),
+                above=THRESHOLDS.cosine_to_cross_entropy,
+                description=f"On {case} data {_NAMES[arm]} {verb} to the direction of "
+                "cross-entropy.",
+            )
+    for role, at, penalty, verb in (
+        (Signature, 0, "largest", "is"),
+        (Control, -1, "smallest", "is not"),
+    ):
+        yield role(
+            f"logit_adjustment/lead_over_temperatures_at_{penalty}_penalty",
+            statistics.adjustment_minus_temperatures(table, at),
+            above=THRESHOLDS.lead,
+            description=f"Under the {penalty} penalty logit adjustment {verb} closer than CDT to "
+            "the cost-sensitive SVM.",
+        )
+
+
+def _of_mixture(table, mixture: Mixture, dimensions: int) -> Iterator[Signature]:
+    """Yields findings on the errors of the SVM in one number of dimensions."""
+    where = f"in {dimensions} dimensions"
+    equal = (-THRESHOLDS.error_difference, THRESHOLDS.error_difference)
+    for role, case, verb in (
+        (Signature, "imbalanced", "lowers"),
+        (Control, "balanced", "does not lower"),
+    ):
+        yield role(
+            f"{case}_{dimensions}d/balanced_error_reduction",
+            statistics.error_reduction(table, case, dimensions),
+            above=THRESHOLDS.error_reduction,
+            description=f"A larger margin of one class {verb} balanced error on {case} classes "
+            f"{where}.",
+        )
+        yield role(
+            f"{case}_{dimensions}d/best_margin_ratio",
+            statistics.best_delta(table, case, dimensions, mixture.deltas()),
+            above=THRESHOLDS.margin_ratio,
+            description=f"The best ratio of margins is {'' if role is Signature else 'not '}"
+            f"clearly above 1 on {case} classes {where}.",
+        )
+    for role, plain, margins, text in (
+        (Signature, False, "best", "equal at the best margins"),
+        (Control, True, "equal", "unequal at equal margins"),
+    ):
+        yield role(
+            f"imbalanced_{dimensions}d/error_gap_at_{margins}_margins",
+            statistics.error_gap(table, "imbalanced", dimensions, plain),
+            within=equal,
+            description=f"Errors on minority and majority class are {text} {where}.",
+        )
+    for role, share, prefix, text in (
+        (Signature, mixture.minority, "", "at its asymptotic limit"),
+        (Control, 0.5, "balanced_", "not at the asymptotic limit of balanced classes"),
+    ):
+        if mixture.limit:
+            yield role(
+                f"imbalanced_{dimensions}d/distance_from_{prefix}limit",
+                statistics.distance_from_limit(table, mixture, dimensions, share),
+                within=equal,
+                description=f"The balanced error of the hard-margin SVM is {text} {where}.",
+            )
+
+
+def _of_networks(table, config: Config) -> Iterator[Signature]:
+    """Yields findings on balanced errors, and on the first phase of training."""
+    for arm, other in _CLAIMS:
+        tested = config.order or other != "logit_adjustment"
+        if not {arm, other} <= set(config.arms) or not tested:
+            continue
+        text = f"lower balanced test error with {_NAMES[arm]} than with {_NAMES[other]}"
+        yield Signature(
+            f"{arm}/gain_over_{other}",
+            statistics.gain(table, arm, other),
+            above=THRESHOLDS.gain,
+            description=f"Networks have a {text}.",
+        )
+        if config.balanced_count is not None:
+            yield Control(
+                f"{arm}_balanced/gain_over_{other}",
+                statistics.gain(table, arm, other, "balanced"),
+                above=THRESHOLDS.gain,
+                description=f"On balanced classes networks do not have a {text}.",
+            )
+    if config.reverses:
+        yield Control(
+            "vector_scaling_reversed/gain_over_cross_entropy",
+            statistics.reversed_gain(table, "vector_scaling"),
+            above=THRESHOLDS.gain,
+            description="Networks do not have a lower balanced test error with vector scaling by "
+            "reversed class counts than with cross-entropy.",
+        )
+    if config.early is not None:
+        yield from _of_first_phase(table, config)
+
+
+def _of_first_phase(table, config: Config) -> Iterator[Signature]:
+    for role, arm, verb in (
+        (Signature, "temperatures", "shrinks"),
+        (Control, "logit_adjustment", "does not shrink"),
+    ):
+        if arm in config.arms:
+            yield role(
+                f"{arm}/initial_rare_gradient_ratio",
+                statistics.gradient_ratio(table, arm),
+                below=THRESHOLDS.gradient_ratio,
+                description=f"Compared with cross-entropy, {_NAMES[arm]} {verb} the initial "
+                "gradient of rare classes.",
+            )
+    if {"temperatures", "logit_adjustment"} <= set(config.arms):
+        for role, step, when, text in (
+            (Signature, config.early, "early", "Early in training networks have"),
+            (Control, None, "final", "At the end of training networks do not have"),
+        ):
+            yield role(
+                f"logit_adjustment/{when}_rare_recall_gain_over_temperatures",
+                statistics.recall_gain(table, "logit_adjustment", "temperatures", step),
+                above=THRESHOLDS.recall_gain,
+                description=f"{text} a higher test recall of rare classes with logit adjustment "
+                "than with CDT.",
+            )
+
+
+def _of_groups(table, groups: Groups) -> Iterator[Signature]:
+    """Yields findings on the worst group of class and attribute, and on the gap of groups."""
+    cases = (
+        (Signature, "spurious", "Margins by group lower", "a spurious attribute"),
+        (Control, "independent", "Margins by group do not lower", "an independent attribute"),
+        (Control, "reversed", "Reversed margins by group do not lower", "a spurious attribute"),
+    )
+    for of, name, quantity in (
+        ("worst", "worst_group_error", "the error of the worst group"),
+        ("gap", "equal_opportunity_gap", "the gap between groups"),
+    ):
+        for role, case, text, attribute in cases:
+            yield role(
+                f"group_margins_{case}/{name}_reduction",
+                statistics.group_gain(table, case, groups.exponents, groups.exponent, of),
+                above=THRESHOLDS.error_reduction,
+                description=f"{text} {quantity} with {attribute}.",
+            )
+
+
+# ---- published numbers -------------------------------------------------------------------------
+
+
+def balanced_accuracy_percent(
+    table: "pandas.DataFrame", config: Config, setting: Mapping[str, Any]
+) -> tuple[stats.Estimate, stats.Estimate] | None:
+    """Balanced test accuracy of a network and of cross-entropy, in percent.
 
     Args:
-        table: The records.
-        to: `"plain_machine"`, `"sensitive_machine"` or `"cross_entropy"`.
-        arm: The loss.
-        case: `"separable"` or `"inseparable"`.
+        table: The records of one paper experiment.
+        config: Its settings.
+        setting: `arm`. Any other setting is one that our networks do not have.
     """
-    return arrays(table, f"cosine_to_{to}", "path", arm, case)
-
-
-def cosine(table: "pandas.DataFrame", to: str, arm: str, case: str = "separable") -> stats.Estimate:
-    """Mean cosine at the end of the path. See `cosines`."""
-    name = f"cosine of {arm} to {to}, {case} classes, least penalty"
-    return stats.mean(cosines(table, to, arm, case)[:, -1], name)
-
-
-def shift_minus_factor(table: "pandas.DataFrame", at: int) -> stats.Estimate:
-    """How much nearer shifts are to the cost-sensitive machine than factors, at one penalty."""
-    pair = (
-        cosines(table, "sensitive_machine", arm)[:, at]
-        for arm in ("logit_adjustment", "temperatures")
+    arm = setting.get("arm")
+    if arm not in config.arms or len(setting) != 1:
+        return None
+    ours, baseline = (
+        stats.mean(100 * (1 - statistics.balanced_errors(table, name)), "balanced accuracy, %")
+        for name in (arm, "cross_entropy")
     )
-    where = "largest" if at == 0 else "least"
-    name = f"cosine to sensitive machine, logit_adjustment minus temperatures, {where} penalty"
-    return stats.paired_difference(*pair, name)
+    return ours, baseline
 
 
-# ---- the machine of two Gaussian classes -------------------------------------------------------
-
-
-def mixture_errors(
-    table: "pandas.DataFrame", case: str, dimensions: int
-) -> tuple["np.ndarray", "np.ndarray"]:
-    """Returns errors on minority and majority, each `[seeds, deltas]`."""
-    columns = ("minority_error", "majority_error")
-    one, other = (
-        arrays(table, column, "mixture", "machine", case, dimensions=dimensions)
-        for column in columns
-    )
-    return one, other
-
-
-def _mixture(table, case: str, dimensions: int):
-    minority, majority = mixture_errors(table, case, dimensions)
-    balanced = (minority + majority) / 2
-    # Where classes are not separable, all errors are NaN, and 0 is as good as any place.
-    return minority, majority, balanced, balanced.argmin(1)
-
-
-def least_over_plain(table: "pandas.DataFrame", case: str, dimensions: int) -> stats.Estimate:
-    """Balanced error at delta 1 minus the least one."""
-    *_, balanced, best = _mixture(table, case, dimensions)
-    gains = balanced[:, 0] - balanced[range(len(best)), best]
-    name = f"balanced error, delta = 1 minus best delta, {case}, {dimensions} dimensions"
-    return stats.mean_if_defined(gains, name)
-
-
-def best_delta(
-    table: "pandas.DataFrame", case: str, dimensions: int, deltas: Sequence[float]
-) -> stats.Estimate:
-    """The delta of least balanced error."""
-    *_, balanced, best = _mixture(table, case, dimensions)
-    found = [
-        deltas[place] if errors[0] == errors[0] else float("nan")
-        for place, errors in zip(best, balanced, strict=True)
-    ]
-    return stats.mean_if_defined(found, f"best delta, {case}, {dimensions} dimensions")
-
-
-def inequality(
-    table: "pandas.DataFrame", case: str, dimensions: int, plain: bool = False
-) -> stats.Estimate:
-    """Error on the minority minus that on the majority, at the best delta or the plain machine."""
-    minority, majority, _, best = _mixture(table, case, dimensions)
-    places = best * 0 if plain else best
-    rows = range(len(best))
-    where = "delta = 1" if plain else "best delta"
-    name = f"minority minus majority error, {where}, {case}, {dimensions} dimensions"
-    return stats.mean_if_defined(minority[rows, places] - majority[rows, places], name)
-
-
-def mixture_limit(
-    ratio: float, mean: float, minority: float, deltas: Sequence[float]
-) -> tuple["np.ndarray", "np.ndarray"]:
-    """Errors on both classes that many examples and dimensions go to, by Gordon's comparison.
-
-    With G standard normal, Y = 1 with probability π and -1 otherwise, cosine ρ of w with the axis
-    of the means, β = b / ‖w‖ and q = ‖w‖, the plain machine has the least q at which
-
-        min over ρ, β of  E (G + 1 / q - mean ρ - Y β)₊²  -  ratio (1 - ρ²)  =  0
-
-    and δ adds (δ - 1) / ((δ + 1) q) to β. The errors are Φ(-mean ρ - β) and Φ(-mean ρ + β).
+def published_error_gap(
+    table: "pandas.DataFrame", config: Config, setting: Mapping[str, Any]
+) -> tuple[stats.Estimate, stats.Estimate] | None:
+    """Minority minus majority error at the best delta, and at delta 1.
 
     Args:
-        ratio: Dimensions of an example, over the number of examples.
-        mean: Distance of each class's mean from 0, in standard deviations of the noise.
-        minority: π, the share of the class with the margin δ.
-        deltas: Values of δ.
-
-    Returns:
-        Errors on minority and majority, each `[deltas]`.
-
-    Raises:
-        ValueError: There are too few dimensions for the classes to be separable.
-
-    Example:
-
-    >>> [error.round(3).tolist() for error in mixture_limit(1.5, 2.5, 0.1, [1.0, 3.0])]
-    [[0.306, 0.036], [0.001, 0.045]]
-
-    When not to use:
-        For some tens of examples, whose errors scatter about other means.
+        table: The records of one paper experiment.
+        config: Its settings.
+        setting: `dimensions_per_example`.
     """
-    import numpy as np
-    from scipy import optimize, special
-
-    def excess(point, length):
-        cosine, offset = point
-        total = -ratio * (1 - cosine**2)
-        for share, sign in ((minority, 1), (1 - minority, -1)):
-            least = 1 / length - mean * cosine - sign * offset
-            density = np.exp(-(least**2) / 2) / np.sqrt(2 * np.pi)
-            total += share * ((1 + least**2) * special.ndtr(least) + least * density)
-        return total
-
-    def best(length):
-        return optimize.minimize(excess, (0.5, 0.0), (length,), options={"gtol": 1e-9})
-
-    length = optimize.brentq(lambda length: best(length).fun, 1e-3, 1e3)
-    cosine, offset = best(length).x
-    deltas = np.asarray(deltas)
-    moved = offset + (deltas - 1) / ((deltas + 1) * length)
-    return special.ndtr(-mean * cosine - moved), special.ndtr(-mean * cosine + moved)
-
-
-def distance_from_limit(
-    table: "pandas.DataFrame", mixture: "Mixture", dimensions: int, minority: float
-) -> stats.Estimate:
-    """Balanced error of the plain machine minus its limit, see `mixture_limit`."""
-    errors = mixture_errors(table, "imbalanced", dimensions)
-    limits = mixture_limit(dimensions / mixture.count, mixture.mean, minority, [1.0])
-    distances = sum(errors)[:, 0] / 2 - sum(limits)[0] / 2
-    name = f"balanced error minus its limit for a rare class of {minority:g}, delta = 1"
-    return stats.mean_if_defined(distances, f"{name}, {dimensions} dimensions")
-
-
-# ---- networks ----------------------------------------------------------------------------------
-
-
-def balanced_errors(table: "pandas.DataFrame", arm: str, case: str = "imbalanced") -> "np.ndarray":
-    """Returns balanced test errors, `[seeds]`."""
-    return arrays(table, "test_balanced_error", "deep", arm, case)
-
-
-def gain(
-    table: "pandas.DataFrame", arm: str, other: str, case: str = "imbalanced"
-) -> stats.Estimate:
-    """By how much an arm is below another in balanced test error, paired by seed."""
-    pair = (balanced_errors(table, one, case) for one in (other, arm))
-    return stats.paired_difference(*pair, f"balanced test error, {other} minus {arm}, {case}")
-
-
-def reversed_gain(table: "pandas.DataFrame", arm: str) -> stats.Estimate:
-    """The same of an arm with the counts of the wrong classes, against cross-entropy."""
-    errors = (balanced_errors(table, "cross_entropy"), balanced_errors(table, arm, "reversed"))
-    name = f"balanced test error, cross_entropy minus {arm} with reversed counts"
-    return stats.paired_difference(*errors, name)
-
-
-def minority_recall(
-    table: "pandas.DataFrame", arm: str, case: str = "imbalanced"
-) -> tuple["np.ndarray", "np.ndarray"]:
-    """Returns updates `[points]`, and mean test recalls of the rarer half `[seeds, points]`."""
-    import numpy as np
-
-    counts = arrays(table, "class_counts", "deep", arm, case)
-    recalls = arrays(table, "curve_test_class_recall", "deep", arm, case)
-    steps = arrays(table, "curve_step", "deep", arm, case)[0]
-    rare = np.argsort(counts, axis=1, kind="stable")[:, : counts.shape[1] // 2]
-    return steps, np.take_along_axis(recalls, rare[:, None], 2).mean(2)
-
-
-def early_gain(table: "pandas.DataFrame", arm: str, other: str, step: int | None) -> stats.Estimate:
-    """Difference of two arms in the recall of the rarer half, after some updates or (None) all."""
-    steps, recalls = minority_recall(table, arm)
-    step = int(steps[-1]) if step is None else step
-    place = steps.tolist().index(step)
-    others = minority_recall(table, other)[1]
-    name = f"test recall of rare classes after {step} updates, {arm} minus {other}"
-    return stats.paired_difference(recalls[:, place], others[:, place], name)
-
-
-def gradient_ratio(table: "pandas.DataFrame", arm: str) -> stats.Estimate:
-    """Ratio of an arm to cross-entropy in the gradient of rare classes at the initial weights."""
-    pair = (
-        arrays(table, "initial_rare_gradient", "deep", one, "imbalanced")
-        for one in (arm, "cross_entropy")
+    if config.mixture is None:
+        return None
+    dimensions = round(setting["dimensions_per_example"] * config.mixture.count)
+    if dimensions not in config.mixture.dimensions:
+        return None
+    return (
+        statistics.error_gap(table, "imbalanced", dimensions),
+        statistics.error_gap(table, "imbalanced", dimensions, plain=True),
     )
-    name = f"initial gradient norm of rare classes, {arm} over cross_entropy, geometric mean"
-    return stats.geometric_ratio(*pair, name)
 
 
-# ---- groups ------------------------------------------------------------------------------------
-
-
-def worst_errors(table: "pandas.DataFrame", case: str) -> "np.ndarray":
-    """Returns the error on the worst cell, `[seeds, exponents]`."""
-    return arrays(table, "cell_errors", "groups", "machine", case).max(-1)
-
-
-def mean_errors(table: "pandas.DataFrame", case: str) -> "np.ndarray":
-    """Returns the mean error over cells, `[seeds, exponents]`."""
-    return arrays(table, "cell_errors", "groups", "machine", case).mean(-1)
-
-
-def odds_gaps(table: "pandas.DataFrame", case: str) -> "np.ndarray":
-    """Returns symmetric differences in equality of opportunity (DEO), `[seeds, exponents]`.
-
-    The mean over classes y of |error of (y, a = 0) - error of (y, a = 1)|.
-    """
-    cells = arrays(table, "cell_errors", "groups", "machine", case)
-    return abs(cells[..., 0::2] - cells[..., 1::2]).mean(-1)
-
-
-def group_gain(
-    table: "pandas.DataFrame", case: str, exponents: Sequence[float], exponent: float, of: str
-) -> stats.Estimate:
-    """By how much margins by group lower the worst cell's error, or the gap between cells.
-
-    Args:
-        table: The records.
-        case: `"spurious"`, or a control.
-        exponents: Those of the records, of which the first is 0.
-        exponent: The one of them that is compared with 0.
-        of: `"worst"` or `"gap"`.
-    """
-    values = (worst_errors if of == "worst" else odds_gaps)(table, case)
-    place = list(exponents).index(exponent)
-    what = "error of the worst cell" if of == "worst" else "symmetric DEO"
-    name = f"{what}, equal margins minus exponent {exponent:g}, {case}"
-    return stats.paired_difference(values[:, 0], values[:, place], name)
+STATISTICS = {
+    "balanced_accuracy": balanced_accuracy_percent,
+    "error_gap_at_best_margins": published_error_gap,
+}

@@ -1,15 +1,19 @@
-"""Linear classifiers of Gaussian classes and groups, with hard margins: data and trials. Light.
+"""Settings and trials of the four parts: regularization path, mixture, groups, networks.
 
-The trials are solved, not trained: see `tfphen.solvers.support_vectors`, which knows the means of
-these data and so the exact errors.
+All but the networks are solved, not trained: see `tfphen.solvers.support_vectors`, which knows the
+means of these data and so the exact errors.
 """
 
 import dataclasses
 import math
 from collections.abc import Iterator
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.core.trial import Data, Spec, Trial
+from tfphen.phenomena._shared.long_tail import LongTailConfig, long_tail_trial
+
+ARMS = ("cross_entropy", "weights", "logit_adjustment", "temperatures", "vector_scaling")
 
 COSINES = tuple(
     f"cosine_to_{name}" for name in ("cross_entropy", "plain_machine", "sensitive_machine")
@@ -38,17 +42,17 @@ def _trial(seed: int, data: Data, optimizer: Spec, measures, objective=None, **t
 
 @dataclasses.dataclass(frozen=True)
 class Path:
-    """Linear classifiers of two Gaussian classes under a vanishing penalty.
+    """Linear classifiers of two Gaussian classes under a vanishing L2 penalty.
 
     Args:
-        counts: Examples of both classes, the rare one last, in more dimensions than examples.
+        counts: Examples of both classes, the rare one last; fewer than dimensions.
         dimensions: Of the inputs.
         mean: Distance of each class's mean from 0.
-        inseparable_counts: The same for classes that cannot be separated.
+        inseparable_counts: The same for classes that are not separable.
         inseparable_dimensions: The same.
-        factor: Ratio of the margins of rare and frequent class, of `"temperatures"` too.
-        tau: Factor of the shifts.
-        decades: Penalties go from 1e-1 to ten to the minus that.
+        factor: Ratio of the margins of rare and frequent class; it also sets the temperatures.
+        tau: Factor of the additive logit adjustment.
+        decades: Penalties go from 1e-1 to 10^-decades.
     """
 
     counts: tuple[int, ...] = (24, 6)
@@ -69,11 +73,11 @@ class Path:
             "temperatures": {"gamma": gamma},
             "vector_scaling": {"gamma": gamma, "tau": self.tau},
         }
-        found = {arm: Spec("binary_vector_scaling", **values) for arm, values in scaling.items()}
-        return found | {"weights": Spec("inversely_weighted")}
+        losses = {arm: Spec("binary_vector_scaling", **values) for arm, values in scaling.items()}
+        return losses | {"weights": Spec("inversely_weighted")}
 
     def trials(self, seed: int) -> Iterator[Trial]:
-        """Yields the path of each loss, on separable classes and on others."""
+        """Yields the path of each loss, on separable and inseparable classes."""
         optimizer = Spec("ridge_path", factor=self.factor, decades=self.decades)
         for case, counts, dimensions in (
             ("separable", self.counts, self.dimensions),
@@ -87,16 +91,16 @@ class Path:
 
 @dataclasses.dataclass(frozen=True)
 class Mixture:
-    """The support vector machine of two Gaussian classes, with margins in a ratio delta.
+    """Cost-sensitive SVM of two Gaussian classes, with a ratio delta of their margins.
 
     Args:
         count: Training examples.
-        dimensions: Of the inputs, each a case of its own.
+        dimensions: Of the inputs, one case each.
         mean: Distance of each class's mean from 0.
         minority: Share of the rare class.
         largest: The greatest delta; the least is 1.
         points: Number of deltas, evenly spaced on a logarithmic scale.
-        limit: Whether errors are compared with what they go to, see `readings.vs_loss`.
+        limit: Whether errors are compared with their asymptotic limit, see `limit.mixture_limit`.
     """
 
     count: int = 100
@@ -118,7 +122,7 @@ class Mixture:
         return {"imbalanced": (self.count - rare, rare), "balanced": (self.count - half, half)}
 
     def trials(self, seed: int) -> Iterator[Trial]:
-        """Yields a machine for each number of dimensions, with and without imbalance."""
+        """Yields an SVM for each number of dimensions, with and without imbalance."""
         optimizer = Spec("cost_sensitive", deltas=self.deltas())
         for dimensions in self.dimensions:
             for case, counts in self.cases().items():
@@ -129,15 +133,15 @@ class Mixture:
 
 @dataclasses.dataclass(frozen=True)
 class Groups:
-    """Machines on a core feature and a spurious one, whose margins go by class and attribute.
+    """SVMs on a core and a spurious feature, with margins by class and attribute.
 
     Args:
         count: Training examples, half of either class.
         dimensions: Of the inputs.
         core: Distance of a class's mean from 0 in the first of them.
         spurious: That of an attribute's mean in the second.
-        agreement: Probability that the attribute is that of the class.
-        exponents: Margins are counts relative to the largest to minus these powers; the first is 0.
+        agreement: Probability that the attribute agrees with the class.
+        exponents: Margins are (n_max / n)^exponent for a group of n examples; the first is 0.
         exponent: The one of them that is compared with 0.
     """
 
@@ -152,12 +156,12 @@ class Groups:
     def __post_init__(self):
         if self.exponents[:1] != (0.0,) or self.exponent not in self.exponents[1:]:
             raise UsageError(
-                "`exponents` begin with 0 and hold `exponent`. "
+                "`exponents` must begin with 0 and include `exponent`. "
                 f"Received: exponents={self.exponents}, exponent={self.exponent}"
             )
 
     def trials(self, seed: int) -> Iterator[Trial]:
-        """Yields machines for a spurious attribute, an independent one, and reversed margins."""
+        """Yields SVMs for a spurious attribute, an independent one, and reversed margins."""
         for case, agreement, sign in (
             ("spurious", self.agreement, 1),
             ("independent", 0.5, 1),
@@ -171,74 +175,95 @@ class Groups:
             yield _trial(seed, data, optimizer, CELL_ERRORS, **tags)
 
 
-# ---- data --------------------------------------------------------------------------------------
-
-
-def opposite_gaussians(*, counts, dimensions: int, mean: float, generator_seed: int = 0):
-    """Two classes of normal inputs, their means plus (class 1) and minus `mean` on one axis.
+@dataclasses.dataclass(frozen=True)
+class Config(LongTailConfig):
+    """Settings, beside those of networks on imbalanced classes.
 
     Args:
-        counts: Training examples of class 0 and class 1; in the test set there are 500 of each.
-        dimensions: Of the inputs, of which the first tells the classes apart.
-        mean: Distance of each mean from 0; the standard deviation is 1.
-        generator_seed: Seed of the data.
+        path: Settings of the regularization path, or None to leave it out.
+        mixture: Those of the Gaussian mixture.
+        groups: Those of the groups.
+        arms: Losses of networks, of `ARMS` with the first, or none.
+        gamma, tau: Of `"vector_scaling"`.
+        shift: Factor tau of `"logit_adjustment"`.
+        temperature: Exponent gamma of `"temperatures"`.
+        reversed_counts: Whether to also train with reversed class counts, as a control.
+        order: Whether to test that vector scaling beats logit adjustment; published gaps are
+            small.
+        curve: Updates after which recalls are measured.
+        early: The one of them that represents the first phase, or None.
     """
-    from tfphen.core.seeds import stream
 
-    def draw(number, fold):
-        generator = stream(generator_seed, "opposite_gaussians", fold)
-        labels = [0] * number[0] + [1] * number[1]
-        inputs = generator.standard_normal((len(labels), dimensions))
-        inputs[:, 0] += [mean if label else -mean for label in labels]
-        return inputs, labels
+    path: Path | None = None
+    mixture: Mixture | None = None
+    groups: Groups | None = None
+    arms: tuple[str, ...] = ()
+    gamma: float = 0.15
+    tau: float = 1.0
+    shift: float = 1.0
+    temperature: float = 0.2
+    reversed_counts: bool = True
+    order: bool = True
+    curve: tuple[int, ...] = ()
+    early: int | None = None
 
-    return _dataset("opposite_gaussians", 2, draw(counts, 0), draw((500, 500), 1))
+    def __post_init__(self):
+        super().__post_init__()
+        for arm in self.arms:
+            checks.one_of("arms", arm, ARMS)
+        has_control = self.balanced_count is not None or self.reverses
+        if self.arms and not ("cross_entropy" in self.arms and has_control):
+            raise UsageError(
+                "`arms` must include 'cross_entropy', and have a control: `balanced_count`, or "
+                "`reversed_counts` of 'vector_scaling'. "
+                f"Received: arms={self.arms}, reversed_counts={self.reversed_counts}"
+            )
+        if self.early is not None and self.early not in self.curve:
+            raise UsageError(
+                f"`early` must be in `curve`, {self.curve}. Received: early={self.early}"
+            )
 
+    @property
+    def reverses(self) -> bool:
+        """Whether vector scaling is also trained with reversed class counts."""
+        return self.reversed_counts and "vector_scaling" in self.arms
 
-def spurious_attribute(
-    *,
-    count: int,
-    dimensions: int,
-    core: float,
-    spurious: float,
-    agreement: float,
-    generator_seed: int = 0,
-):
-    """Two classes y and an attribute a that mostly is that of the class; labels are 2 y + a.
-
-    Attributes are drawn until each of the four cells has an example. In the test set they are
-    independent of classes.
-
-    Args:
-        count: Training examples, half of either class; there are 2000 test examples.
-        dimensions: Of the inputs. Their standard deviation is 1, and their means are 0 but for the
-            first, where class 1 has mean `core` and class 0 minus that, and the second, where
-            attributes have means `spurious` and minus that.
-        core: See above.
-        spurious: See above.
-        agreement: Probability that an example of class y has attribute y.
-        generator_seed: Seed of the data.
-    """
-    import numpy as np
-
-    from tfphen.core.seeds import stream
-
-    def draw(number, agreeing, fold):
-        generator = stream(generator_seed, "spurious_attribute", fold)
-        classes, cells = np.repeat([0, 1], number // 2), np.zeros(0, int)
-        while len(np.unique(cells)) < 4:
-            agrees = generator.random(len(classes)) < agreeing
-            cells = 2 * classes + np.where(agrees, classes, 1 - classes)
-        inputs = generator.standard_normal((len(cells), dimensions))
-        inputs[:, 0] += core * (2 * (cells // 2) - 1)
-        inputs[:, 1] += spurious * (2 * (cells % 2) - 1)
-        return inputs, cells
-
-    parts = draw(count, agreement, 0), draw(2000, 0.5, 1)
-    return _dataset("spurious_attribute", 4, *parts)
+    def objective(self, arm: str, **settings: str) -> Spec:
+        """Returns the loss of an arm."""
+        if arm == "cross_entropy":
+            return Spec(arm)
+        if arm == "weights":
+            weighting = {"kind": "effective_number", "divide_by": "weights"}
+            return Spec("cross_entropy", weighting=weighting)
+        pairs = {"logit_adjustment": (0.0, self.shift), "temperatures": (self.temperature, 0.0)}
+        gamma, tau = pairs.get(arm, (self.gamma, self.tau))
+        return Spec("vector_scaling", gamma=gamma, tau=tau, **settings)
 
 
-def _dataset(name: str, classes: int, train, test):
-    from tfphen.data.dataset import Dataset
+def trials(config: Config) -> Iterator[Trial]:
+    """Yields the trials of all parts, seed by seed; none depends on another's results."""
+    for seed in config.seed_range():
+        for part in (config.path, config.mixture, config.groups):
+            yield from part.trials(seed) if part is not None else ()
+        yield from _networks(config, seed)
 
-    return Dataset(*train, *test, num_classes=classes, name=name)
+
+def _networks(config: Config, seed: int) -> Iterator[Trial]:
+    """Yields the networks of one seed, and those of its controls."""
+    arms = [(arm, "imbalanced") for arm in config.arms]
+    if config.balanced_count is not None:
+        arms += [(arm, "balanced") for arm in config.arms]
+    if config.reverses:
+        arms.append(("vector_scaling", "reversed"))
+    names = ("train_error", "test_balanced_error", "test_class_recall", "class_counts")
+    for arm, case in arms:
+        begins = config.early is not None and case != "reversed" and arm != "weights"
+        yield long_tail_trial(
+            config,
+            seed,
+            config.objective(arm, **({"counts": case} if case == "reversed" else {})),
+            balanced=case == "balanced",
+            curve=config.curve,
+            measures=(*names, "initial_rare_gradient") if begins else names,
+            tags={"part": "deep", "case": case, "arm": arm, "seed": seed},
+        )

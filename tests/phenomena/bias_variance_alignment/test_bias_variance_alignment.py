@@ -34,9 +34,9 @@ def uneven(generator, noise):
 
 def even(generator, noise):
     """Probabilities with noise of one size, wherever their mean is."""
-    wrong = generator.uniform(0.1, 0.4, POINTS)
-    wrong = wrong + noise * generator.uniform(-0.1, 0.1, (MEMBERS, POINTS))
-    return np.log1p(-wrong) - np.log(wrong)
+    error = generator.uniform(0.1, 0.4, POINTS)
+    error = error + noise * generator.uniform(-0.1, 0.1, (MEMBERS, POINTS))
+    return np.log1p(-error) - np.log(error)
 
 
 def table(wide=(aligned, 0.75), narrow=(uneven, 0.75), linear=(aligned, 0.1), others=(even, 1.0)):

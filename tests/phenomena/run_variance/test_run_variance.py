@@ -41,11 +41,11 @@ def table(short=0.1, long=0.0, unequal=0.1, convex=None):
     }.items():
         for split in range(SPLITS):
             generator = np.random.default_rng([split, len(arm)])
-            wrong = errors(generator, quality or 0.0)
+            misclassified = errors(generator, quality or 0.0)
             if quality is None:
-                wrong = np.tile(wrong[:1], (RUNS, 1))
+                misclassified = np.tile(misclassified[:1], (RUNS, 1))
             labels = generator.integers(0, 4, POINTS).astype("uint16")
-            for run in wrong:
+            for run in misclassified:
                 rows.append(
                     {
                         "arm": arm,

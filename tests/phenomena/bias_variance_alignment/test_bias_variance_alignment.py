@@ -1,4 +1,4 @@
-"""Bias-variance alignment: the plan, and what is found in tables with and without the effect."""
+"""Bias-variance alignment: the grid, and findings on tables with and without the effect."""
 
 import collections
 
@@ -8,15 +8,18 @@ import pytest
 
 from tfphen.core.errors import UsageError
 from tfphen.experiment import plan
-from tfphen.phenomena.bias_variance_alignment.phenomenon import (
-    BiasVarianceAlignment,
-    Config,
-    cifar_resnet,
-)
+from tfphen.phenomena.bias_variance_alignment.phenomenon import BiasVarianceAlignment
+from tfphen.phenomena.bias_variance_alignment.trials import Config
 from tfphen.verdicts import findings, published
 
 ENSEMBLES, MEMBERS, POINTS, CLASSES = 5, 32, 250, 3
-SIGNATURES = {"slope", "r_squared", "equal", "bounded", "size"}
+SIGNATURES = {
+    "wide/slope",
+    "wide/r_squared",
+    "wide/median_log_ratio",
+    "wide/share_bounded",
+    "wide/r_squared_gain_over_narrow",
+}
 
 
 def aligned(generator, noise):
@@ -31,9 +34,9 @@ def uneven(generator, noise):
 
 def even(generator, noise):
     """Probabilities with noise of one size, wherever their mean is."""
-    wrong = generator.uniform(0.1, 0.4, POINTS)
-    wrong = wrong + noise * generator.uniform(-0.1, 0.1, (MEMBERS, POINTS))
-    return np.log1p(-wrong) - np.log(wrong)
+    error = generator.uniform(0.1, 0.4, POINTS)
+    error = error + noise * generator.uniform(-0.1, 0.1, (MEMBERS, POINTS))
+    return np.log1p(-error) - np.log(error)
 
 
 def table(wide=(aligned, 0.75), narrow=(uneven, 0.75), linear=(aligned, 0.1), others=(even, 1.0)):
@@ -56,43 +59,51 @@ def table(wide=(aligned, 0.75), narrow=(uneven, 0.75), linear=(aligned, 0.1), ot
 
 
 def verdicts(rows, config=None):
-    found = list(BiasVarianceAlignment().findings(rows, config or Config()))
-    return {one.id: one.verdict for one in found}, findings.overall(found)
+    results = list(BiasVarianceAlignment().findings(rows, config or Config()))
+    return {result.id: result.verdict for result in results}, findings.overall(results)
 
 
 def test_the_effect_is_present_and_its_controls_are_absent():
-    found, overall = verdicts(table())
-    assert {name for name, verdict in found.items() if verdict == "present"} == SIGNATURES
-    assert set(found.values()) == {"present", "absent"}
+    by_id, overall = verdicts(table())
+    assert {name for name, verdict in by_id.items() if verdict == "present"} == SIGNATURES
+    assert set(by_id.values()) == {"present", "absent"}
     assert overall == "present"
 
 
-def test_variance_that_does_not_follow_squared_bias_is_told():
-    found, overall = verdicts(table(wide=(even, 1.0)))
-    assert found["slope"] == found["r_squared"] == found["equal"] == found["size"] == "absent"
+def test_variance_that_does_not_follow_squared_bias_is_detected():
+    by_id, overall = verdicts(table(wide=(even, 1.0)))
+    assert (
+        by_id["wide/slope"]
+        == by_id["wide/r_squared"]
+        == by_id["wide/median_log_ratio"]
+        == by_id["wide/r_squared_gain_over_narrow"]
+        == "absent"
+    )
     # Where members hardly differ any variance is bounded, a permuted one too: the control fires.
-    assert found["bounded"] == found["permuted_bounded"] == "present"
+    assert by_id["wide/share_bounded"] == by_id["wide_permuted/share_bounded"] == "present"
     assert overall == "inconclusive"
 
 
-def test_a_constant_ratio_other_than_one_is_told_by_the_median_alone():
-    found, overall = verdicts(table(wide=(aligned, 0.2)))
-    assert found["slope"] == found["r_squared"] == found["bounded"] == "present"
-    assert found["equal"] == "absent"
+def test_a_constant_ratio_other_than_one_is_detected_by_the_median_alone():
+    by_id, overall = verdicts(table(wide=(aligned, 0.2)))
+    assert (
+        by_id["wide/slope"] == by_id["wide/r_squared"] == by_id["wide/share_bounded"] == "present"
+    )
+    assert by_id["wide/median_log_ratio"] == "absent"
     assert overall == "absent"
-    found, _ = verdicts(table(wide=(aligned, 2.0)))
-    assert found["equal"] == found["bounded"] == "absent"
+    by_id, _ = verdicts(table(wide=(aligned, 2.0)))
+    assert by_id["wide/median_log_ratio"] == by_id["wide/share_bounded"] == "absent"
 
 
 def test_models_of_one_size_do_not_differ():
-    found, overall = verdicts(table(narrow=(aligned, 0.75)))
-    assert found["size"] == "absent"
+    by_id, overall = verdicts(table(narrow=(aligned, 0.75)))
+    assert by_id["wide/r_squared_gain_over_narrow"] == "absent"
     assert overall == "absent"
 
 
 def test_a_control_that_fires_makes_everything_inconclusive():
-    found, overall = verdicts(table(linear=(aligned, 0.75)))
-    assert found["linear_equal"] == "present"
+    by_id, overall = verdicts(table(linear=(aligned, 0.75)))
+    assert by_id["linear/median_log_ratio"] == "present"
     assert overall == "inconclusive"
 
 
@@ -101,16 +112,21 @@ def test_findings_repeat_exactly_and_need_no_trained_controls():
     rows = rows[rows.arm.isin(("wide", "narrow"))]
     config = Config(control_members=0)
     first, second = (list(BiasVarianceAlignment().findings(rows, config)) for _ in range(2))
-    assert [one.to_json() for one in first] == [one.to_json() for one in second]
-    assert "linear_equal" not in {one.id for one in first}
+    assert [finding.to_json() for finding in first] == [finding.to_json() for finding in second]
+    assert "linear/median_log_ratio" not in {finding.id for finding in first}
     assert findings.overall(first) == "present"
 
 
 def test_where_nothing_is_correct_the_line_is_undefined_and_nothing_is_claimed():
     rows = table()
     rows["test_labels"] = [(labels + 2) % CLASSES for labels in rows.test_labels]
-    found, _ = verdicts(rows)
-    assert found["slope"] == found["equal"] == found["size"] == "inconclusive"
+    by_id, _ = verdicts(rows)
+    assert (
+        by_id["wide/slope"]
+        == by_id["wide/median_log_ratio"]
+        == by_id["wide/r_squared_gain_over_narrow"]
+        == "inconclusive"
+    )
 
 
 def test_the_plan_of_the_small_size():
@@ -141,7 +157,7 @@ def test_without_bootstrap_members_share_their_examples():
 
 
 @pytest.mark.parametrize("overrides", [{"members": 3}, {"control_members": 1}], ids=str)
-def test_wrong_settings(overrides):
+def test_invalid_settings(overrides):
     with pytest.raises(UsageError, match="at least 4 members"):
         BiasVarianceAlignment.configure("small", overrides=overrides)
 
@@ -172,6 +188,8 @@ def test_figure():
 
 @pytest.mark.parametrize("depth, count", [(20, 269_722), (56, 853_018)])
 def test_the_networks_of_the_paper(tensorflow, depth, count):
+    from tfphen.phenomena.bias_variance_alignment.model import cifar_resnet
+
     model = cifar_resnet((32, 32, 3), 10, depth=depth)
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == count
     layers = [layer.name for layer in model.layers if "conv" in layer.name or layer.name == "stem"]

@@ -1,4 +1,4 @@
-"""Double descent: its plan, and its verdicts on made-up records."""
+"""Double descent: the grid, and verdicts on synthetic records."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,8 @@ import pytest
 
 from tfphen.core.errors import UsageError
 from tfphen.experiment import plan
-from tfphen.phenomena.double_descent.phenomenon import Config, DoubleDescent
+from tfphen.phenomena.double_descent.phenomenon import DoubleDescent
+from tfphen.phenomena.double_descent.trials import Config
 from tfphen.verdicts import findings
 from tfphen.verdicts.published import load_file
 
@@ -50,34 +51,33 @@ def table(noisy=PEAK, clean=FALL, no_ridge=(0.2, 0.8, 0.1), ridge=(0.2, 0.1, 0.1
 
 
 def verdicts(**changes):
-    found = list(DoubleDescent().findings(table(**changes), CONFIG))
-    return {f.id: f.verdict for f in found}, findings.overall(found)
+    results = list(DoubleDescent().findings(table(**changes), CONFIG))
+    return {result.id: result.verdict for result in results}, findings.overall(results)
 
 
 def test_a_peak_is_present_and_its_controls_absent():
     by_id, overall = verdicts()
     assert overall == "present"
-    assert by_id["model_wise_loss_rise"] == "present"
-    assert by_id["no_label_noise_model_wise_loss_rise"] == "absent"
-    assert by_id["peak_at_interpolation"] == "present"
-    assert len(by_id) == 14
+    assert by_id["width/test_loss_rise"] == "present"
+    assert by_id["width_no_label_noise/test_loss_rise"] == "absent"
+    assert by_id["width/peak_location"] == "present"
 
 
 @pytest.mark.parametrize("shape", [FALL, FALL[::-1]])
 def test_a_fall_or_a_rise_alone_is_absent(shape):
     by_id, overall = verdicts(noisy=shape)
     assert overall == "absent"
-    assert "absent" in (by_id["model_wise_loss_rise"], by_id["model_wise_loss_drop"])
+    assert "absent" in (by_id["width/test_loss_rise"], by_id["width/test_loss_drop"])
 
 
 def test_a_peak_far_from_interpolation_is_absent():
     shifted = np.array([1.2, 1.0, 0.9, 0.8, 2.4, 0.9])
-    assert verdicts(noisy=shifted)[0]["peak_at_interpolation"] == "absent"
+    assert verdicts(noisy=shifted)[0]["width/peak_location"] == "absent"
 
 
 def test_a_control_that_fires_forbids_present():
     by_id, overall = verdicts(clean=PEAK)
-    assert by_id["no_label_noise_model_wise_loss_rise"] == "present"
+    assert by_id["width_no_label_noise/test_loss_rise"] == "present"
     assert overall == "inconclusive"
     assert verdicts(ridge=(0.2, 0.8, 0.1))[1] == "inconclusive"
 

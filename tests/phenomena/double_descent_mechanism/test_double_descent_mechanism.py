@@ -1,4 +1,4 @@
-"""Noisy labels in feature space: the plan, the verdicts, the baselines, and the published nets."""
+"""Noisy labels in feature space: grid, verdicts, baselines, and the published networks."""
 
 import dataclasses
 import math
@@ -9,13 +9,15 @@ import pytest
 
 from tfphen.core.errors import UsageError
 from tfphen.experiment import plan
-from tfphen.phenomena.double_descent_mechanism import phenomenon as module
-from tfphen.phenomena.double_descent_mechanism.phenomenon import Config, DoubleDescentMechanism
+from tfphen.phenomena.double_descent_mechanism.findings import PUBLISHED
+from tfphen.phenomena.double_descent_mechanism.measures import SHUFFLES
+from tfphen.phenomena.double_descent_mechanism.phenomenon import DoubleDescentMechanism
+from tfphen.phenomena.double_descent_mechanism.trials import Config
 from tfphen.verdicts import findings, published
 
 WIDTHS = (5, 10, 14, 24, 48, 128)
 CONFIG = Config(seeds=8, seed=0, widths=WIDTHS, steps=10)
-SHOWN = {
+DEFAULTS = {
     "train_error": (0.26, 0.07, 0.01, 0.0, 0.0, 0.0),
     "test_error": (0.35, 0.36, 0.37, 0.31, 0.25, 0.21),
     "test_loss": (1.2, 2.2, 3.0, 2.5, 1.8, 1.3),
@@ -27,23 +29,23 @@ SHOWN = {
 
 
 def a_table(config=CONFIG, **changes):
-    """Records of a plan with made-up measurements, as a table."""
-    shown = SHOWN | changes
+    """A table of the grid with synthetic measurements."""
+    values = DEFAULTS | changes
     generator = np.random.default_rng(4)
     rows = []
     for trial in DoubleDescentMechanism().trials(config):
         tags = trial.tags
         place, noisy = config.widths.index(tags["width"]), tags["label_noise"] > 0
         jitter = generator.normal(scale=0.004)
-        chance = generator.normal(shown["shuffled"][place], 0.03, module.SHUFFLES)
+        chance = generator.normal(values["shuffled"][place], 0.03, SHUFFLES)
         row = {
-            "train_error": shown["train_error"][place] if noisy else 0.0,
-            "test_error": shown["test_error"][place] + jitter if noisy else 0.05,
-            "test_loss": shown["test_loss" if noisy else "clean_loss"][place] + jitter,
-            "clean_vote": shown["clean_vote"][place] + jitter if noisy else math.nan,
+            "train_error": values["train_error"][place] if noisy else 0.0,
+            "test_error": values["test_error"][place] + jitter if noisy else 0.05,
+            "test_loss": values["test_loss" if noisy else "clean_loss"][place] + jitter,
+            "clean_vote": values["clean_vote"][place] + jitter if noisy else math.nan,
             "input_clean_vote": 0.95 if noisy else math.nan,
             "shuffled_clean_votes": chance if noisy else chance * math.nan,
-            "curve_clean_vote": np.array([shown["untrained"][place] - jitter, 0.9]),
+            "curve_clean_vote": np.array([values["untrained"][place] - jitter, 0.9]),
             "input_cosine": 0.6 + jitter,
             "output_cosine": 0.3,
             "complexity": 10.0 + jitter,
@@ -54,16 +56,15 @@ def a_table(config=CONFIG, **changes):
 
 
 def verdicts(config=CONFIG, **changes):
-    found = list(DoubleDescentMechanism().findings(a_table(config, **changes), config))
-    return {finding.id: finding.verdict for finding in found}, findings.overall(found)
+    results = list(DoubleDescentMechanism().findings(a_table(config, **changes), config))
+    return {finding.id: finding.verdict for finding in results}, findings.overall(results)
 
 
 def test_shown_with_silent_controls():
     by_id, overall = verdicts()
     assert overall == "present"
-    assert len(by_id) == 11
-    assert by_id["clean_vote_follows_accuracy"] == "present"
-    assert by_id["shuffled_clean_vote_follows_accuracy"] == "absent"
+    assert by_id["label_noise/clean_vote_accuracy_correlation"] == "present"
+    assert by_id["shuffled_features/clean_vote_accuracy_correlation"] == "absent"
 
 
 @pytest.mark.parametrize(
@@ -71,13 +72,16 @@ def test_shown_with_silent_controls():
     [
         (
             {"train_error": (0.26, 0.07, 0.015, 0.015, 0.015, 0.015)},
-            "widest_network_fits_every_label",
+            "widest/train_error",
         ),
-        ({"test_loss": SHOWN["clean_loss"]}, "test_loss_rise"),
-        ({"test_loss": (1.2, 2.2, 2.9, 3.0, 3.1, 3.2)}, "test_loss_drop"),
-        ({"clean_vote": (0.45, 0.6, 0.9, 0.9, 0.9, 0.91)}, "clean_vote_rises_beyond_threshold"),
-        ({"clean_vote": (0.45, 0.6, 0.9, 0.8, 0.7, 0.6)}, "clean_vote_follows_accuracy"),
-        ({"clean_vote": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)}, "clean_vote_is_high"),
+        ({"test_loss": DEFAULTS["clean_loss"]}, "label_noise/test_loss_rise"),
+        ({"test_loss": (1.2, 2.2, 2.9, 3.0, 3.1, 3.2)}, "label_noise/test_loss_drop"),
+        ({"clean_vote": (0.45, 0.6, 0.9, 0.9, 0.9, 0.91)}, "label_noise/clean_vote_rise"),
+        (
+            {"clean_vote": (0.45, 0.6, 0.9, 0.8, 0.7, 0.6)},
+            "label_noise/clean_vote_accuracy_correlation",
+        ),
+        ({"clean_vote": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)}, "label_noise/clean_vote_of_widest"),
     ],
 )
 def test_each_signature_can_be_absent(changes, finding):
@@ -89,14 +93,14 @@ def test_each_signature_can_be_absent(changes, finding):
 @pytest.mark.parametrize(
     ("changes", "control"),
     [
-        ({"train_error": (0.0,) * 6}, "narrowest_network_fits_every_label"),
-        ({"clean_loss": SHOWN["test_loss"]}, "no_label_noise_test_loss_rise"),
-        ({"shuffled": SHOWN["clean_vote"]}, "shuffled_clean_vote_rises_beyond_threshold"),
-        ({"shuffled": SHOWN["clean_vote"]}, "shuffled_clean_vote_follows_accuracy"),
-        ({"shuffled": (0.95,) * 6}, "shuffled_clean_vote_is_high"),
+        ({"train_error": (0.0,) * 6}, "narrowest/train_error"),
+        ({"clean_loss": DEFAULTS["test_loss"]}, "no_label_noise/test_loss_rise"),
+        ({"shuffled": DEFAULTS["clean_vote"]}, "shuffled_features/clean_vote_rise"),
+        ({"shuffled": DEFAULTS["clean_vote"]}, "shuffled_features/clean_vote_accuracy_correlation"),
+        ({"shuffled": (0.95,) * 6}, "shuffled_features/clean_vote_of_widest"),
     ],
 )
-def test_a_control_that_answers_makes_all_inconclusive(changes, control):
+def test_a_control_that_fires_makes_everything_inconclusive(changes, control):
     by_id, overall = verdicts(**changes)
     assert by_id[control] == "present"
     assert overall == "inconclusive"
@@ -105,10 +109,10 @@ def test_a_control_that_answers_makes_all_inconclusive(changes, control):
 def test_widths_that_never_interpolate_are_inconclusive():
     short = {"train_error": (0.3, 0.3, 0.3, 0.3, 0.019, 0.0)}
     by_id, _ = verdicts(**short)
-    assert by_id["clean_vote_rises_beyond_threshold"] == "inconclusive"
+    assert by_id["label_noise/clean_vote_rise"] == "inconclusive"
     never = {"train_error": (0.3,) * 6}
-    found = list(DoubleDescentMechanism().findings(a_table(**never), CONFIG))
-    rise = next(f for f in found if f.id == "clean_vote_rises_beyond_threshold")
+    results = list(DoubleDescentMechanism().findings(a_table(**never), CONFIG))
+    rise = next(f for f in results if f.id == "label_noise/clean_vote_rise")
     assert rise.verdict == "inconclusive"
     assert math.isnan(rise.estimate.value)
     assert rise.note == "No width interpolates."
@@ -116,10 +120,10 @@ def test_widths_that_never_interpolate_are_inconclusive():
 
 def test_the_note_says_whether_the_untrained_network_has_it_too():
     def note(**changes):
-        found = DoubleDescentMechanism().findings(a_table(**changes), CONFIG)
-        return next(f for f in found if f.id == "clean_vote_rises_beyond_threshold").note
+        results = DoubleDescentMechanism().findings(a_table(**changes), CONFIG)
+        return next(f for f in results if f.id == "label_noise/clean_vote_rise").note
 
-    inherited = note(untrained=SHOWN["clean_vote"])
+    inherited = note(untrained=DEFAULTS["clean_vote"])
     assert inherited.startswith("Inherited from input geometry")
     assert "Untrained networks rise by 0.2" in inherited
     assert "inputs have 0.950" in inherited
@@ -139,7 +143,7 @@ def test_one_population_for_each_width_with_noisy_and_clean_nets():
 @pytest.mark.parametrize(
     "settings", [{"seeds": 1}, {"widths": (5, 10)}, {"widths": (10, 5, 20)}, {"label_noise": 0.0}]
 )
-def test_wrong_settings(settings):
+def test_invalid_settings(settings):
     (name,) = settings
     with pytest.raises(UsageError, match=rf"`{name}` .*Received: {name}="):
         Config(**settings)
@@ -149,10 +153,10 @@ def test_published_numbers_find_ours():
     config = DoubleDescentMechanism.configure("paper", "mnist_fcnn", {"seed": 0})
     assert set(config.widths) < {5, 10, 20, 40, 100}
     config = dataclasses.replace(config, widths=(5, 10, 20, 40, 100), seeds=5)
-    changes = {name: values[:5] for name, values in SHOWN.items()}
+    changes = {name: values[:5] for name, values in DEFAULTS.items()}
     table = a_table(config, **changes)
     numbers = published.load("double_descent_mechanism")
-    assert {number.metric for number in numbers} == set(module.PUBLISHED)
+    assert {number.arguments["measure"] for number in numbers} == set(PUBLISHED)
     assert {number.setting["width"] for number in numbers} == set(config.widths)
     for number in numbers:
         ours, baseline = DoubleDescentMechanism().reproductions(table, config, number)
@@ -205,19 +209,19 @@ def test_the_published_rate_falls_every_fifty_epochs(tensorflow):
 
 
 @pytest.fixture(scope="module")
-def ran(tensorflow, tmp_path_factory):
+def trained_records(tensorflow, tmp_path_factory):
     """Records of two narrow nets a noise on a few digits, by noise and seed."""
     from tfphen.experiment import runner
 
     config = Config(train=200, widths=(2, 3, 24), seeds=2, seed=0, steps=300)
     trials = [t for t in DoubleDescentMechanism().trials(config) if t.tags["width"] == 24]
-    known = runner.run(DoubleDescentMechanism(), trials, tmp_path_factory.mktemp("records"))
-    return {(t.tags["label_noise"], t.seed): known[t.id] for t in trials}
+    records = runner.run(DoubleDescentMechanism(), trials, tmp_path_factory.mktemp("records"))
+    return {(t.tags["label_noise"], t.seed): records[t.id] for t in trials}
 
 
-def test_votes_of_trained_and_untrained_networks_and_of_inputs(ran):
+def test_votes_of_trained_and_untrained_networks_and_of_inputs(trained_records):
     for seed in (0, 1):
-        record = ran[0.2, seed]
+        record = trained_records[0.2, seed]
         votes = {name: record.values[name] for name in ("clean_vote", "noisy_vote")}
         assert record.arrays["curve_step"].tolist() == [0, 300]
         for name, value in votes.items():
@@ -228,14 +232,14 @@ def test_votes_of_trained_and_untrained_networks_and_of_inputs(ran):
         # Nearest neighbours of the digits themselves are mostly of one class.
         assert record.values["input_clean_vote"] > 0.85
         shuffled = record.arrays["shuffled_clean_votes"]
-        assert shuffled.shape == (module.SHUFFLES,)
+        assert shuffled.shape == (SHUFFLES,)
         assert shuffled.mean() == pytest.approx(0.1, abs=0.08)
         assert len(set(shuffled.tolist())) > 1
 
 
-def test_without_noise_there_is_nothing_to_vote_on(ran):
+def test_without_noise_there_is_nothing_to_vote_on(trained_records):
     for seed in (0, 1):
-        record = ran[0.0, seed]
+        record = trained_records[0.0, seed]
         assert record.values["train_error"] == 0.0
         assert math.isnan(record.values["clean_vote"])
         assert math.isnan(record.values["input_clean_vote"])

@@ -1,4 +1,4 @@
-"""Relative flatness: the plan, the verdicts, and that rescaling a network rescales what is said."""
+"""Relative flatness: the grid, the verdicts, and the measures of rescaled networks."""
 
 import dataclasses
 import math
@@ -8,9 +8,10 @@ import pytest
 
 from tfphen.core.errors import UsageError
 from tfphen.experiment import plan
-from tfphen.phenomena.relative_flatness import findings as ranks
-from tfphen.phenomena.relative_flatness import phenomenon as module
-from tfphen.phenomena.relative_flatness.phenomenon import MEASURES, Config, RelativeFlatness
+from tfphen.phenomena.relative_flatness.findings import kendall, stopped, tau
+from tfphen.phenomena.relative_flatness.measures import COLUMNS, MEASURES, network_measures
+from tfphen.phenomena.relative_flatness.phenomenon import RelativeFlatness
+from tfphen.phenomena.relative_flatness.trials import Config
 from tfphen.verdicts import findings, published
 
 OPTIMIZERS = {"sgd": [0.1, 0.05], "adam": [0.001, 0.003], "rmsprop": [0.001, 0.003]}
@@ -18,7 +19,7 @@ EVERYTHING = Config(optimizers=OPTIMIZERS, untrained=50, seeds=10, seed=0)
 
 
 def a_table(config, ranks=1.0, trace_ranks=1.0, **columns):
-    """Records of a plan with made-up measures, as a table.
+    """A table of the grid with synthetic measures.
 
     Args:
         config: Settings.
@@ -59,38 +60,40 @@ def a_table(config, ranks=1.0, trace_ranks=1.0, **columns):
 
 
 def verdicts(config=EVERYTHING, **settings):
-    found = list(RelativeFlatness().findings(a_table(config, **settings), config))
-    return {one.id: one.verdict for one in found}, findings.overall(found)
+    results = list(RelativeFlatness().findings(a_table(config, **settings), config))
+    return {result.id: result.verdict for result in results}, findings.overall(results)
 
 
 def test_shown_and_with_silent_controls():
     by_id, verdict = verdicts()
     controls = {
-        "flatness_ranks_permuted_test_errors",
-        "untrained_flatness_ranks_test_error",
-        "trace_stays_under_rescaling",
-        "raw_flatness_stays_under_neuronwise_rescaling",
-        "rescaling_loses_the_ranking_by_flatness",
+        "permuted_test_errors/flatness_tau",
+        "untrained/flatness_tau",
+        "rescaled_layers/trace_change",
+        "rescaled_neurons/raw_flatness_change",
+        "rescaled_layers/flatness_tau_loss",
     }
     assert verdict == "present"
-    assert {name for name, one in by_id.items() if one == "absent"} == controls
-    assert len(by_id) == 11
+    assert {name for name, outcome in by_id.items() if outcome == "absent"} == controls
 
 
 @pytest.mark.parametrize(
     ("settings", "finding"),
     [
-        ({"ranks": -1.0}, "flatness_ranks_test_error"),
-        ({"trace_ranks": -1.0}, "rescaling_loses_the_ranking_by_trace"),
-        ({"logit_change": 1e-3}, "rescaling_keeps_the_logits"),
+        ({"ranks": -1.0}, "trained/flatness_tau"),
+        ({"trace_ranks": -1.0}, "rescaled_layers/trace_tau_loss"),
+        ({"logit_change": 1e-3}, "rescaled_layers/logit_change"),
         (
             {"rescaled_flatness": lambda t: t.flatness * (1 + 1e-4)},
-            "flatness_stays_under_rescaling",
+            "rescaled_layers/flatness_change",
         ),
-        ({"rescaled_trace": lambda t: t["trace"] / t.factor}, "trace_falls_by_the_squared_factor"),
+        (
+            {"rescaled_trace": lambda t: t["trace"] / t.factor},
+            "rescaled_layers/scaled_trace_change",
+        ),
         (
             {"neuronwise_flatness": lambda t: 1.001 * t.flatness},
-            "flatness_stays_under_neuronwise_rescaling",
+            "rescaled_neurons/flatness_change",
         ),
     ],
 )
@@ -103,47 +106,47 @@ def test_each_signature_can_be_absent(settings, finding):
 @pytest.mark.parametrize(
     ("settings", "control"),
     [
-        ({"rescaled_trace": lambda t: t["trace"]}, "trace_stays_under_rescaling"),
+        ({"rescaled_trace": lambda t: t["trace"]}, "rescaled_layers/trace_change"),
         (
             {"neuronwise_raw_flatness": lambda t: t.raw_flatness},
-            "raw_flatness_stays_under_neuronwise_rescaling",
+            "rescaled_neurons/raw_flatness_change",
         ),
         (
             {"rescaled_flatness": lambda t: t.flatness / t.factor**2},
-            "rescaling_loses_the_ranking_by_flatness",
+            "rescaled_layers/flatness_tau_loss",
         ),
         (
             {"test_error": lambda t: 0.5 + 0.01 * np.log(t.flatness)},
-            "untrained_flatness_ranks_test_error",
+            "untrained/flatness_tau",
         ),
     ],
 )
-def test_a_control_that_answers_makes_all_inconclusive(settings, control):
+def test_a_control_that_fires_makes_everything_inconclusive(settings, control):
     by_id, verdict = verdicts(**settings)
     assert by_id[control] == "present"
     assert verdict == "inconclusive"
 
 
-def test_errors_permuted_over_seeds_would_answer():
+def test_errors_permuted_over_seeds_would_fire():
     # The control permutes within a seed. If it kept the pairs it would be the signature itself.
-    nets = ranks.stopped(a_table(EVERYTHING))
-    plain = ranks.tau(nets, "flatness")
+    nets = stopped(a_table(EVERYTHING))
+    plain = tau(nets, "flatness")
     assert plain.value > 0.3
-    assert abs(ranks.tau(nets, "flatness", permutations=20).value) < 0.1
-    # Flatness falls and the error rises from seed to seed: over all networks the sign is wrong.
-    assert ranks.kendall(nets.flatness, nets.test_error) < -0.5
+    assert abs(tau(nets, "flatness", permutations=20).value) < 0.1
+    # Flatness falls and the error rises from seed to seed: over all networks the sign is reversed.
+    assert kendall(nets.flatness, nets.test_error) < -0.5
 
 
-def test_partial_tau_takes_away_what_the_training_loss_explains():
-    nets = ranks.stopped(a_table(EVERYTHING))
+def test_partial_tau_removes_what_the_training_loss_explains():
+    nets = stopped(a_table(EVERYTHING))
     loss, noise = np.log(nets.flatness), np.random.default_rng(0).normal(size=(2, len(nets)))
     nets = nets.assign(train_loss=loss, test_error=loss + 0.05 * noise[0])
     nets = nets.assign(flatness=loss + 0.05 * noise[1])
-    assert ranks.tau(nets, "flatness").value > 0.6
-    assert ranks.tau(nets, "flatness", given="train_loss").value < 0.3
+    assert tau(nets, "flatness").value > 0.6
+    assert tau(nets, "flatness", given="train_loss").value < 0.3
 
 
-def test_networks_that_did_not_get_there_are_dropped_and_counted():
+def test_networks_that_do_not_reach_the_loss_are_dropped_and_counted():
     def some(table):
         return np.where((table.arm == "trained") & (table.index % 5 > 0), 1000, -1)
 
@@ -156,12 +159,12 @@ def test_networks_that_did_not_get_there_are_dropped_and_counted():
     assert first.note == f"{reached} of 240 networks reached the training loss."
     assert 0 < reached < 240
     none = a_table(EVERYTHING, stopped_at=-1)
-    found = list(RelativeFlatness().findings(none, EVERYTHING))
-    assert findings.overall(found) == "inconclusive"
-    assert found[0].estimate.n == 0
+    results = list(RelativeFlatness().findings(none, EVERYTHING))
+    assert findings.overall(results) == "inconclusive"
+    assert results[0].estimate.n == 0
 
 
-# ---- the plan ----------------------------------------------------------------------------------
+# ---- the grid ----------------------------------------------------------------------------------
 
 
 def test_one_population_for_each_optimizer_and_batch_size():
@@ -185,7 +188,7 @@ def test_one_population_for_each_optimizer_and_batch_size():
     assert len(drawn) == 500
 
 
-def test_settings_that_do_not_exist():
+def test_invalid_settings():
     with pytest.raises(UsageError, match=r"`optimizers` has lists .*Received: sgd=\[0.1, -1\]"):
         Config(optimizers={"sgd": [0.1, -1]})
     with pytest.raises(UsageError, match="`optimizers` has lists"):
@@ -219,7 +222,7 @@ def test_published_numbers_find_ours(experiment):
         assert ours["layer_bounds", 2] < -0.99
         return
     assert len(numbers) == 10
-    nets = ranks.stopped(table)
+    nets = stopped(table)
     r = {name: np.corrcoef(nets[name], nets.gap)[0, 1] for name in MEASURES}
     assert ours["flatness", "trace"] == pytest.approx(r["flatness"] - r["trace"])
     assert ours["fisher_rao",] == pytest.approx(1.2 * nets.fisher_rao.mean())
@@ -264,42 +267,46 @@ def a_trial(seed=0):
 
 
 def test_of_a_rescaled_network_only_some_measures_change():
-    found = module._of_network(a_trial(), *a_layer(), 2)
-    assert set(found) == set(module.COLUMNS)
-    factor = found["factor"]
+    measures = network_measures(a_trial(), *a_layer(), 2)
+    assert set(measures) == set(COLUMNS)
+    factor = measures["factor"]
     assert abs(math.log10(factor)) > 0.05
     for name in ("flatness", "raw_flatness", "maximal_flatness", "fisher_rao"):
-        assert found[f"rescaled_{name}"] == pytest.approx(found[name], rel=1e-9)
+        assert measures[f"rescaled_{name}"] == pytest.approx(measures[name], rel=1e-9)
     for name, power in (("trace", -2), ("max_eigenvalue", -2), ("squared_norm", 2)):
-        assert found[f"rescaled_{name}"] == pytest.approx(found[name] * factor**power, rel=1e-9)
-    # The noise that the layer stands grows with it; what is left is the logarithm of n / sigma.
-    expected = found["pac_bayes"] - math.log(factor)
-    assert found["rescaled_pac_bayes"] == pytest.approx(expected, rel=1e-9)
-    assert found["neuronwise_flatness"] == pytest.approx(found["flatness"], rel=1e-9)
-    assert abs(found["neuronwise_raw_flatness"] / found["raw_flatness"] - 1) > 0.1
-    assert found["logit_change"] < 1e-13
-    other = module._of_network(a_trial(1), *a_layer(), 2)
+        assert measures[f"rescaled_{name}"] == pytest.approx(
+            measures[name] * factor**power, rel=1e-9
+        )
+    # The noise that the layer tolerates grows with it; what is left is the logarithm of n / sigma.
+    expected = measures["pac_bayes"] - math.log(factor)
+    assert measures["rescaled_pac_bayes"] == pytest.approx(expected, rel=1e-9)
+    assert measures["neuronwise_flatness"] == pytest.approx(measures["flatness"], rel=1e-9)
+    assert abs(measures["neuronwise_raw_flatness"] / measures["raw_flatness"] - 1) > 0.1
+    assert measures["logit_change"] < 1e-13
+    other = network_measures(a_trial(1), *a_layer(), 2)
     assert other["factor"] != factor
-    assert other["flatness"] == found["flatness"]
+    assert other["flatness"] == measures["flatness"]
 
 
 def test_dead_neurons_leave_relative_flatness_invariant():
     from tfphen.metrics import relative_flatness
 
     layer = a_layer(dead=3)
-    found = module._of_network(a_trial(), *layer, 2)
-    assert found["constant_features"] == 3
+    measures = network_measures(a_trial(), *layer, 2)
+    assert measures["constant_features"] == 3
     alive = layer[0][:, 3:], layer[1][3:], *layer[2:]
-    assert found["flatness"] == pytest.approx(relative_flatness(*alive, standardize=True), rel=1e-9)
+    assert measures["flatness"] == pytest.approx(
+        relative_flatness(*alive, standardize=True), rel=1e-9
+    )
     for kind in ("rescaled", "neuronwise"):
-        assert found[f"{kind}_flatness"] == pytest.approx(found["flatness"], rel=1e-9)
+        assert measures[f"{kind}_flatness"] == pytest.approx(measures["flatness"], rel=1e-9)
 
 
 # ---- through the engine ------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def ran(tensorflow, tmp_path_factory):
+def trained_records(tensorflow, tmp_path_factory):
     """A few small networks through the engine: trials and their records."""
     from tfphen.experiment import runner
 
@@ -317,12 +324,12 @@ def ran(tensorflow, tmp_path_factory):
         seed=0,
     )
     trials = list(RelativeFlatness().trials(config))
-    known = runner.run(RelativeFlatness(), trials, tmp_path_factory.mktemp("records"))
-    return config, [(trial, known[trial.id]) for trial in trials]
+    records = runner.run(RelativeFlatness(), trials, tmp_path_factory.mktemp("records"))
+    return config, [(trial, records[trial.id]) for trial in trials]
 
 
-def test_training_stops_after_the_first_epoch_at_the_loss(ran):
-    config, pairs = ran
+def test_training_stops_after_the_first_epoch_at_the_loss(trained_records):
+    config, pairs = trained_records
     fast, slow = [record.values for trial, record in pairs if trial.tags["arm"] == "trained"]
     assert slow["stopped_at"] == -1
     assert 0 < fast["stopped_at"] < 5 * config.epochs
@@ -333,8 +340,8 @@ def test_training_stops_after_the_first_epoch_at_the_loss(ran):
     assert fast["rescaled_flatness"] == pytest.approx(fast["flatness"], rel=1e-9)
 
 
-def test_untrained_networks_are_as_drawn_and_scaled(ran):
-    _, pairs = ran
+def test_untrained_networks_are_as_drawn_and_scaled(trained_records):
+    _, pairs = trained_records
     untrained = [record.values for trial, record in pairs if trial.tags["arm"] == "untrained"]
     losses = [values["train_loss"] for values in untrained]
     assert losses[0] == pytest.approx(math.log(10), abs=0.05)
@@ -343,7 +350,7 @@ def test_untrained_networks_are_as_drawn_and_scaled(ran):
     assert "trace" not in untrained[0]
 
 
-def test_a_network_with_rescaled_weights_is_measured_so(ran, tensorflow):
+def test_a_network_with_rescaled_weights_is_measured_so(trained_records, tensorflow):
     """Rescales the weights themselves: ReLU layers pass the factor on to their features."""
     import keras
 
@@ -371,8 +378,8 @@ def test_a_network_with_rescaled_weights_is_measured_so(ran, tensorflow):
     np.testing.assert_allclose(scaled_logits, logits, atol=1e-5)
 
 
-def test_hidden_layers_are_measured(ran):
-    _, pairs = ran
+def test_hidden_layers_are_measured(trained_records):
+    _, pairs = trained_records
     bounds = [r.arrays["layer_bounds"] for t, r in pairs if t.tags["arm"] == "trained"]
     assert bounds[0].shape == (2,)
     assert (np.stack(bounds) > 0).all()

@@ -1,4 +1,4 @@
-"""Variance between runs: the plan, and what is found in tables with and without the effect."""
+"""Variance between runs: the grid, and findings on tables with and without the effect."""
 
 import collections
 
@@ -8,22 +8,23 @@ import pytest
 
 from tfphen.core.errors import UsageError
 from tfphen.experiment import plan
-from tfphen.phenomena.run_variance.phenomenon import Config, RunVariance, resnet9
+from tfphen.phenomena.run_variance.phenomenon import RunVariance
+from tfphen.phenomena.run_variance.trials import Config
 from tfphen.verdicts import findings, published
 
 SPLITS, RUNS, POINTS = 6, 60, 300
 SIGNATURES = {
-    "short_runs_differ",
-    "long_runs_are_alike",
-    "short_over_long",
-    "short_halves_related",
-    "long_halves_unrelated",
-    "long_runs_spread",
+    "short/variance_ratio",
+    "long/variance_ratio",
+    "short/variance_ratio_over_long",
+    "short/half_correlation",
+    "long/half_correlation",
+    "long/test_error_sd",
 }
 
 
 def errors(generator, quality=0.0):
-    """Errors of runs whose own error rates have this standard deviation, bool."""
+    """Errors of runs whose error rates have this standard deviation, bool."""
     rates = generator.uniform(0.05, 0.6, POINTS)
     shifts = quality * generator.standard_normal((RUNS, 1))
     return generator.random((RUNS, POINTS)) < np.clip(rates + shifts, 0, 1)
@@ -40,11 +41,11 @@ def table(short=0.1, long=0.0, unequal=0.1, convex=None):
     }.items():
         for split in range(SPLITS):
             generator = np.random.default_rng([split, len(arm)])
-            wrong = errors(generator, quality or 0.0)
+            misclassified = errors(generator, quality or 0.0)
             if quality is None:
-                wrong = np.tile(wrong[:1], (RUNS, 1))
+                misclassified = np.tile(misclassified[:1], (RUNS, 1))
             labels = generator.integers(0, 4, POINTS).astype("uint16")
-            for run in wrong:
+            for run in misclassified:
                 rows.append(
                     {
                         "arm": arm,
@@ -61,46 +62,50 @@ def table(short=0.1, long=0.0, unequal=0.1, convex=None):
 
 def verdicts(rows, config=None):
     config = config or Config()
-    found = list(RunVariance().findings(rows, config))
-    return {one.id: one.verdict for one in found}, findings.overall(found)
+    results = list(RunVariance().findings(rows, config))
+    return {result.id: result.verdict for result in results}, findings.overall(results)
 
 
 def test_the_effect_is_present_and_its_controls_are_absent():
-    found, overall = verdicts(table())
-    assert {name for name, verdict in found.items() if verdict == "present"} == SIGNATURES
-    assert set(found.values()) == {"present", "absent"}
+    by_id, overall = verdicts(table())
+    assert {name for name, verdict in by_id.items() if verdict == "present"} == SIGNATURES
+    assert set(by_id.values()) == {"present", "absent"}
     assert overall == "present"
 
 
-def test_short_runs_without_real_differences_are_told():
-    found, overall = verdicts(table(short=0.0))
-    for name in ("short_runs_differ", "short_over_long", "short_halves_related"):
-        assert found[name] == "absent"
+def test_short_runs_without_real_differences_are_detected():
+    by_id, overall = verdicts(table(short=0.0))
+    for name in (
+        "short/variance_ratio",
+        "short/variance_ratio_over_long",
+        "short/half_correlation",
+    ):
+        assert by_id[name] == "absent"
     assert overall == "absent"
 
 
-def test_long_runs_with_real_differences_are_told():
-    found, overall = verdicts(table(long=0.1))
-    for name in ("long_runs_are_alike", "short_over_long", "long_halves_unrelated"):
-        assert found[name] == "absent"
+def test_long_runs_with_real_differences_are_detected():
+    by_id, overall = verdicts(table(long=0.1))
+    for name in ("long/variance_ratio", "short/variance_ratio_over_long", "long/half_correlation"):
+        assert by_id[name] == "absent"
     assert overall == "absent"
 
 
 @pytest.mark.parametrize(
     "arms, control",
-    [({"unequal": 0.0}, "unequal_runs_are_alike"), ({"convex": 0.0}, "convex_runs_spread")],
+    [({"unequal": 0.0}, "unequal/variance_ratio"), ({"convex": 0.0}, "convex/test_error_sd")],
     ids=str,
 )
 def test_a_control_that_fires_makes_everything_inconclusive(arms, control):
-    found, overall = verdicts(table(**arms))
-    assert found[control] == "present"
+    by_id, overall = verdicts(table(**arms))
+    assert by_id[control] == "present"
     assert overall == "inconclusive"
 
 
 def test_without_any_spread_the_ratio_is_undefined_and_nothing_is_claimed():
-    found, overall = verdicts(table(long=None))
-    assert found["long_runs_are_alike"] == "inconclusive"
-    assert found["long_runs_spread"] == "absent"
+    by_id, overall = verdicts(table(long=None))
+    assert by_id["long/variance_ratio"] == "inconclusive"
+    assert by_id["long/test_error_sd"] == "absent"
     assert overall == "absent"
 
 
@@ -109,11 +114,11 @@ def test_findings_repeat_exactly_and_need_no_trained_controls():
     rows = table()
     rows = rows[rows.arm.isin(("short", "long"))]
     first, second = (list(RunVariance().findings(rows, config)) for _ in range(2))
-    assert [one.to_json() for one in first] == [one.to_json() for one in second]
-    assert {one.id for one in first if one.role == "control"} == {
-        "permuted_short_runs_differ",
-        "permuted_short_over_long",
-        "permuted_halves_related",
+    assert [finding.to_json() for finding in first] == [finding.to_json() for finding in second]
+    assert {finding.id for finding in first if finding.role == "control"} == {
+        "short_permuted/variance_ratio",
+        "short_permuted/variance_ratio_over_long",
+        "short_permuted/half_correlation",
     }
 
 
@@ -171,7 +176,7 @@ def test_lengths_between_the_shortest_and_the_longest_are_trained_too():
     ],
     ids=str,
 )
-def test_wrong_settings(overrides, text):
+def test_invalid_settings(overrides, text):
     with pytest.raises(UsageError, match=text):
         RunVariance.configure("small", overrides=overrides)
 
@@ -224,6 +229,8 @@ def test_figure():
 
 
 def test_the_network_of_the_paper(tensorflow):
+    from tfphen.phenomena.run_variance.model import resnet9
+
     model = resnet9((32, 32, 3), 10)
     count = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     kernels = 27 * 64 + 25 * 64 * 128 + 9 * (2 * 128**2 + 2 * 256**2 + 2 * 128 * 256)

@@ -1,7 +1,7 @@
 """Test error over model size, training time and number of samples."""
 
 from tfphen.experiment import plots
-from tfphen.phenomena.double_descent.phenomenon import grid_of
+from tfphen.phenomena.double_descent.findings import grid_of
 
 
 def draw(table, config, figure) -> None:

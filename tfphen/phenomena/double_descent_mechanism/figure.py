@@ -1,12 +1,8 @@
 """Noisy labels among clean representations, over width."""
 
 from tfphen.experiment import plots
-from tfphen.phenomena.double_descent_mechanism.phenomenon import (
-    SHUFFLES,
-    by_noise,
-    grid_of,
-    interpolating,
-)
+from tfphen.phenomena.double_descent_mechanism.findings import by_noise, grid_of, interpolating
+from tfphen.phenomena.double_descent_mechanism.measures import SHUFFLES
 
 
 def draw(table, config, figure) -> None:
@@ -27,7 +23,7 @@ def draw(table, config, figure) -> None:
             "test": 1 - grid_of(noisy, "test_error"),
             "training, given labels": 1 - grid_of(noisy, "train_error"),
         },
-        "P_clean: neighbours vote true class": votes,
+        "P_clean: neighbors vote true class": votes,
         "gained in training": {"P_clean, trained minus untrained": trained - untrained},
         "cosine of class activations": both("input_cosine"),
         "“complexity”: level of activations": both("complexity"),

@@ -2,7 +2,7 @@
 
 from tfphen.experiment import plots
 from tfphen.phenomena.relative_flatness.findings import stopped, tau
-from tfphen.phenomena.relative_flatness.phenomenon import MEASURES
+from tfphen.phenomena.relative_flatness.measures import MEASURES
 
 
 def draw(table, config, figure) -> None:
@@ -12,7 +12,7 @@ def draw(table, config, figure) -> None:
     axes = figure.subplots(1, 4, width_ratios=(3, 3, 2.4, 2.4))
     _draw_networks(axes[0], nets, "flatness", "relative flatness")
     _draw_networks(axes[1], nets, "rescaled_trace", "Hessian trace, layers rescaled")
-    axes[0].set_ylabel("test error less mean of its seed, %")
+    axes[0].set_ylabel("test error minus mean of its seed, %")
     axes[0].legend(frameon=False)
     _draw_taus(axes[2], nets, "test_error", "tau with test error")
     _draw_taus(axes[3], nets, "gap", "tau with loss gap")
@@ -21,12 +21,12 @@ def draw(table, config, figure) -> None:
 
 
 def _draw_networks(axes, nets, column: str, name: str) -> None:
-    """One point a network; the mean test error of its seed is taken away."""
-    centred = 100 * (nets.test_error - nets.groupby("seed").test_error.transform("mean"))
+    """One point a network; the mean test error of its seed is subtracted."""
+    centered = 100 * (nets.test_error - nets.groupby("seed").test_error.transform("mean"))
     for index, (optimizer, part) in enumerate(nets.groupby("optimizer")):
-        marker, colour = plots.MARKERS[index], plots.SERIES[index]
-        y = centred[part.index]
-        axes.plot(part[column], y, marker, color=colour, ms=3.5, alpha=0.6, label=optimizer)
+        marker, color = plots.MARKERS[index], plots.SERIES[index]
+        y = centered[part.index]
+        axes.plot(part[column], y, marker, color=color, ms=3.5, alpha=0.6, label=optimizer)
     axes.set(xscale="log", xlabel=name)
     mean = tau(nets, column)
     axes.set_title(f"tau {mean.value:.2f} [{mean.low:.2f}, {mean.high:.2f}]")

@@ -190,7 +190,8 @@ def test_the_loss_is_that_of_mixed_inputs_and_mixed_labels():
     drawn = mixture(40, (3,))
     coefficient, order = drawn.coefficient.numpy()[0], drawn.partners[0].numpy()[0]
     rows = trainer.batches.orders[0].steps_between(0, 1)[0]
-    inputs, one_hot = trainer.batches.data.inputs.numpy()[rows], np.eye(3)[trainer.labels.numpy()[0][rows]]
+    data = trainer.batches.data
+    inputs, one_hot = data.inputs[rows], np.eye(3)[data.labels[0][rows]]
     model = net()
     model.set_weights([value[0] for value in Population(net(), [3]).values()])
 

@@ -1,5 +1,11 @@
 """Published numbers: what loads, and what does not."""
 
+import dataclasses
+import hashlib
+import json
+import re
+from pathlib import Path
+
 import pytest
 
 from tfphen.core.errors import MissingData, UsageError
@@ -181,3 +187,66 @@ def test_resources_of_a_wheel_come_before_those_of_a_checkout(
 def test_the_published_numbers_of_the_package_load():
     for path in published.resource_folder("published").glob("*.toml"):
         assert published.load(path.stem) == published.load_file(path)
+
+
+TABLE = """
+[[table]]
+experiment = "one"
+setting = {arm = "plain"}
+metric = "test error, %"
+source = "a table"
+provenance = "read"
+columns = ["setting.width", "value", "spread", "n"]
+rows = [[1, 5.0, 0.5, 3], [2, 4.0, "", 2], [3, 3.0]]
+"""
+
+
+def test_a_table_stands_for_a_number_a_row(tmp_path):
+    path = tmp_path / "some.toml"
+    path.write_text(TABLE, encoding="utf-8")
+    numbers = published.load_file(path)
+    assert [dict(number.setting) for number in numbers] == [
+        {"arm": "plain", "width": width} for width in (1, 2, 3)
+    ]
+    assert [(number.value, number.spread, number.n) for number in numbers] == [
+        (5.0, 0.5, 3),
+        (4.0, None, 2),
+        (3.0, None, None),
+    ]
+    assert {number.source for number in numbers} == {"a table"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[3, 3.0]", "[3, 3.0, 1.0, 2, 9]", "table 1, row 3: it is a list of at most 4"),
+        ("[3, 3.0]", '[3, "three"]', "table 1, row 3, `value`: it must be a finite number"),
+        ("[3, 3.0]", "[1, 3.0]", "table 1, row 3, `id`: it is that of table 1, row 1"),
+        ('"n"]', '"source"]', "`columns`: 'source' is given twice"),
+        ('columns = ["setting.width", "value", "spread", "n"]', "", "it has `columns`"),
+        ('rows = [[1, 5.0, 0.5, 3], [2, 4.0, "", 2], [3, 3.0]]', "rows = []", "and `rows`"),
+    ],
+)
+def test_a_wrong_table_is_named_with_its_row(tmp_path, old, new, said):
+    path = tmp_path / "some.toml"
+    assert old in TABLE
+    path.write_text(TABLE.replace(old, new), encoding="utf-8")
+    with pytest.raises(UsageError, match=re.escape(said)):
+        published.load_file(path)
+
+
+def test_the_registry_is_as_recorded():
+    """A published number changes only on purpose, with its line in published_registry.json."""
+    path = Path(__file__).with_name("published_registry.json")
+    recorded = json.loads(path.read_text(encoding="utf-8"))
+    found = {}
+    for file in sorted(published.resource_folder("published").glob("*.toml")):
+        found[file.stem] = {}
+        for number in published.load_file(file):
+            fields = dataclasses.asdict(number)
+            # How we compute ours is no part of what was published.
+            for ours in ("statistic", "arguments"):
+                del fields[ours]
+            text = json.dumps(fields, sort_keys=True)
+            found[file.stem][number.id] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert found == recorded

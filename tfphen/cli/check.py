@@ -1,46 +1,54 @@
-"""`tfphen check`: is this environment fit to train in?"""
+"""`tfphen check`: checks the environment."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import typer
+
+from tfphen.cli import list as listing
+from tfphen.cli import quiet
+from tfphen.cli.options import PLAIN, DataDir
+from tfphen.core import keras_internals, references
+from tfphen.core.environment import environment
+from tfphen.core.errors import TfphenError
+from tfphen.data import sources
+from tfphen.experiment.phenomenon import discover
+from tfphen.experiment.runner import check_environment
 from tfphen.report import terminal
 
-FINE, BROKEN, NOTE = "fine", "broken", "note"
+FINE, BROKEN, NOTE = "ok", "broken", "note"
+app = typer.Typer(**PLAIN)
 
 
 class Line(NamedTuple):
-    """One thing that was looked at: what it is, `"fine"`, `"broken"` or `"note"`, and how it is."""
+    """One thing that was looked at: what it is, `"ok"`, `"broken"` or `"note"`, and how it is."""
 
     what: str
     state: str
     how: str
 
 
-def check(data_dir: Path | None) -> int:
-    """Prints what was found. Returns 1 if something is broken, else 0."""
+@app.command()
+def check(data_dir: DataDir = None) -> None:
+    """Check the environment: packages, devices, variables, data. Exit 1 if something is broken."""
     lines = [*_variables(), *_packages(), *_tensorflow(), *_phenomena(), *_data(data_dir)]
     signs = {FINE: "✓", BROKEN: "✗", NOTE: "–"}
     rows = [(f"{signs[line.state]} {line.state}", line.what, line.how) for line in lines]
     terminal.console().print(terminal.table(("", "what", "found"), rows))
-    return int(any(line.state == BROKEN for line in lines))
+    raise typer.Exit(int(any(line.state == BROKEN for line in lines)))
 
 
 def _variables() -> Iterator[Line]:
-    from tfphen.core.errors import TfphenError
-    from tfphen.experiment.runner import check_environment
-
     try:
         check_environment()
-        yield Line("environment variables", FINE, "TF_USE_LEGACY_KERAS and KERAS_BACKEND are fit")
+        yield Line("environment variables", FINE, "TF_USE_LEGACY_KERAS and KERAS_BACKEND are ok")
     except TfphenError as error:
         yield Line("environment variables", BROKEN, str(error))
 
 
 def _packages() -> Iterator[Line]:
-    from tfphen.core.environment import environment
-
     found = environment()
     for name in ("tfphen", "python", "tensorflow", "keras", "numpy", "scipy", "pandas"):
         version = found[name]
@@ -52,16 +60,13 @@ def _packages() -> Iterator[Line]:
 
 
 def _tensorflow() -> Iterator[Line]:
-    from tfphen.cli import quiet
-
     if "TF_USE_LEGACY_KERAS" in os.environ:
         yield Line("TensorFlow", NOTE, "not loaded, because of TF_USE_LEGACY_KERAS")
         return
     try:
         quiet.import_tensorflow()
-        import keras
-        import tensorflow as tf
-
+        # By reference: this command also says what is wrong with an installation without them.
+        keras, tf = references.module("keras"), references.module("tensorflow")
         devices = [device.name for device in tf.config.list_logical_devices()]
         threads = tf.config.threading.get_intra_op_parallelism_threads()
         backend = keras.backend.backend()
@@ -73,38 +78,28 @@ def _tensorflow() -> Iterator[Line]:
     yield Line("devices", FINE, ", ".join(devices))
     chosen = f"{threads} within an operation" if threads else "chosen by TensorFlow"
     yield Line("threads", NOTE, f"{chosen}, {os.cpu_count()} CPUs")
-    yield from _hooks(keras)
+    yield from _keras_internals()
 
 
-def _hooks(keras) -> Iterator[Line]:
-    """The engine walks a model's graph by a private function of Keras: it may move in a release."""
-    try:
-        inputs = keras.Input((2,))
-        model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
-        seen = []
-        model._run_through_graph(inputs, operation_fn=lambda op: seen.append(op) or op)
-        names = [layer.name for layer in model._flatten_layers(include_self=False)]
-        works = len(seen) >= 1 and len(names) >= 1
-        how = "Keras walks a graph by a function of ours" if works else "Keras did not call it"
-        yield Line("private hook of Keras", FINE if works else BROKEN, how)
-    except Exception as error:
-        yield Line("private hook of Keras", BROKEN, f"{type(error).__name__}: {error}")
+def _keras_internals() -> Iterator[Line]:
+    """Says whether the private names of Keras that the engine relies on are where they were."""
+    missing = keras_internals.missing()
+    what = f"{len(keras_internals.NAMES)} private names of Keras"
+    if missing:
+        yield Line(what, BROKEN, f"not in this release: {', '.join(missing)}")
+    else:
+        yield Line(what, FINE, "all there")
 
 
 def _phenomena() -> Iterator[Line]:
-    from tfphen.cli import list
-    from tfphen.experiment.phenomenon import discover
-
     try:
-        found = [list.describe(kind) for kind in discover().values()]
+        found = [listing.describe(k, v.config_path(), v) for k, v in discover().items()]
         yield Line("phenomena", FINE if found else BROKEN, f"{len(found)}, their configs are read")
     except Exception as error:
         yield Line("phenomena", BROKEN, f"{type(error).__name__}: {error}")
 
 
 def _data(data_dir: Path | None) -> Iterator[Line]:
-    from tfphen.data import sources
-
     for source in sources.available(data_dir):
         if source.kind == "tfds":
             yield Line(f"data set {source.name}", NOTE, source.found or "not here")

@@ -2,24 +2,31 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
 
+import numpy as np
 import typer
+from rich.text import Text
 
-from tfphen.experiment import records
+from tfphen.cli.options import PLAIN
+from tfphen.experiment import api, records
+from tfphen.experiment.api import Run
 from tfphen.report import data, terminal
-
-if TYPE_CHECKING:
-    from tfphen.experiment.api import Run
+from tfphen.verdicts.findings import Signature
 
 # Differing trials that are named one by one.
 _NAMED = 10
 
 
-def compare(first: Path, second: Path) -> None:
-    """Prints verdicts and estimates of both folders, and which records differ."""
-    from tfphen.experiment import api
+app = typer.Typer(**PLAIN)
 
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A directory of records.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+) -> None:
+    """Compare the verdicts, estimates and records of two directories."""
     sides = [
         {(run.phenomenon.id, run.size, run.experiment): run for run in api.read_runs(folder)}
         for folder in (first, second)
@@ -42,7 +49,7 @@ def compare(first: Path, second: Path) -> None:
         typer.echo(_settings(*pair) + _records(*pair))
 
 
-def _cell(finding):
+def _cell(finding: Signature | None) -> str | Text:
     if finding is None:
         return "–"
     ours, word = finding.estimate, terminal.verdict(finding.verdict)
@@ -50,12 +57,12 @@ def _cell(finding):
     return word.append(f" {text} (n = {ours.n})", style="not bold default")
 
 
-def _settings(a: "Run", b: "Run") -> str:
+def _settings(a: Run, b: Run) -> str:
     lines = [f"  {side}: {data.command(run)}\n" for side, run in (("A", a), ("B", b))]
     return "" if data.command(a) == data.command(b) else "".join(lines)
 
 
-def _records(a: "Run", b: "Run") -> str:
+def _records(a: Run, b: Run) -> str:
     """Returns in words which records the two have in common, and how those differ."""
     both = [name for name in a.records if name in b.records]
     differ = [
@@ -64,7 +71,7 @@ def _records(a: "Run", b: "Run") -> str:
         if not records.same_results(a.records[name], b.records[name], environment=False)
     ]
     only = [len(run.records) - len(both) for run in (a, b)]
-    words = f"  {len(both)} trials in both, {len(differ)} of them with other results"
+    words = f"  {len(both)} shared trials, {len(differ)} differ"
     words += "".join(f"; {n} only in {side}" for side, n in zip("AB", only, strict=True) if n)
     lines = [words]
     for name in differ[:_NAMED]:
@@ -98,9 +105,7 @@ def _difference(a: records.Record, b: records.Record) -> str:
     return ", ".join(parts) or "the settings of the trial"
 
 
-def _same_array(one, other) -> bool:
-    import numpy as np
-
+def _same_array(one: np.ndarray | None, other: np.ndarray | None) -> bool:
     if one is None or other is None or one.dtype != other.dtype:
         return False
     return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")

@@ -1,18 +1,21 @@
 """`tfphen data`: which data are on this machine, whether they are whole, and fetching them."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from tfphen.cli import quiet
+from tfphen.cli.options import PLAIN, DataDir
 from tfphen.core.errors import MissingData
+from tfphen.data import sources
 from tfphen.report import terminal
 
+app = typer.Typer(help="List, verify, or download datasets.", no_args_is_help=True, **PLAIN)
 
-def list_sets(data_dir: Path | None) -> None:
-    """Prints every data set that is known or found, and where tfds sets are looked for."""
-    from tfphen.data import sources
 
+@app.command("list")
+def list_sets(data_dir: DataDir = None) -> None:
+    """List the datasets, and where they were found."""
     missing = {"file": "not here, copied by hand: see tfphen data check", "tfds": "not here"}
     rows = [
         (source.name, source.kind, source.found or missing[source.kind])
@@ -20,38 +23,35 @@ def list_sets(data_dir: Path | None) -> None:
     ]
     terminal.console().print(terminal.table(("name", "kind", "found"), rows))
     folders = ", ".join(str(folder) for folder in sources.search_folders(data_dir))
-    typer.echo(f"Prepared sets and files are looked for in {folders}.")
+    typer.echo(f"Searched for prepared datasets and files: {folders}.")
 
 
-def check_sets(names: Sequence[str], data_dir: Path | None) -> int:
-    """Prints the state of data sets. Returns 1 if one of them is missing or not whole.
-
-    Args:
-        names: Which; all that were found if there are none.
-        data_dir: First folder in which tfds sets are looked for.
-    """
-    from tfphen.data import sources
-
+@app.command("check")
+def check_sets(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME...", help="Default: all that are here.", show_default=False),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Check that datasets are here and complete."""
     names = names or [source.name for source in sources.available(data_dir) if source.found]
     code = 0
     for name in dict.fromkeys(names):
         try:
-            typer.echo(f"{name}: whole ({sources.check(name, data_dir).found})")
+            typer.echo(f"{name}: OK ({sources.check(name, data_dir).found})")
         except MissingData as error:
             typer.echo(f"Error: {error}", err=True)
             code = 1
-    return code
+    raise typer.Exit(code)
 
 
-def fetch_sets(names: Sequence[str], data_dir: Path | None) -> None:
-    """Downloads and prepares tfds sets that are not here.
-
-    Raises:
-        MissingData: One could not be had; those before it were.
-    """
-    from tfphen.cli import quiet
-    from tfphen.data import sources
-
+@app.command("fetch")
+def fetch_sets(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="TensorFlow Datasets.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Download and prepare datasets that are not here. Nothing else ever downloads."""
     quiet.import_tensorflow()
     for name in dict.fromkeys(names):
         typer.echo(f"{name}: {sources.fetch(name, data_dir).found}")

@@ -1,57 +1,76 @@
-"""`tfphen list`: which phenomena there are, from their declarations and configs alone."""
+"""`tfphen list`: which phenomena there are, from their config files alone."""
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from tfphen.cli.options import PLAIN
 from tfphen.core import config as configs
+from tfphen.core import references
 from tfphen.core.errors import UsageError
-from tfphen.experiment.phenomenon import Phenomenon, discover
+from tfphen.experiment import discovery
+from tfphen.verdicts.published import resource_folder
+
+app = typer.Typer(**PLAIN)
 
 
-def describe(kind: type[Phenomenon]) -> dict[str, Any]:
-    """Returns id, title, claim, paper, sizes and paper experiments as plain data."""
-    tables = configs.read(kind.config_path()).tables
+def describe(identifier: str, path: Path, about: Any = None) -> dict[str, Any]:
+    """Returns id, title, claim, paper, sizes and paper experiments as plain data.
+
+    Args:
+        identifier: The phenomenon's id.
+        path: Its config.
+        about: Where title, claim and paper are, if not in the config: the phenomenon's class.
+    """
+    file = configs.read(path)
+    texts = {
+        "title": file.about.get("title") or about.title,
+        "claim": file.about.get("claim") or about.claim,
+        "paper": file.about.get("citation") or about.paper,
+    }
     return {
-        "id": kind.id,
-        "title": kind.title,
-        "claim": kind.claim,
-        "paper": kind.paper,
-        "sizes": [size for size in configs.SIZES if size in tables],
-        "experiments": configs.experiments(tables),
+        "id": identifier,
+        **texts,
+        "sizes": [size for size in configs.SIZES if size in file.tables],
+        "experiments": configs.experiments(file.tables),
     }
 
 
-def list_phenomena(as_json: bool) -> int:
-    """Writes all phenomena to standard output. Returns 2 if the config of one is broken, else 0."""
-    found, broken = [], []
-    for kind in discover().values():
+def descriptions() -> Iterator[dict[str, Any] | UsageError]:
+    """Yields the description of each phenomenon, or what is wrong with it."""
+    for name in discovery.rooms():
         try:
-            found.append(describe(kind))
+            yield describe(name, resource_folder("configs") / f"{name}.toml")
         except UsageError as error:
-            broken.append(f"Error: {error}")
+            yield error
+    for name in discovery.entry_points():
+        try:
+            # One from elsewhere says where its config is, so only that is imported.
+            kind = references.load("tfphen.experiment.phenomenon:get")(name)
+            yield describe(name, kind.config_path(), kind)
+        except UsageError as error:
+            yield error
+
+
+@app.command()
+def list_phenomena(
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """List the phenomena."""
+    every = [*descriptions()]
+    broken = [one for one in every if isinstance(one, UsageError)]
+    found = [one for one in every if not isinstance(one, UsageError)]
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
-        _print(found)
-    for message in broken:
-        typer.echo(message, err=True)
-    return 2 if broken else 0
-
-
-def _print(found: list[dict[str, Any]]) -> None:
-    from tfphen.report import terminal
-
-    columns = ("id", "title", "paper", "sizes", "experiments")
-    rows = [
-        (
-            one["id"],
-            one["title"],
-            one["paper"],
-            ", ".join(one["sizes"]),
-            ", ".join(one["experiments"]),
-        )
-        for one in found
-    ]
-    terminal.console().print(terminal.table(columns, rows))
+        width = max((len(one["id"]) for one in found), default=0)
+        for one in found:
+            typer.echo(f"{one['id']:{width}}  {one['title']}")
+        typer.echo("\n`tfphen show ID` describes one, `tfphen run ID` runs its small size.")
+    for error in broken:
+        typer.echo(f"Error: {error}", err=True)
+    if broken:
+        raise typer.Exit(2)

@@ -3,10 +3,12 @@
 import math
 import sys
 import time
+from typing import Self
 
 import typer
+from rich import progress
+from rich.table import Column
 
-from tfphen.cli import quiet
 from tfphen.experiment.runner import Progress
 from tfphen.report import terminal
 
@@ -41,10 +43,10 @@ class _Counting(Progress):
         """Whether anything was left to train."""
         return self.already < self.total
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         return None
 
 
@@ -60,7 +62,6 @@ class Lines(_Counting):
         self._started = self._last = time.monotonic()
         if self.trained:
             typer.echo(f"{self.name}: {total} trials, {done} already done", err=True)
-            quiet.import_tensorflow()
 
     def tick(self, trials: float) -> None:
         super().tick(trials)
@@ -87,9 +88,6 @@ class Bar(_Counting):
 
     def __init__(self, name: str):
         super().__init__(name)
-        from rich import progress
-        from rich.table import Column
-
         # What trains gives way where a screen is narrow.
         rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._bar = progress.Progress(
@@ -109,10 +107,6 @@ class Bar(_Counting):
     def begin(self, total: int, done: int) -> None:
         super().begin(total, done)
         if self.trained:
-            # Before the bar, which could not be drawn meanwhile.
-            typer.echo("Loading TensorFlow …", nl=False, err=True)
-            quiet.import_tensorflow()
-            typer.echo("\r\x1b[K", nl=False, err=True)
             self._task = self._bar.add_task(
                 "",
                 total=total,
@@ -135,5 +129,5 @@ class Bar(_Counting):
     def _count(self) -> str:
         return f"{math.floor(self.completed + 1e-6)}/{self.total}"
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bar.stop()

@@ -8,6 +8,8 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 
+from tfphen.core import references
+
 
 def import_tensorflow() -> None:
     """Imports TensorFlow and Keras without the lines that they write on the way.
@@ -18,13 +20,12 @@ def import_tensorflow() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
-        import keras
-
+        references.module("keras")
         return
     for name in ("tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with _no_native_messages():
-        import keras  # noqa: F401
+        references.module("keras")
 
 
 @contextlib.contextmanager

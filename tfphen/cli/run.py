@@ -1,52 +1,70 @@
 """`tfphen run`: trains what is not done yet, phenomenon by phenomenon, and prints verdicts."""
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from tfphen.cli import progress
+from tfphen.cli import progress, quiet
+from tfphen.cli.failures import bug
+from tfphen.cli.options import PLAIN, SIZES, DataDir, Experiment, Out
 from tfphen.core import config as configs
-from tfphen.core.errors import TfphenError, UsageError, nearest
-from tfphen.experiment import phenomenon, runner
+from tfphen.core.errors import TfphenError, UsageError
+from tfphen.core.strategies import AVAILABLE, check_strategy
+from tfphen.experiment import api, phenomenon, runner
+from tfphen.report import terminal
 from tfphen.verdicts.findings import PRESENT
 
-# Those that are available in this release; `tfphen.train.strategy` knows more names.
-STRATEGIES = ("auto", "one", "mirrored")
+app = typer.Typer(**PLAIN)
 
 
+@app.command()
 def run(
-    identifiers: Sequence[str],
-    everything: bool,
-    *,
-    size: str,
-    experiment: str | None,
-    seeds: int | None,
-    seed: int | None,
-    overrides: Sequence[str],
-    out: Path,
-    data_dir: Path | None,
-    strategy: str,
-    shard: str,
-    deterministic: bool,
-    strict: bool,
-) -> int:
-    """Runs phenomena and returns the exit code.
-
-    All settings are checked before anything trains. If one phenomenon fails, the others still run.
-
-    Raises:
-        UsageError: Something in the words is wrong.
-        TfphenError: The one phenomenon that was asked for failed.
-    """
-    kinds = _kinds(identifiers, everything)
-    if strategy not in STRATEGIES:
-        raise UsageError(
-            f"Unknown strategy {strategy!r}.{nearest(strategy, STRATEGIES)} "
-            f"Allowed: {', '.join(STRATEGIES)}"
-        )
+    identifiers: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID...", help="Phenomena, see `tfphen list`.", show_default=False),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Run every phenomenon.")] = False,
+    size: Annotated[str, typer.Option(metavar=SIZES, help="How much to train.")] = "small",
+    experiment: Experiment = None,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", help="How many seeds, instead of the config's.")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="BASE",
+            help="The first seed. Seeds below 1000 explore, those from 1000 up confirm.",
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Replace a setting of the config. Repeatable."
+        ),
+    ] = None,
+    out: Out = Path("runs"),
+    data_dir: DataDir = None,
+    strategy: Annotated[
+        str, typer.Option(metavar="|".join(AVAILABLE), help="On which devices to train.")
+    ] = "auto",
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="Do only the i-th of n parts of the work.")
+    ] = "1/1",
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Enable deterministic ops (slower).")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 unless every phenomenon is present.")
+    ] = False,
+) -> None:
+    """Run the remaining trials and print verdicts."""
+    # All settings are checked before anything trains.
+    kinds = _phenomena(identifiers or [], everything)
+    check_strategy(strategy)
     if data_dir is not None and not data_dir.is_dir():
         raise UsageError(f"--data-dir must be a folder that exists. Received: {str(data_dir)!r}")
     settings = {
@@ -54,7 +72,7 @@ def run(
         "experiment": experiment,
         "seeds": seeds,
         "seed": seed,
-        "overrides": configs.parse_overrides(overrides),
+        "overrides": configs.parse_overrides(overrides or []),
         "out": out,
         "data_dir": data_dir,
         "strategy": strategy,
@@ -72,17 +90,17 @@ def run(
             codes.append(_one(kind, settings, strict, alone=len(kinds) == 1))
     except KeyboardInterrupt:
         typer.echo(
-            "Interrupted. Finished trials are kept: the same command goes on from here.", err=True
+            "Interrupted. Finished trials are kept: run the command again to go on.", err=True
         )
-        return 130
+        raise typer.Exit(130) from None
     if len(kinds) > 1:
         failed = [kind.id for kind, code in zip(kinds, codes, strict=True) if code]
-        said = f"Not fine: {', '.join(failed)}." if failed else "All of them are fine."
+        said = f"Failed: {', '.join(failed)}." if failed else "All phenomena passed."
         typer.echo(f"{len(kinds)} phenomena. {said}", err=True)
-    return max(codes)
+    raise typer.Exit(max(codes))
 
 
-def _kinds(identifiers: Sequence[str], everything: bool) -> list[type[phenomenon.Phenomenon]]:
+def _phenomena(identifiers: Sequence[str], everything: bool) -> list[type[phenomenon.Phenomenon]]:
     if everything == bool(identifiers):
         raise UsageError(
             "Give one or more ids, or --all. "
@@ -95,14 +113,10 @@ def _kinds(identifiers: Sequence[str], everything: bool) -> list[type[phenomenon
 
 def _one(kind, settings: dict[str, Any], strict: bool, alone: bool) -> int:
     """Runs one phenomenon, prints its verdicts and returns its exit code."""
-    from tfphen.cli.app import bug
-    from tfphen.experiment import api
-    from tfphen.report import terminal
-
     label = f"{kind.id} ({settings['size']})"
     try:
         with progress.make(label) as shown:
-            result = api.run(kind.id, progress=shown, **settings)
+            result = api.run(kind.id, progress=shown, prepare=_load_tensorflow, **settings)
         console = terminal.console()
         _say_what_was_done(shown, label)
         console.print(terminal.verdicts(result))
@@ -124,5 +138,13 @@ def _one(kind, settings: dict[str, Any], strict: bool, alone: bool) -> int:
 
 def _say_what_was_done(shown, label: str) -> None:
     if not shown.trained:
-        done = f"{shown.already} of {shown.total} trials were already done"
-        typer.echo(f"{label}: {done}, nothing was trained.", err=True)
+        typer.echo(f"{label}: all {shown.total} trials cached; nothing to run.", err=True)
+
+
+def _load_tensorflow() -> None:
+    on_screen = sys.stderr.isatty()
+    if on_screen:
+        typer.echo("Loading TensorFlow …", nl=False, err=True)
+    quiet.import_tensorflow()
+    if on_screen:
+        typer.echo("\r\x1b[K", nl=False, err=True)

@@ -3,32 +3,59 @@
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from tfphen.cli import quiet
+from tfphen.cli.options import PLAIN, SIZES, DataDir, Experiment, Identifier
 from tfphen.core import config as configs
+from tfphen.core import references
 from tfphen.core.errors import UsageError
 from tfphen.core.trial import Trial
-from tfphen.experiment import phenomenon, plan
-from tfphen.report import terminal
+from tfphen.experiment import phenomenon, plan, runner
+from tfphen.report import data, terminal
 from tfphen.verdicts import published
+from tfphen.verdicts.comparison import Comparison
+
+# Columns of running text.
+_WIDTH = 100
+app = typer.Typer(**PLAIN)
 
 
-def show(identifier: str, size: str | None, experiment: str | None) -> None:
-    """Prints a phenomenon: claim, paper, header of the config, sizes, models, published numbers.
+@app.command()
+def show(
+    identifier: Identifier,
+    size: Annotated[
+        str | None, typer.Option(metavar=SIZES, help="Only this size. Default: all.")
+    ] = None,
+    experiment: Experiment = None,
+    time: Annotated[
+        bool,
+        typer.Option("--time", help="Estimate the run time of the size from a short timing."),
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Describe a phenomenon: claim, sizes, models and published numbers."""
+    _describe(identifier, size, experiment)
+    if time:
+        runner.check_environment()
+        quiet.import_tensorflow()
+        # By reference, since it imports TensorFlow at its top.
+        estimate = references.load("tfphen.cli.timing:show")
+        estimate(identifier, size or "small", experiment, data_dir)
 
-    Args:
-        identifier: Its id.
-        size: Only this size; all when None.
-        experiment: Only this paper experiment; all when None.
-    """
+
+def _describe(identifier: str, size: str | None, experiment: str | None) -> None:
     kind = phenomenon.get(identifier)
     file = configs.read(kind.config_path())
     header, tables = file.card, file.tables
     chosen = _sizes(kind, tables, size, experiment)
-    typer.echo(f"{kind.id}: {kind.title}\n\n{kind.claim}\n{kind.paper}\n")
+    for text in (f"{kind.id}: {kind.title}", kind.claim, kind.paper):
+        typer.echo(textwrap.fill(text, _WIDTH) + "\n")
     if header.strip():
         typer.echo(f"{header.strip()}\n")
     console = terminal.console()
@@ -48,7 +75,7 @@ def show(identifier: str, size: str | None, experiment: str | None) -> None:
                 config.machine,
             )
         )
-        settings.append(f"{name}: {_settings(config)}")
+        settings += [f"{name}:", *_settings(config)]
         for trial in trials:
             models.setdefault(trial.model, dict.fromkeys([name]))[name] = None
     columns = ("size", "trials", "populations", "length", "seeds", "minutes", "on")
@@ -93,15 +120,24 @@ def _span(numbers: Sequence[float]) -> str:
     return f"{low:,g}" if low == high else f"{low:,g} to {high:,g}"
 
 
-def _settings(config: configs.Config) -> str:
-    """Returns the settings that are not shown elsewhere, as `--set` takes them."""
+def _settings(config: configs.Config) -> list[str]:
+    """Returns the settings that are not shown elsewhere, as `--set` takes them, a line each."""
     elsewhere = {field.name for field in dataclasses.fields(configs.Config)}
     values = {k: v for k, v in dataclasses.asdict(config).items() if k not in elsewhere}
-    return ", ".join(
-        f"{name}={json.dumps(value, ensure_ascii=False)}"
-        for name, value in values.items()
-        if value is not None
-    )
+    lines: list[str] = []
+    for name, value in _flat(values):
+        text = f"{name}={json.dumps(value, ensure_ascii=False)}"
+        lines += textwrap.wrap(text, _WIDTH - 6, initial_indent="  ", subsequent_indent="      ")
+    return lines
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields settings by dotted key; what is None is left out."""
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        elif value is not None:
+            yield f"{prefix}{name}", value
 
 
 def _show_published(path: Path, console) -> None:
@@ -109,11 +145,9 @@ def _show_published(path: Path, console) -> None:
     if not numbers:
         typer.echo("\nNo published numbers.")
         return
-    from tfphen.report import data
-
     rows = []
     for number in numbers:
-        one = published.Comparison(number, "", "")
+        one = Comparison(number, "", "")
         rows.append(
             (
                 number.experiment,

@@ -7,6 +7,8 @@ a test exercises each name, and `tfphen check` looks for all of them.
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from tfphen.core import references
+
 # Where each name is found, as a public class and the attribute.
 NAMES = {
     "Sequential._functional": "the graph of a built sequential model",
@@ -30,6 +32,34 @@ NAMES = {
     "KerasTensor._keras_history": "which operation made a symbolic tensor",
     "Tensor._keras_mask": "the mask that a layer attached to its output",
 }
+
+
+def missing() -> list[str]:
+    """Returns the names of `NAMES` that classes of the installed Keras do not have.
+
+    Names that only instances have are looked for on small layers.
+    """
+    keras = references.module("keras")
+    inputs = keras.Input((2,))
+    dense = keras.layers.Dense(1)
+    model = keras.Model(inputs, dense(inputs))
+    sequential = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    embedding = keras.layers.Embedding(2, 2)
+    embedding.build()
+    attention = keras.layers.MultiHeadAttention(1, 1, dropout=0.5)
+    attention.build((1, 2, 2), (1, 2, 2))
+    masked = keras.layers.Masking()(keras.Input((2, 2)))
+    owners = {
+        "Sequential": sequential,
+        "Functional": model,
+        "Layer": dense,
+        "Dense": dense,
+        "Embedding": embedding,
+        "MultiHeadAttention": attention,
+        "KerasTensor": model.outputs[0],
+        "Tensor": masked,
+    }
+    return [name for name in NAMES if not hasattr(owners[name.split(".")[0]], name.split(".")[1])]
 
 
 def functional_of(model: Any) -> Any:

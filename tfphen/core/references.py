@@ -15,6 +15,11 @@ from tfphen.core.errors import UsageError, nearest
 from tfphen.core.trial import Spec
 
 
+def module(name: str) -> Any:
+    """Returns a module that is imported only now, such as a backend."""
+    return importlib.import_module(name)
+
+
 def load(reference: Any) -> Any:
     """Returns what a reference names. Anything but a string is returned as it is.
 
@@ -26,14 +31,13 @@ def load(reference: Any) -> Any:
     """
     if not isinstance(reference, str):
         return reference
-    module, colon, name = reference.partition(":")
-    if not (module and colon and name):
+    place, colon, name = reference.partition(":")
+    if not (place and colon and name):
         raise UsageError(f'A reference is "package.module:name". Received: {reference!r}')
-    loaded = importlib.import_module(module)
+    loaded = module(place)
     if not hasattr(loaded, name):
         raise UsageError(
-            f"There is no {name!r} in {module}.{nearest(name, vars(loaded))} "
-            f"Received: {reference!r}"
+            f"There is no {name!r} in {place}.{nearest(name, vars(loaded))} Received: {reference!r}"
         )
     return getattr(loaded, name)
 

@@ -132,7 +132,8 @@ def run(
         seed: The first seed, instead of the config's.
         overrides: Nested settings that replace the config's.
         out: Where records go.
-        **settings: `strategy`, `data_dir`, `shard`, `deterministic`, `progress` of `runner.run`.
+        **settings: `strategy`, `data_dir`, `shard`, `deterministic`, `progress`, `prepare` of
+            `runner.run`.
 
     Returns:
         A `Run` with `.table`, `.findings`, `.verdict` and `.figure()`.

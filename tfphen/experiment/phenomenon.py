@@ -1,12 +1,11 @@
 """A phenomenon declares what to train, what to measure and what to test. It never trains or prints.
 
-One Python file, one config, one file of published numbers: nothing else is edited to add one.
+A folder of a few short files, one config, one file of published numbers: nothing else is edited to
+add one.
 """
 
 import importlib
-import importlib.metadata
 import inspect
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +14,7 @@ from tfphen.core import config as configs
 from tfphen.core import references
 from tfphen.core.errors import UsageError, nearest
 from tfphen.core.trial import Spec, Trial
+from tfphen.experiment import discovery
 from tfphen.measures.basic import Measure
 from tfphen.verdicts.published import Number, resource_folder
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tfphen.train.loop import StepHook
     from tfphen.verdicts.findings import Signature
     from tfphen.verdicts.stats import Estimate
-
-ENTRY_POINT_GROUP = "tfphen.phenomena"
 
 
 class _FromConfig:
@@ -188,48 +186,54 @@ class Phenomenon:
 
 
 def discover() -> dict[str, type[Phenomenon]]:
-    """Returns every phenomenon by id: those of `tfphen/phenomena`, and those of entry points."""
-    import tfphen.phenomena
+    """Returns every phenomenon by id: those of `tfphen/phenomena`, and those of entry points.
 
-    found: dict[str, type[Phenomenon]] = {}
-    for room in sorted(pkgutil.iter_modules(tfphen.phenomena.__path__), key=lambda m: m.name):
-        if room.name.startswith("_"):
-            continue
-        loaded = importlib.import_module(f"tfphen.phenomena.{room.name}.phenomenon")
-        for value in vars(loaded).values():
-            is_one = inspect.isclass(value) and issubclass(value, Phenomenon)
-            if is_one and value.__module__ == loaded.__name__:
-                found[value.id] = value
-    for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
-        try:
-            value = point.load()
-        except (ImportError, AttributeError) as error:
-            raise UsageError(
-                f"The entry point {point.name!r} of group {ENTRY_POINT_GROUP} cannot be loaded: "
-                f"{error}. Repair or uninstall its package. Received: {point.value!r}"
-            ) from error
-        if not (inspect.isclass(value) and issubclass(value, Phenomenon)):
-            raise UsageError(
-                f"The entry point {point.name!r} of group {ENTRY_POINT_GROUP} must be a subclass "
-                f"of tfphen.experiment.phenomenon.Phenomenon. Received: {value!r}"
-            )
-        if point.name in found:
-            raise UsageError(f"Two phenomena have the id {point.name!r}. Rename the entry point.")
-        value.id = point.name
-        found[point.name] = value
-    return found
+    Raises:
+        UsageError: An entry point cannot be loaded, or has the id of another phenomenon.
+    """
+    return {name: _load(name) for name in (*discovery.rooms(), *discovery.entry_points())}
 
 
 def get(identifier: str) -> type[Phenomenon]:
-    """Returns the phenomenon with this id.
+    """Returns the phenomenon with this id. Others are not imported.
 
     Raises:
         UsageError: There is none; the message names the nearest.
     """
-    found = discover()
-    if identifier not in found:
+    known = {**discovery.rooms(), **discovery.entry_points()}
+    if identifier not in known:
         raise UsageError(
-            f"Unknown phenomenon {identifier!r}.{nearest(identifier, found)} "
-            f"Allowed: {', '.join(found)}"
+            f"Unknown phenomenon {identifier!r}.{nearest(identifier, known)} "
+            f"Allowed: {', '.join(known)}"
         )
-    return found[identifier]
+    return _load(identifier)
+
+
+def _load(identifier: str) -> type[Phenomenon]:
+    rooms, points = discovery.rooms(), discovery.entry_points()
+    if identifier not in points:
+        module = importlib.import_module(rooms[identifier])
+        return next(
+            value
+            for value in vars(module).values()
+            if inspect.isclass(value)
+            and issubclass(value, Phenomenon)
+            and value.__module__ == module.__name__
+        )
+    point = points[identifier]
+    if identifier in rooms:
+        raise UsageError(f"Two phenomena have the id {identifier!r}. Rename the entry point.")
+    try:
+        value = point.load()
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"The entry point {identifier!r} of group {discovery.ENTRY_POINT_GROUP} cannot be "
+            f"loaded: {error}. Repair or uninstall its package. Received: {point.value!r}"
+        ) from error
+    if not (inspect.isclass(value) and issubclass(value, Phenomenon)):
+        raise UsageError(
+            f"The entry point {identifier!r} of group {discovery.ENTRY_POINT_GROUP} must be a "
+            f"subclass of tfphen.experiment.phenomenon.Phenomenon. Received: {value!r}"
+        )
+    value.id = identifier
+    return value

@@ -7,7 +7,7 @@ last checkpoint.
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,7 @@ def run(
     shard: tuple[int, int] = (1, 1),
     deterministic: bool = False,
     progress: Progress | None = None,
+    prepare: Callable[[], None] = lambda: None,
 ) -> dict[str, records.Record]:
     """Runs trials and returns their records by id.
 
@@ -89,6 +90,7 @@ def run(
             machines that share `folder` do the whole.
         deterministic: Ask TensorFlow for bitwise repeatable kernels.
         progress: Told what happens.
+        prepare: Called once before anything trains, such as to load TensorFlow.
     """
     check_environment()
     progress = progress or Progress()
@@ -115,6 +117,8 @@ def run(
             if number % shard[1] == shard[0] - 1 or _needed(group, groups, shard)
         ]
     mine = [trial.id for group in groups for trial in group.trials]
+    if any(identifier not in known for identifier in mine):
+        prepare()
     progress.begin(len(mine), sum(identifier in known for identifier in mine))
     for group in groups:
         missing = [trial for trial in group.trials if trial.id not in known]

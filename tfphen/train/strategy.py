@@ -1,13 +1,12 @@
-"""The tf.distribute strategy of a run: one object a process, since a second can poison it."""
+"""The tf.distribute strategy of a run, a singleton: a second one corrupts the runtime."""
 
 import functools
 
 import keras
 import tensorflow as tf
 
-from tfphen.core.errors import UsageError, nearest
-
-STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
+from tfphen.core.errors import UsageError
+from tfphen.core.strategies import check_strategy
 
 
 def _two_logical_cpus() -> None:
@@ -34,27 +33,20 @@ def get(name: str = "auto") -> tf.distribute.Strategy:
             than one GPU and `"one"` otherwise.
 
     Raises:
-        UsageError: The name is unknown, or the strategy is not available in this release.
+        UsageError: The name is unknown, or a keras.distribution is set.
     """
     if keras.distribution.distribution() is not None:
         raise UsageError(
             "A keras.distribution is set, which the TensorFlow backend ignores without a word. "
             "Remove it and choose with --strategy."
         )
+    check_strategy(name)
     if name == "auto":
         name = "mirrored" if len(tf.config.list_logical_devices("GPU")) > 1 else "one"
     if name == "one":
         return tf.distribute.get_strategy()
-    if name == "mirrored":
-        kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
-        if kind == "CPU":
-            _two_logical_cpus()
-        devices = [device.name for device in tf.config.list_logical_devices(kind)]
-        return tf.distribute.MirroredStrategy(devices)
-    if name in STRATEGIES:
-        raise UsageError(
-            f"Strategy {name!r} is not available in this release. Allowed now: auto, one, mirrored."
-        )
-    raise UsageError(
-        f"Unknown strategy {name!r}. Allowed: {', '.join(STRATEGIES)}.{nearest(name, STRATEGIES)}"
-    )
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    if kind == "CPU":
+        _two_logical_cpus()
+    devices = [device.name for device in tf.config.list_logical_devices(kind)]
+    return tf.distribute.MirroredStrategy(devices)

@@ -3,7 +3,18 @@
 Light: nothing heavy is imported here. The verdict on a number is in
 `tfphen.verdicts.comparison`, which this module offers too.
 
-A file is a list of `[[number]]` entries, see `Number` for their fields.
+A file holds `[[number]]` entries, see `Number` for their fields, and `[[table]]`s of numbers that
+share fields: the shared ones once, and for the others `columns`, their names, and `rows`, their
+values. A column `setting.arm` is the entry `arm` of `setting`. An empty text in a row, or a row
+that is shorter, leaves the field out.
+
+    [[table]]
+    experiment = "cifar10"
+    metric = "test error, %"
+    source = "the paper, table 2"
+    provenance = "read"
+    columns = ["setting.arm", "value", "spread"]
+    rows = [["plain", 5.1, 0.2], ["mixup", 4.2]]
 """
 
 import dataclasses
@@ -126,22 +137,26 @@ def load_file(path: str | Path) -> tuple[Number, ...]:
         raise UsageError(f"{path}: it cannot be read: {error.strerror}.") from error
     except ValueError as error:  # Wrong TOML as well as wrong UTF-8.
         raise UsageError(f"{path}: it is not TOML: {error}.") from error
-    entries = document.pop("number", None)
-    if document or not isinstance(entries, list) or not entries:
+    singles, tables = document.pop("number", []), document.pop("table", [])
+    lists = isinstance(singles, list) and isinstance(tables, list)
+    if document or not lists or not (singles or tables):
         raise UsageError(
-            f"{path}: it holds [[number]] entries, at least one, and nothing else. "
-            f"Received: {sorted(document) or entries!r}"
+            f"{path}: it holds [[number]] and [[table]] entries, at least one, and nothing else. "
+            f"Received: {sorted(document) or singles or tables!r}"
         )
+    entries = [(entry, f"{path}: entry {i}") for i, entry in enumerate(singles, start=1)]
+    for position, table in enumerate(tables, start=1):
+        entries += _rows(table, f"{path}: table {position}")
     numbers: dict[str, Number] = {}
-    for position, entry in enumerate(entries, start=1):
-        number = _number(entry, f"{path}: entry {position}")
+    places: dict[str, str] = {}
+    for entry, where in entries:
+        number = _number(entry, where)
         if number.id in numbers:
             raise UsageError(
-                f"{path}: entry {position}, `id`: it is that of entry "
-                f"{list(numbers).index(number.id) + 1}. Tell them apart by `setting`, or give each "
-                f"an `id`. Received: {number.id!r}"
+                f"{where}, `id`: it is that of {places[number.id].removeprefix(f'{path}: ')}. Tell "
+                f"them apart by `setting`, or give each an `id`. Received: {number.id!r}"
             )
-        numbers[number.id] = number
+        numbers[number.id], places[number.id] = number, where
     return tuple(numbers.values())
 
 
@@ -166,6 +181,42 @@ def resource_folder(kind: str) -> Path:
         f"The {kind} files of tfphen are not here: neither {candidates[0]} nor {candidates[1]} is "
         "a folder. Install the package again."
     )
+
+
+def _rows(table: Any, where: str) -> list[tuple[dict[str, Any], str]]:
+    """Returns the entries that a table stands for, each with where it stands."""
+    if not isinstance(table, dict):
+        raise UsageError(f"{where}: it is not a table. Received: {table!r}")
+    shared = {name: value for name, value in table.items() if name not in ("columns", "rows")}
+    columns, rows = table.get("columns"), table.get("rows")
+    if not _is_texts(columns) or not isinstance(rows, list) or not rows:
+        raise UsageError(
+            f"{where}: it has `columns`, a list of fields, and `rows`, a list of lists, at least "
+            f"one. Received: columns={columns!r}, rows={rows!r}"
+        )
+    if taken := [name for name in columns if name in shared or columns.count(name) > 1]:
+        raise UsageError(f"{where}, `columns`: {taken[0]!r} is given twice.")
+    entries = []
+    for position, row in enumerate(rows, start=1):
+        place = f"{where}, row {position}"
+        if not isinstance(row, list) or len(row) > len(columns):
+            raise UsageError(
+                f"{place}: it is a list of at most {len(columns)} values. Received: {row!r}"
+            )
+        entry = {
+            name: dict(value) if isinstance(value, dict) else value
+            for name, value in shared.items()
+        }
+        for name, value in zip(columns, row, strict=False):
+            field, dot, key = name.partition(".")
+            if value == "":
+                continue
+            if dot:
+                entry.setdefault(field, {})[key] = value
+            else:
+                entry[name] = value
+        entries.append((entry, place))
+    return entries
 
 
 def _number(entry: Any, where: str) -> Number:

@@ -11,6 +11,7 @@ from tfphen.core.trial import Data, Spec, Trial
 from tfphen.phenomena.vs_loss import limit
 from tfphen.phenomena.vs_loss.data import opposite_gaussians, spurious_attribute
 from tfphen.phenomena.vs_loss.trials import Path
+from tfphen.solvers.base import Problem
 
 
 def examples_of(dataset):
@@ -24,14 +25,14 @@ def examples_of(dataset):
     )
 
 
-def solved(name, dataset, optimizer, options=(), objective=None):
-    from tfphen.solvers import support_vectors
+def solved(name, dataset, spec, options=(), objective=None):
+    from tfphen.phenomena.vs_loss import solver
 
     data = Data(dataset.name, options=dict(options))
     extra = {} if objective is None else {"objective": objective}
-    trial = Trial(model=Spec("linear"), data=data, optimizer=optimizer, **extra)
-    solve = getattr(support_vectors, f"solve_{name}")
-    return solve([trial], examples_of(dataset), lambda share: None)
+    trial = Trial(model=Spec("linear"), data=data, solver=spec, **extra)
+    solve = getattr(solver, f"solve_{name}")
+    return solve(Problem([trial], examples_of(dataset)))
 
 
 def test_docstring_examples(tensorflow):
@@ -86,27 +87,29 @@ def test_inseparable_classes_have_no_svm(tensorflow):
 
 def test_exact_errors_match_test_errors(tensorflow):
     data = opposite_gaussians(counts=(45, 15), dimensions=80, mean=1.2, generator_seed=1)
-    optimizer = Spec("cost_sensitive", deltas=[1.0, 4.0])
-    solution = solved("cost_sensitive", data, optimizer, {"mean": 1.2})
+    spec = Spec("cost_sensitive", deltas=[1.0, 4.0])
+    solution = solved("cost_sensitive", data, spec, {"mean": 1.2})
     labels, rows = data.test_labels, np.arange(1000)[None]
     wrong = solution(data.test_inputs, rows)[0].argmax(-1) != labels
     for name, label in (("minority_error", 1), ("majority_error", 0)):
-        exact = solution.reports[name][0]
+        exact = solution.diagnostics[name][0]
         assert wrong[labels == label].mean() == pytest.approx(exact[0], abs=0.06)
         assert 0.02 < exact[0] < 0.5
-    assert solution.reports["minority_error"][0, 1] < solution.reports["minority_error"][0, 0]
+    assert (
+        solution.diagnostics["minority_error"][0, 1] < solution.diagnostics["minority_error"][0, 0]
+    )
 
 
 def test_exact_errors_of_groups_match_test_errors(tensorflow):
     options = {"core": 1.0, "spurious": 2.0}
     data = spurious_attribute(count=120, dimensions=150, agreement=0.9, generator_seed=2, **options)
-    optimizer = Spec("group_sensitive", exponents=[0.0, 0.4])
-    solution = solved("group_sensitive", data, optimizer, options)
+    spec = Spec("group_sensitive", exponents=[0.0, 0.4])
+    solution = solved("group_sensitive", data, spec, options)
     cells = data.test_labels
     wrong = solution(data.test_inputs, np.arange(2000)[None])[0].argmax(-1) != cells // 2
-    for cell, exact in enumerate(solution.reports["cell_errors"][0, 1]):
+    for cell, exact in enumerate(solution.diagnostics["cell_errors"][0, 1]):
         assert wrong[cells == cell].mean() == pytest.approx(exact, abs=0.06)
-    assert np.ptp(solution.reports["cell_errors"][0, 0]) > 0.2
+    assert np.ptp(solution.diagnostics["cell_errors"][0, 0]) > 0.2
 
 
 def test_every_group_has_examples_with_its_mean():
@@ -135,7 +138,7 @@ def test_path_satisfies_the_first_order_condition(tensorflow):
 
 
 def test_losses_of_a_path_are_the_binary_formulas(tensorflow):
-    from tfphen.solvers.support_vectors import BINARY_LOSSES
+    from tfphen.phenomena.vs_loss.solver import BINARY_LOSSES
 
     labels, scores = np.array([0, 0, 0, 1]), np.array([-1.0, 0.5, 2.0, 0.3])
     signs, share = 2 * labels - 1, np.where(labels == 1, 0.25, 0.75)
@@ -152,10 +155,10 @@ def test_only_temperatures_lead_to_the_cost_sensitive_svm(tensorflow):
     path, ends = Path(decades=7), {}
     data = opposite_gaussians(counts=path.counts, dimensions=path.dimensions, mean=path.mean)
     for arm in ("logit_adjustment", "vector_scaling"):
-        optimizer = Spec("ridge_path", factor=path.factor, decades=path.decades)
-        solution = solved("ridge_path", data, optimizer, objective=path.losses()[arm])
+        spec = Spec("ridge_path", factor=path.factor, decades=path.decades)
+        solution = solved("ridge_path", data, spec, objective=path.losses()[arm])
         ends[arm] = [
-            solution.reports[f"cosine_to_{name}_machine"][0] for name in ("plain", "sensitive")
+            solution.diagnostics[f"cosine_to_{name}_machine"][0] for name in ("plain", "sensitive")
         ]
     assert ends["logit_adjustment"][0][-1] > 0.99 > 0.97 > ends["logit_adjustment"][1][-1]
     assert ends["vector_scaling"][1][-1] > 0.99 > 0.97 > ends["vector_scaling"][0][-1]
@@ -168,11 +171,13 @@ def test_large_svms_are_at_the_limit():
         for seed in range(4)
     ]
     deltas = [1.0, 2.0, 4.0]
-    optimizer = Spec("cost_sensitive", deltas=deltas)
-    reports_of = [solved("cost_sensitive", one, optimizer, {"mean": 2.0}).reports for one in data]
+    spec = Spec("cost_sensitive", deltas=deltas)
+    diagnostics_of = [
+        solved("cost_sensitive", one, spec, {"mean": 2.0}).diagnostics for one in data
+    ]
     limits = limit.mixture_limit(480 / settings["count"], 2.0, settings["minority"], deltas)
     for name, expected in zip(("minority_error", "majority_error"), limits, strict=True):
-        mean = np.mean([reports[name][0] for reports in reports_of], 0)
+        mean = np.mean([reports[name][0] for reports in diagnostics_of], 0)
         np.testing.assert_allclose(mean, expected, atol=0.025)
     assert limits[0][0] > limits[1][0] + 0.1
     with pytest.raises(ValueError, match="sign"):

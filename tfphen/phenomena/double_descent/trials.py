@@ -142,7 +142,7 @@ def _random_features(config: Config, arm: str, size: int, ridge: float, seed: in
             options={"dimensions": 20, "radius": 20**0.5, "directions": "gaussian"}
             | {"train_per_class": 100, "generator_seed": seed},
         ),
-        optimizer=Spec("least_squares", ridge=ridge),
+        solver=Spec("least_squares", ridge=ridge),
         seed=seed,
         tags={"arm": arm, "size": size, "label_noise": 0.2, "ridge": ridge, "seed": seed},
     )
@@ -152,7 +152,7 @@ def _two_scales(config: Config, scale: float, seed: int) -> Trial:
     return Trial(
         model=Spec("linear_readout"),
         data=Data("two_scales", options={"scale": scale, "generator_seed": seed}),
-        optimizer=Spec("least_squares"),
+        solver=Spec("least_squares"),
         steps=config.descent_steps[-1],
         curve=config.descent_steps,
         seed=seed,

@@ -15,7 +15,7 @@ from tfphen.measures.attacks import minimal_norm, projected_gradient
 from tfphen.metrics import shift_consistency
 from tfphen.metrics.dc_margin import circular_shifts, dc_margin
 from tfphen.solvers.hard_margins import plain_machine
-from tfphen.solvers.support_vectors import LinearClassifiers
+from tfphen.solvers.linear_classifiers import LinearClassifiers
 
 # Numbers in the largest activation that an attack may hold at a time, and images of one call.
 _NUMBERS, _IMAGES = 2**25, 100

@@ -10,7 +10,14 @@ from typing import ClassVar
 
 from tfphen.core.trial import Trial
 from tfphen.experiment.phenomenon import Phenomenon
-from tfphen.measures.basic import Measure, balanced_error, class_counts, class_recall, error, report
+from tfphen.measures.basic import (
+    Measure,
+    balanced_error,
+    class_counts,
+    class_recall,
+    diagnostic,
+    error,
+)
 from tfphen.phenomena.vs_loss import findings, trials
 from tfphen.phenomena.vs_loss.trials import CELL_ERRORS, COSINES, ERRORS, Config
 from tfphen.verdicts.findings import Signature
@@ -26,7 +33,7 @@ class VectorScaling(Phenomenon):
         class_recall("test"),
         class_counts(),
         Measure("initial_rare_gradient", f"{__package__}.measures:initial_rare_gradient"),
-        *map(report, (*COSINES, *ERRORS, *CELL_ERRORS)),
+        *map(diagnostic, (*COSINES, *ERRORS, *CELL_ERRORS)),
     )
     curve_measures = (class_recall("test"),)
     sources: ClassVar = {
@@ -34,9 +41,9 @@ class VectorScaling(Phenomenon):
         "spurious_attribute": f"{__package__}.data:spurious_attribute",
     }
     solvers: ClassVar = {
-        "ridge_path": "tfphen.solvers.support_vectors:solve_ridge_path",
-        "cost_sensitive": "tfphen.solvers.support_vectors:solve_cost_sensitive",
-        "group_sensitive": "tfphen.solvers.support_vectors:solve_group_sensitive",
+        "ridge_path": "tfphen.phenomena.vs_loss.solver:solve_ridge_path",
+        "cost_sensitive": "tfphen.phenomena.vs_loss.solver:solve_cost_sensitive",
+        "group_sensitive": "tfphen.phenomena.vs_loss.solver:solve_group_sensitive",
     }
     statistics = findings.STATISTICS
 

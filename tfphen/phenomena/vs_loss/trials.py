@@ -1,6 +1,6 @@
 """Settings and trials of the four parts: regularization path, mixture, groups, networks.
 
-All but the networks are solved, not trained: see `tfphen.solvers.support_vectors`, which knows the
+All but the networks are solved, not trained: see `tfphen.phenomena.vs_loss.solver`, which knows the
 means of these data and so the exact errors.
 """
 
@@ -27,12 +27,12 @@ def _gaussians(seed: int, counts, dimensions: int, mean: float) -> Data:
     return Data("opposite_gaussians", options=options)
 
 
-def _trial(seed: int, data: Data, optimizer: Spec, measures, objective=None, **tags) -> Trial:
+def _trial(seed: int, data: Data, solver: Spec, measures, objective=None, **tags) -> Trial:
     settings = {} if objective is None else {"objective": objective}
     return Trial(
         model=Spec("linear"),
         data=data,
-        optimizer=optimizer,
+        solver=solver,
         seed=seed,
         measures=measures,
         tags=tags | {"seed": seed},
@@ -78,7 +78,7 @@ class Path:
 
     def trials(self, seed: int) -> Iterator[Trial]:
         """Yields the path of each loss, on separable and inseparable classes."""
-        optimizer = Spec("ridge_path", factor=self.factor, decades=self.decades)
+        solver = Spec("ridge_path", factor=self.factor, decades=self.decades)
         for case, counts, dimensions in (
             ("separable", self.counts, self.dimensions),
             ("inseparable", self.inseparable_counts, self.inseparable_dimensions),
@@ -86,7 +86,7 @@ class Path:
             data = _gaussians(seed, counts, dimensions, self.mean)
             for arm, loss in self.losses().items():
                 tags = {"part": "path", "case": case, "arm": arm}
-                yield _trial(seed, data, optimizer, COSINES, loss, **tags)
+                yield _trial(seed, data, solver, COSINES, loss, **tags)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,12 +123,12 @@ class Mixture:
 
     def trials(self, seed: int) -> Iterator[Trial]:
         """Yields an SVM for each number of dimensions, with and without imbalance."""
-        optimizer = Spec("cost_sensitive", deltas=self.deltas())
+        solver = Spec("cost_sensitive", deltas=self.deltas())
         for dimensions in self.dimensions:
             for case, counts in self.cases().items():
                 data = _gaussians(seed, counts, dimensions, self.mean)
                 tags = {"part": "mixture", "case": case, "arm": "machine"}
-                yield _trial(seed, data, optimizer, ERRORS, dimensions=dimensions, **tags)
+                yield _trial(seed, data, solver, ERRORS, dimensions=dimensions, **tags)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,10 +169,10 @@ class Groups:
         ):
             options = {"count": self.count, "dimensions": self.dimensions, "core": self.core}
             options |= {"spurious": self.spurious, "agreement": agreement, "generator_seed": seed}
-            optimizer = Spec("group_sensitive", exponents=[sign * e for e in self.exponents])
+            solver = Spec("group_sensitive", exponents=[sign * e for e in self.exponents])
             data = Data("spurious_attribute", options=options)
             tags = {"part": "groups", "case": case, "arm": "machine"}
-            yield _trial(seed, data, optimizer, CELL_ERRORS, **tags)
+            yield _trial(seed, data, solver, CELL_ERRORS, **tags)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""Solvers of trials: hard-margin machines, and linear classifiers that losses lead to.
+"""Solvers: hard-margin SVMs, and the linear classifiers that losses lead to.
 
 The mathematics is in `tfphen.solvers.hard_margins`. Inputs have two classes, the rare one is 1.
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -26,44 +26,7 @@ from tfphen.solvers.hard_margins import (
     plain_machine,
     ridge_path,
 )
-
-
-class LinearClassifiers:
-    """Classifiers of two classes by the sign of `⟨w, x⟩ + b`, one a member.
-
-    Args:
-        weights: w, `[members, d]`.
-        intercepts: b, `[members]`.
-        execution: How they were fitted.
-        diagnostics: What the solver reports of each member, `[members, ...]` by name.
-    """
-
-    def __init__(
-        self,
-        weights: np.ndarray,
-        intercepts: np.ndarray,
-        execution: str,
-        diagnostics: Mapping[str, np.ndarray],
-    ):
-        self._weights, self._intercepts = np.asarray(weights), np.asarray(intercepts)
-        self.execution, self.diagnostics = execution, diagnostics
-        self.num_parameters = self._weights.shape[1] + 1
-
-    def predict(
-        self, inputs: np.ndarray, rows: np.ndarray | None = None, layers: Sequence[str] = ()
-    ) -> np.ndarray:
-        """Returns logits that differ by the score, `[members, n, 2]`, float32.
-
-        Raises:
-            UsageError: Outputs of layers are asked for.
-        """
-        if layers:
-            raise UsageError(f"A linear classifier has no layers. Received: {list(layers)}")
-        if rows is None:
-            rows = np.broadcast_to(np.arange(len(inputs)), (len(self._weights), len(inputs)))
-        pairs = zip(rows, self._weights, self._intercepts, strict=True)
-        scores = np.stack([inputs[mine] @ w + b for mine, w, b in pairs])
-        return np.stack([-0.5 * scores, 0.5 * scores], -1).astype("float32")
+from tfphen.solvers.linear_classifiers import LinearClassifiers
 
 
 def _each(problem: Problem, solve: Callable, execution: str) -> LinearClassifiers:
@@ -111,12 +74,12 @@ _PLAIN = Spec("binary_vector_scaling")
 
 
 def solve_ridge_path(problem: Problem) -> LinearClassifiers:
-    """Follows `ridge_path` of an objective of `BINARY_LOSSES`, the intercept penalised too.
+    """Follows `ridge_path` of an objective of `BINARY_LOSSES`, the intercept penalized too.
 
-    Settings of the solver: `factor`, the margin of class 1 in the cost-sensitive machine, and
+    Settings of the solver: `factor`, the margin of class 1 in the cost-sensitive SVM, and
     `decades`: λ goes from 1e-1 to ten to the minus that.
 
-    Reports: cosines with the plain machine, the cost-sensitive one (NaN where the examples are not
+    Reports: cosines with the plain SVM, the cost-sensitive one (NaN where the examples are not
     separable) and the end of the path of cross-entropy, each `[members, decades]`.
     """
 
@@ -149,7 +112,7 @@ def solve_ridge_path(problem: Problem) -> LinearClassifiers:
 
 
 def solve_cost_sensitive(problem: Problem) -> LinearClassifiers:
-    """Finds the plain machine of two Gaussian classes, and moves its threshold.
+    """Finds the plain SVM of two Gaussian classes, and moves its threshold.
 
     The means are plus and minus `mean` on the first coordinate, noise has variance 1. Settings of
     the solver: `deltas`, margins of class 1.
@@ -174,7 +137,7 @@ def solve_cost_sensitive(problem: Problem) -> LinearClassifiers:
 
 
 def solve_group_sensitive(problem: Problem) -> LinearClassifiers:
-    """Finds machines whose margins are (n_max / n_cell)^γ, the intercept penalised too.
+    """Finds SVMs whose margins are (n_max / n_cell)^γ, the intercept penalized too.
 
     Label 2 y + a is the cell of class y and attribute a. Their signs times `core` and `spurious`
     are the means of the first two coordinates, noise has variance 1. Settings of the solver:

@@ -1,0 +1,12 @@
+"""How an internal error is told."""
+
+from tfphen import __version__
+
+
+def bug(error: Exception) -> str:
+    """Returns one line about an internal error."""
+    text = next(iter(str(error).splitlines()), "")
+    return (
+        f"Error: this is a bug in tfphen {__version__}: {type(error).__name__}: {text} "
+        "(TFPHEN_DEBUG=1 shows the traceback)"
+    )

@@ -1,0 +1,24 @@
+"""Arguments and options that several verbs have."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+# Plain help and plain errors: they are read in logs and pipes as often as on a screen.
+PLAIN: dict[str, Any] = {
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+}
+
+Identifier = Annotated[str, typer.Argument(metavar="ID", help="A phenomenon, see `tfphen list`.")]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Directory of the records.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Directory to search first for prepared datasets."),
+]
+Experiment = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Which experiment of the paper size.")
+]
+SIZES = "smoke|small|paper"

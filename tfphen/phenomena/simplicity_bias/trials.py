@@ -20,7 +20,7 @@ _SET_MEASURES = ("block_accuracies", "train_accuracies")
 
 
 def _other(seed: int, number: int) -> dict[str, int]:
-    """Returns the stream seeds of a further training on the same data, by its number."""
+    """Returns the stream seeds of the `number`-th additional training on the same data."""
     return {name: seed + number * _OFFSET for name in ("init", "order")} if number else {}
 
 

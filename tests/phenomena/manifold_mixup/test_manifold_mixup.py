@@ -1,4 +1,4 @@
-"""Manifold mixup: the plan, the verdicts, and what is read off networks."""
+"""Manifold mixup: the grid, the verdicts, and the measures of networks."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -9,8 +9,15 @@ import pytest
 from tfphen.core.errors import UsageError
 from tfphen.core.trial import Spec
 from tfphen.experiment import plan
-from tfphen.phenomena.manifold_mixup import findings as readings
-from tfphen.phenomena.manifold_mixup.phenomenon import ARMS, TESTED, Config, ManifoldMixup
+from tfphen.phenomena.manifold_mixup.phenomenon import ManifoldMixup
+from tfphen.phenomena.manifold_mixup.trials import (
+    ARMS,
+    ATTACK_SIZES,
+    DIRECTIONS,
+    TESTED,
+    Config,
+    Flattening,
+)
 from tfphen.train.loss_objectives import OBJECTIVES
 from tfphen.verdicts import findings, published
 
@@ -62,28 +69,28 @@ def verdicts(changes=None, config=EVERYTHING):
     return {finding.id: finding.verdict for finding in found}, findings.overall(found)
 
 
-def test_shown_and_with_silent_controls():
+def test_present_with_silent_controls():
     by_id, verdict = verdicts()
     assert verdict == "present"
     assert {name for name, found in by_id.items() if found == "present"} == {
-        "manifold_lowers_loss",
-        "manifold_lowers_error",
-        "matching_labels_lower_loss",
-        "matching_labels_lower_error",
-        "manifold_is_flatter_than_input",
+        "manifold/test_nll_reduction",
+        "manifold/test_error_reduction",
+        "matching_labels/test_nll_reduction",
+        "matching_labels/test_error_reduction",
+        "manifold/flattening_vs_input",
     }
-    # Softer labels alone lower the loss of an over-confident network: that is no control.
-    assert "independent_labels_lowers_loss" not in by_id
+    # Smoother labels alone lower the loss of an overconfident network: that is no control.
+    assert "independent_labels/test_nll_reduction" not in by_id
 
 
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
-        ({"manifold": (2.1, 0.34, 0.71)}, "manifold_lowers_loss"),
-        ({"manifold": (1.0, 0.37, 0.71)}, "manifold_lowers_error"),
-        ({"independent_labels": (1.0, 0.39, 0.70)}, "matching_labels_lower_loss"),
-        ({"independent_labels": (1.4, 0.345, 0.70)}, "matching_labels_lower_error"),
-        ({"manifold": (1.0, 0.34, 0.80)}, "manifold_is_flatter_than_input"),
+        ({"manifold": (2.1, 0.34, 0.71)}, "manifold/test_nll_reduction"),
+        ({"manifold": (1.0, 0.37, 0.71)}, "manifold/test_error_reduction"),
+        ({"independent_labels": (1.0, 0.39, 0.70)}, "matching_labels/test_nll_reduction"),
+        ({"independent_labels": (1.4, 0.345, 0.70)}, "matching_labels/test_error_reduction"),
+        ({"manifold": (1.0, 0.34, 0.80)}, "manifold/flattening_vs_input"),
     ],
 )
 def test_each_signature_can_be_absent(change, finding):
@@ -95,20 +102,20 @@ def test_each_signature_can_be_absent(change, finding):
 @pytest.mark.parametrize(
     ("change", "control"),
     [
-        ({"none_other": (1.5, 0.37, 0.67)}, "none_other_lowers_loss"),
-        ({"lambda_one": (1.5, 0.37, 0.67)}, "lambda_one_lowers_loss"),
-        ({"lambda_one": (2.1, 0.35, 0.67)}, "lambda_one_lowers_error"),
-        ({"independent_labels": (1.4, 0.35, 0.70)}, "independent_labels_lowers_error"),
-        ({"none_other": (2.1, 0.37, 0.60)}, "none_other_is_flatter_than_none"),
+        ({"none_other": (1.5, 0.37, 0.67)}, "none_other/test_nll_reduction"),
+        ({"lambda_one": (1.5, 0.37, 0.67)}, "lambda_one/test_nll_reduction"),
+        ({"lambda_one": (2.1, 0.35, 0.67)}, "lambda_one/test_error_reduction"),
+        ({"independent_labels": (1.4, 0.35, 0.70)}, "independent_labels/test_error_reduction"),
+        ({"none_other": (2.1, 0.37, 0.60)}, "none_other/flattening_vs_none"),
     ],
 )
-def test_a_control_that_answers_makes_all_inconclusive(change, control):
+def test_a_control_that_fires_makes_all_inconclusive(change, control):
     by_id, verdict = verdicts(change)
     assert by_id[control] == "present"
     assert verdict == "inconclusive"
 
 
-def test_what_is_not_asked_is_not_tested():
+def test_only_requested_quantities_are_tested():
     config = dataclasses.replace(EVERYTHING, tested=("loss",), flattened=(), attacked=False)
     by_id, verdict = verdicts(config=config)
     assert verdict == "present"
@@ -158,7 +165,7 @@ def test_the_published_protocol():
 
 
 @pytest.mark.parametrize("experiment", ["cifar10_preact18", "cifar10_wrn28_10", "fashion_mnist"])
-def test_places_of_the_paper_experiments_can_be_mixed(experiment):
+def test_mixing_layers_of_the_paper_experiments_exist(experiment):
     from tfphen import models
     from tfphen.layers import mixing_points
 
@@ -169,7 +176,7 @@ def test_places_of_the_paper_experiments_can_be_mixed(experiment):
     assert mixing_points.checked_points(model, places) == places
 
 
-def test_settings_that_do_not_exist():
+def test_invalid_settings():
     for settings, message in (
         ({"arms": ("none", "manifold", "cutmix")}, "`arms` are of none, input"),
         ({"arms": ("none", "manifold", "input")}, "none_other"),
@@ -186,7 +193,7 @@ def test_settings_that_do_not_exist():
             Config(**settings)
 
 
-def test_published_numbers_find_ours():
+def test_statistics_of_published_numbers():
     numbers = published.load("manifold_mixup")
     assert {number.provenance for number in numbers} == {"read"}
     compared = {}
@@ -227,24 +234,26 @@ def test_figure(panels):
     assert len(names) == len(set(names)) == 6
 
 
-# ---- what is read off networks -----------------------------------------------------------------
+# ---- measures ----------------------------------------------------------------------------------
 
 
-def test_spectrum_and_flattening_agree():
+def test_spectrum_and_flattening_agree(tensorflow):
+    from tfphen.phenomena.manifold_mixup import measures
+
     generator = np.random.default_rng(0)
     labels = np.repeat([0, 1, 2], 50)
     states = generator.normal(size=(150, 6)) * [3, 1, 1, 1, 0.5, 0] + 5 * labels[:, None]
-    rows = readings.spectrum(states.astype("float32"), labels)
-    assert rows.shape == (3, readings.DIRECTIONS)
+    rows = measures.class_spectra(states.astype("float32"), labels)
+    assert rows.shape == (3, DIRECTIONS)
     assert (np.diff(rows) <= 0).all()
     assert (rows[:, 6:] == 0).all()
-    found = readings.flattening(states, labels)
+    flat = measures.class_flattening_rows(states, labels)
     np.testing.assert_allclose(
-        rows[:, 1:].sum(1), found[:, readings.SHARE_OUTSIDE_FIRST], rtol=1e-5
+        rows[:, 1:].sum(1), flat[:, Flattening.SHARE_OUTSIDE_FIRST], rtol=1e-5
     )
-    np.testing.assert_allclose(
-        rows[:, 0] * ((states - states.mean(0)) ** 2).sum(), found[:, readings.LARGEST] ** 2
-    )
+    total = ((states - states.mean(0)) ** 2).sum()
+    largest = flat[:, Flattening.LARGEST_SINGULAR_VALUE]
+    np.testing.assert_allclose(rows[:, 0] * total, largest**2)
 
 
 class _Linear:
@@ -270,21 +279,23 @@ class _Linear:
 
 
 def test_attacks_flip_a_linear_network_at_its_margin(tensorflow):
+    from tfphen.phenomena.manifold_mixup import measures
+
     generator = np.random.default_rng(0)
     kernels = np.float32([[1.0, -2.0], [0.5, 0.5]])
     inputs = generator.normal(size=(2, 400, 2)).astype("float32") * 3
     sums = np.einsum("mni,mi->mn", inputs, kernels)
     labels = (sums > 0).astype("int32")
     labels[:, :40] = 1 - labels[:, :40]
-    found = readings.attacked_accuracy(_Linear(inputs, labels, kernels))
-    assert found.shape == (2, 2, 3)
+    accuracy = measures.attacked_accuracy(_Linear(inputs, labels, kernels))
+    assert accuracy.shape == (2, 2, 3)
     # A change of each input by at most e moves the sum by at most e |w|_1: one step is enough.
     margins = abs(sums) / abs(kernels).sum(1)[:, None]
-    for place, size in enumerate((0.0, *readings.ATTACK_SIZES)):
+    for place, size in enumerate((0.0, *ATTACK_SIZES)):
         stands = (margins > size * inputs.std()) & (labels == (sums > 0))
-        np.testing.assert_allclose(found[:, 0, place], stands.mean(1), atol=1e-6)
-        np.testing.assert_allclose(found[:, 1, place], stands.mean(1), atol=1e-6)
-    assert found[0, 0, 2] < found[0, 0, 1] < 0.9
+        np.testing.assert_allclose(accuracy[:, 0, place], stands.mean(1), atol=1e-6)
+        np.testing.assert_allclose(accuracy[:, 1, place], stands.mean(1), atol=1e-6)
+    assert accuracy[0, 0, 2] < accuracy[0, 0, 1] < 0.9
 
 
 def test_the_published_loss_keeps_the_member_axis(tensorflow):

@@ -1,4 +1,4 @@
-"""Signals for shift invariance: exact sums, orthogonality, and which class is where."""
+"""Signals for shift invariance: exact sums, orthogonality, and classes."""
 
 import numpy as np
 import pytest
@@ -38,10 +38,10 @@ def test_place_and_mean():
     bright, dark = dots(size=4, dimensions=1, place=3, zero_mean=True).train_inputs
     np.testing.assert_allclose(bright, [-0.25, -0.25, -0.25, 0.75])
     np.testing.assert_allclose(dark, -bright)
-    grey = dots(size=4, dimensions=2, contrast=0.5, background=0.5, zero_mean=True).train_inputs
-    np.testing.assert_allclose(grey.mean((1, 2, 3)), [0.5, 0.5])
-    assert grey.min() >= 0
-    assert grey.max() <= 1
+    gray = dots(size=4, dimensions=2, contrast=0.5, background=0.5, zero_mean=True).train_inputs
+    np.testing.assert_allclose(gray.mean((1, 2, 3)), [0.5, 0.5])
+    assert gray.min() >= 0
+    assert gray.max() <= 1
 
 
 def test_vectors_are_orthonormal_and_follow_the_seed():
@@ -58,10 +58,10 @@ def test_vectors_are_orthonormal_and_follow_the_seed():
 def test_classes_are_odd_and_even_frequencies():
     data = orthogonal_frequencies(length=64, per_class=6)
     power = np.abs(np.fft.rfft(data.train_inputs, axis=1)) ** 2
-    found = power.argmax(1)
+    peaks = power.argmax(1)
     np.testing.assert_allclose(power.max(1) / power.sum(1), 1.0, atol=1e-6)
-    assert found[data.train_labels == 0].tolist() == [1, 1, 3, 3, 5, 5]
-    assert found[data.train_labels == 1].tolist() == [2, 2, 4, 4, 6, 6]
+    assert peaks[data.train_labels == 0].tolist() == [1, 1, 3, 3, 5, 5]
+    assert peaks[data.train_labels == 1].tolist() == [2, 2, 4, 4, 6, 6]
     inputs = data.train_inputs.astype("float64")
     np.testing.assert_allclose(inputs @ inputs.T, np.eye(12), atol=1e-6)
 

@@ -1,4 +1,4 @@
-"""Shift invariance: the plan, the verdicts on made-up distances, and attacks through the engine."""
+"""Shift invariance: the grid, the verdicts on made-up distances, and attacks on networks."""
 
 import dataclasses
 
@@ -7,9 +7,10 @@ import pytest
 
 from tfphen.core.errors import UsageError
 from tfphen.experiment import plan
+from tfphen.phenomena.shift_invariance.attack import Attack
 from tfphen.phenomena.shift_invariance.images import Images
-from tfphen.phenomena.shift_invariance.phenomenon import Config, ShiftInvariance
-from tfphen.phenomena.shift_invariance.trials import Attack, Dots, Margins, Signals
+from tfphen.phenomena.shift_invariance.phenomenon import ShiftInvariance
+from tfphen.phenomena.shift_invariance.trials import Config, Dots, Margins, Signals
 from tfphen.verdicts import findings, published
 
 NETS = {"fc": {"hidden_units": (8,)}, "conv": {"filters": 4}, "conv_none": {"pooling": "none"}}
@@ -86,7 +87,7 @@ def changed(value, **where):
 
 
 @pytest.mark.parametrize("config", [EVERYTHING, SWEPT], ids=["parts", "sweep"])
-def test_shown_and_with_silent_controls(config):
+def test_present_with_silent_controls(config):
     by_id, verdict = verdicts(config)
     assert verdict == "present", by_id
 
@@ -96,20 +97,20 @@ def test_shown_and_with_silent_controls(config):
     [
         (
             changed(1.0, part="dots", arm="convolution"),
-            "distance_falls_as_root_of_pixels_for_convolution",
+            "convolution/distance_slope_sqrt",
         ),
-        (changed(0.3, arm="convolution"), "fully_connected_is_farther_than_convolution"),
-        (changed(1.1, case="all_shifts"), "margin_of_all_shifts_is_the_gap_of_means"),
+        (changed(0.3, arm="convolution"), "fully_connected/distance_ratio_to_convolution"),
+        (changed(1.1, case="all_shifts"), "all_shifts/margin_ratio"),
         (
             lambda tags: shown(tags) * (2 if tags.get("arm") == "linear" else 1),
-            "distance_of_linear_net_is_that_of_mean",
+            "linear/scaled_distance",
         ),
-        (changed(0.15, part="vectors"), "convolution_is_nearer_on_20_vectors"),
+        (changed(0.15, part="vectors"), "convolution/distance_ratio_20_vectors"),
         (
             changed(0.1, part="frequencies", arm="convolution"),
-            "convolution_is_farther_on_20_frequencies",
+            "convolution/distance_ratio_20_frequencies",
         ),
-        (changed(0.7, net="conv"), "fc_is_more_robust_than_conv"),
+        (changed(0.7, net="conv"), "fc/robust_accuracy_gap_to_conv"),
     ],
 )
 def test_each_signature_can_be_absent(value, finding):
@@ -118,49 +119,49 @@ def test_each_signature_can_be_absent(value, finding):
     assert verdict == "absent"
 
 
-def test_a_distance_that_falls_for_both_is_no_effect_of_invariance():
+def test_a_distance_that_decreases_for_both_is_no_effect_of_invariance():
     by_id, verdict = verdicts(value=lambda tags: tags.get("pixels", 4) ** -0.5)
-    assert by_id["distance_stays_for_fully_connected"] == "absent"
-    assert by_id["distance_falls_as_root_of_pixels_for_fully_connected"] == "present"
+    assert by_id["fully_connected/distance_slope_flat"] == "absent"
+    assert by_id["fully_connected/distance_slope_sqrt"] == "present"
     assert verdict == "inconclusive"
 
 
 @pytest.mark.parametrize(
     ("made_up", "control"),
     [
-        ({"value": changed(1.0, case="no_shifts")}, "margin_of_no_shifts_is_the_gap_of_means"),
-        ({"value": changed(0.1, arm="no_pooling")}, "fully_connected_is_farther_than_no_pooling"),
-        ({"value": changed(0.1, arm="no_pooling")}, "convolution_without_pooling_is_nearer"),
+        ({"value": changed(1.0, case="no_shifts")}, "no_shifts/margin_ratio"),
+        ({"value": changed(0.1, arm="no_pooling")}, "fully_connected/distance_ratio_to_no_pooling"),
+        ({"value": changed(0.1, arm="no_pooling")}, "no_pooling/distance_ratio_dots"),
         (
             {"value": changed(1 / 13, arm="linear_zero_mean")},
-            "distance_of_linear_zero_mean_net_is_that_of_mean",
+            "linear_zero_mean/scaled_distance",
         ),
         (
             {"clean": lambda tags: 0.6 if tags["net"] == "conv" else 0.95},
-            "fc_is_more_accurate_than_conv",
+            "fc/clean_accuracy_gap_to_conv",
         ),
     ],
 )
-def test_a_control_that_answers_makes_all_inconclusive(made_up, control):
+def test_a_control_that_fires_makes_all_inconclusive(made_up, control):
     by_id, verdict = verdicts(**made_up)
     assert by_id[control] == "present"
     assert verdict == "inconclusive"
 
 
-def test_no_distance_is_no_slope():
+def test_an_infinite_distance_has_no_slope():
     by_id, verdict = verdicts(value=changed(np.inf, arm="convolution", pixels=9))
-    assert by_id["distance_falls_as_root_of_pixels_for_convolution"] == "inconclusive"
+    assert by_id["convolution/distance_slope_sqrt"] == "inconclusive"
     assert verdict == "inconclusive"
 
 
 def test_a_population_for_each_network_and_size():
     groups = plan.groups(ShiftInvariance().trials(EVERYTHING))
-    # Machines 2; dots 4 sizes twice, 2 without pooling, 3 linear; signals 4; images 3.
+    # SVMs 2; dots 4 sizes twice, 2 without pooling, 3 linear; signals 4; images 3.
     assert len(groups) == 2 + 8 + 2 + 3 + 4 + 3
     assert all(len(group.trials) == 4 for group in groups)
 
 
-def test_each_paper_experiment_can_show():
+def test_each_paper_experiment_can_be_present():
     for name in ("dots", "two_class_17x17", "orthogonal_vectors", "orthogonal_frequencies"):
         config = ShiftInvariance.configure("paper", name, {"seeds": 3, "seed": 0})
         contrast = config.dots.contrast
@@ -173,7 +174,7 @@ def test_each_paper_experiment_can_show():
         assert verdict == "present", (name, by_id)
 
 
-def test_published_numbers_find_ours():
+def test_statistics_of_published_numbers():
     numbers = published.load("shift_invariance")
     config = ShiftInvariance.configure("paper", "dots", {"seeds": 3, "seed": 0})
     table = a_table(config)
@@ -195,7 +196,7 @@ def test_published_numbers_find_ours():
     assert ShiftInvariance().reproductions(table, config, other) is None
 
 
-def test_published_numbers_of_images_find_ours():
+def test_statistics_of_published_numbers_of_images():
     numbers = [n for n in published.load("shift_invariance") if n.experiment == "mnist"]
     config = ShiftInvariance.configure("paper", "mnist", {"seeds": 2, "seed": 0})
     nets = set(config.images.nets)
@@ -212,14 +213,14 @@ def test_published_numbers_of_images_find_ours():
             assert 40 < ours[0].value < 60
 
 
-def test_largest_size_withstood():
-    from tfphen.phenomena.shift_invariance.findings import withstood
+def test_largest_robust_size():
+    from tfphen.phenomena.shift_invariance.findings import largest_robust_sizes
 
     table = a_table(Config(dots=Dots(sizes=(9,), control_sizes=(9,)), seeds=2))
     robust = np.asarray([[True, True, True], [True, False, True]])
     table["robust_linf"] = [robust] * len(table)
-    found = withstood(table, (0.1, 0.2, 0.3), part="dots", arm="convolution")
-    assert found.tolist() == [0.1, 0.1]
+    largest = largest_robust_sizes(table, (0.1, 0.2, 0.3), part="dots", arm="convolution")
+    assert largest.tolist() == [0.1, 0.1]
 
 
 @pytest.mark.parametrize(
@@ -229,13 +230,13 @@ def test_largest_size_withstood():
         (lambda: Config(vectors=Signals()), "need `dots` with `control_sizes`"),
         (lambda: Dots(sizes=(9,), control_sizes=(25,)), "`control_sizes` are some of `sizes`"),
         (lambda: Signals(convolution_counts=(3,)), "`convolution_counts` are some of"),
-        (lambda: Attack(box=(1.0, 0.0)), "`box` holds the least and the greatest"),
+        (lambda: Attack(box=(1.0, 0.0)), "`box` holds the minimum and the maximum"),
         (lambda: Images(nets={"conv": {}}), "a perceptron with `hidden_units` first"),
         (lambda: Images(nets=NETS), "hold 0 and `size`"),
         (lambda: dataclasses.replace(EVERYTHING.images, nets=SWEEP), "needs `attack.shifts`"),
     ],
 )
-def test_settings_that_do_not_exist(make, words):
+def test_invalid_settings(make, words):
     with pytest.raises(UsageError, match=words):
         make()
 
@@ -251,7 +252,7 @@ def test_figure(config, panels):
     assert len(figure.axes) == panels
 
 
-# ---- through the engine --------------------------------------------------------------------------
+# ---- trained networks ----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,13 @@ import pytest
 
 from tfphen.core.errors import UsageError
 from tfphen.data.dataset import Dataset
-from tfphen.phenomena.simplicity_bias import collages as module
-from tfphen.phenomena.simplicity_bias.collages import as_block, collage_blocks, collages, tile
+from tfphen.phenomena.simplicity_bias.collages import (
+    as_block,
+    collage_blocks,
+    collages,
+    image_pools,
+    tile,
+)
 from tfphen.phenomena.simplicity_bias.slabs import randomize_block
 
 DIGITS = {"sources": ("digits", "digits"), "classes": ((0, 1), (3, 8))}
@@ -14,7 +19,7 @@ DIGITS = {"sources": ("digits", "digits"), "classes": ((0, 1), (3, 8))}
 
 @pytest.fixture
 def fake_sets(monkeypatch):
-    """Sets of constant images: the grey level in 8 bits is 10 times the class, plus the set's."""
+    """Sets of constant images: the gray level in 8 bits is 10 times the class, plus the set's."""
     levels = {"mnist": 1, "fashion_mnist": 2, "cifar10": 3, "svhn_cropped": 4}
     asked = []
 
@@ -22,14 +27,14 @@ def fake_sets(monkeypatch):
         asked.append((name, dict(options), data_dir))
         side, channels = (32, 3) if name in ("cifar10", "svhn_cropped") else (28, 1)
         labels = np.tile(np.arange(10), 6)
-        grey = (10 * labels + levels[name]) / 255
-        images = np.broadcast_to(grey[:, None, None, None], (60, side, side, channels))
+        gray = (10 * labels + levels[name]) / 255
+        images = np.broadcast_to(gray[:, None, None, None], (60, side, side, channels))
         return Dataset(images, labels, images[:50], labels[:50], 10, name)
 
     monkeypatch.setattr("tfphen.data.sources.load", load)
-    module._images.cache_clear()
+    image_pools.cache_clear()
     yield asked
-    module._images.cache_clear()
+    image_pools.cache_clear()
 
 
 def level(inputs, columns):
@@ -37,7 +42,7 @@ def level(inputs, columns):
     return np.rint(255 * inputs[:, columns].max(1)).astype(int)
 
 
-def test_images_become_grey_blocks_with_a_border():
+def test_images_become_gray_blocks_with_a_border():
     images = np.random.default_rng(0).uniform(size=(3, 28, 28, 3))
     blocks = as_block(images)
     assert blocks.shape == (3, 32, 32)

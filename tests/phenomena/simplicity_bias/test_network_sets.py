@@ -1,4 +1,4 @@
-"""Sets of networks: the similarity of input gradients, the objective, and how they begin."""
+"""Sets of networks: input-gradient similarity, the objective, and initialization."""
 
 import numpy as np
 import pytest
@@ -61,17 +61,17 @@ def test_the_objective_is_that_of_networks_one_by_one(tensorflow, hidden):
         gradients = tape.batch_jacobian(outputs, x)
         truth = labels[member][:, None] * np.ones((1, 3))
         expected = np.logaddexp(0, (1 - 2 * truth) * outputs.numpy()).sum(-1)
-        alike = input_gradient_similarity(gradients, "squared_dot").numpy()
-        np.testing.assert_allclose(losses[member], expected + 2.0 * member * alike, rtol=1e-4)
+        penalty = input_gradient_similarity(gradients, "squared_dot").numpy()
+        np.testing.assert_allclose(losses[member], expected + 2.0 * member * penalty, rtol=1e-4)
         if not hidden:
             # Of linear networks, the same for every example: products of their weights.
             kernels = one.get_weights()[0][..., 0].astype("float64")
             pairs = [kernels[i] @ kernels[j] for i in range(3) for j in range(i)]
-            np.testing.assert_allclose(alike, np.sum(np.square(pairs)), rtol=1e-4)
-            assert np.ptp(alike) < 1e-5
+            np.testing.assert_allclose(penalty, np.sum(np.square(pairs)), rtol=1e-4)
+            assert np.ptp(penalty) < 1e-5
 
 
-def test_networks_of_a_set_begin_like_single_ones(tensorflow):
+def test_networks_of_a_set_are_initialized_like_single_ones(tensorflow):
     from tfphen.phenomena.simplicity_bias.network_sets import network_set
     from tfphen.population.initial_weights import initial_weights
 

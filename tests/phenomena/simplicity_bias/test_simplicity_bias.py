@@ -1,4 +1,4 @@
-"""Simplicity bias: the plan, the verdicts, shuffled blocks, the similarity of gradients."""
+"""Simplicity bias: the grid, the verdicts, and measures with shuffled blocks."""
 
 import dataclasses
 
@@ -8,11 +8,12 @@ import pytest
 from tfphen.core.errors import UsageError
 from tfphen.core.trial import Data, Spec, Trial
 from tfphen.experiment import plan
-from tfphen.phenomena.simplicity_bias import findings as readings
-from tfphen.phenomena.simplicity_bias import phenomenon
-from tfphen.phenomena.simplicity_bias.phenomenon import Config, SimplicityBias
+from tfphen.phenomena.simplicity_bias import findings as summary
+from tfphen.phenomena.simplicity_bias import measures
+from tfphen.phenomena.simplicity_bias.auc import auc
+from tfphen.phenomena.simplicity_bias.phenomenon import SimplicityBias
 from tfphen.phenomena.simplicity_bias.slabs import slab_blocks, slabs
-from tfphen.phenomena.simplicity_bias.trials import Diversity, SlabTraining
+from tfphen.phenomena.simplicity_bias.trials import SCORES, Config, Diversity, SlabTraining
 from tfphen.verdicts import findings, published
 
 COLLAGES = Diversity("collages", models=4, upper_bounds=True)
@@ -49,7 +50,7 @@ def a_row(config, trial, shown, best, train, worst):
     noise = 0.002 * np.sin(7.0 * tags["seed"] + len(tags["arm"]))
     if "network" in tags:
         values = np.asarray(shown[tags["arm"]]) - abs(noise)
-        # A network's scores are right by themselves only where its AUC is high.
+        # A network's scores separate the classes only if its AUC is high.
         generator = np.random.default_rng([tags["seed"], tags["network"]])
         noises = generator.normal(size=(3, len(LABELS)))
         right = np.asarray(shown[tags["arm"]])[:, None] > 0.9
@@ -86,26 +87,25 @@ def verdicts(config=EVERYTHING, **values):
     return {finding.id: finding.verdict for finding in found}, findings.overall(found)
 
 
-def test_shown_and_with_silent_controls():
+def test_present_with_silent_controls():
     by_id, verdict = verdicts()
     assert verdict == "present"
-    assert len(by_id) == 8 + 2 + 2 + 5
-    assert by_id["set_finds_3_slabs"] == "present"
-    assert by_id["shuffled_simple_block_leaves_chance_label_free"] == "absent"
+    assert by_id["diverse_set/accuracy_gain_3_slabs"] == "present"
+    assert by_id["label_free/auc_simple_shuffled"] == "absent"
 
 
 @pytest.mark.parametrize(
     ("arm", "aucs", "finding"),
     [
-        ("slab_test", (0.9, 0.5, 0.9), "networks_are_accurate_slab_test"),
-        ("slab_test", (1.0, 0.8, 1.0), "shuffled_simple_block_leaves_chance_slab_test"),
-        ("slab_test", (1.0, 0.5, 0.8), "shuffled_other_blocks_change_nothing_slab_test"),
+        ("slab_test", (0.9, 0.5, 0.9), "slab_test/auc"),
+        ("slab_test", (1.0, 0.8, 1.0), "slab_test/auc_simple_shuffled"),
+        ("slab_test", (1.0, 0.5, 0.8), "slab_test/auc_complex_shuffled"),
         (
             "slab_test",
             (1.0, 0.95, 1.0),
-            "mean_of_networks_without_simple_block_is_chance_slab_test",
+            "slab_test/ensemble_auc_simple_shuffled",
         ),
-        ("noisy", (0.99, 0.5, 1.0), "accuracy_is_limited_noisy"),
+        ("noisy", (0.99, 0.5, 1.0), "noisy/test_accuracy"),
     ],
 )
 def test_each_signature_of_slabs_can_be_absent(arm, aucs, finding):
@@ -116,46 +116,46 @@ def test_each_signature_of_slabs_can_be_absent(arm, aucs, finding):
 @pytest.mark.parametrize(
     ("arm", "aucs", "control"),
     [
-        ("untrained", (1.0, 0.5, 1.0), "networks_are_accurate_untrained"),
-        ("label_free", (1.0, 0.5, 0.5), "shuffled_simple_block_leaves_chance_label_free"),
-        ("label_free", (1.0, 1.0, 1.0), "shuffled_other_blocks_change_nothing_label_free"),
-        ("equal", (1.0, 0.5, 0.6), "shuffled_simple_block_leaves_chance_equal"),
-        ("without_simple", (0.95, 0.5, 1.0), "accuracy_is_limited_without_simple"),
+        ("untrained", (1.0, 0.5, 1.0), "untrained/auc"),
+        ("label_free", (1.0, 0.5, 0.5), "label_free/auc_simple_shuffled"),
+        ("label_free", (1.0, 1.0, 1.0), "label_free/auc_complex_shuffled"),
+        ("equal", (1.0, 0.5, 0.6), "equal/auc_simple_shuffled"),
+        ("without_simple", (0.95, 0.5, 1.0), "without_simple/test_accuracy"),
     ],
 )
-def test_a_control_that_answers_makes_all_inconclusive(arm, aucs, control):
+def test_a_control_that_fires_makes_all_inconclusive(arm, aucs, control):
     by_id, verdict = verdicts(shown=SHOWN | {arm: aucs})
     assert by_id[control] == "present"
     assert verdict == "inconclusive"
 
 
-def test_a_control_that_has_learned_nothing_says_nothing():
+def test_a_control_that_has_not_learned_is_inconclusive():
     by_id, verdict = verdicts(shown=SHOWN | {"label_free": (0.6, 0.6, 0.5)})
-    assert by_id["shuffled_simple_block_leaves_chance_label_free"] == "inconclusive"
+    assert by_id["label_free/auc_simple_shuffled"] == "inconclusive"
     assert verdict == "inconclusive"
 
 
-def test_sets_must_find_more_than_sets_without_the_similarity():
+def test_diverse_sets_must_exceed_sets_without_the_penalty():
     by_id, verdict = verdicts(best=BEST | {("set", 1.0): (1.0, 0.55, 0.9)})
-    assert by_id["set_finds_3_slabs"] == verdict == "absent"
+    assert by_id["diverse_set/accuracy_gain_3_slabs"] == verdict == "absent"
     by_id, verdict = verdicts(best=BEST | {("other_seeds", 0.0): (1.0, 0.8, 0.5)})
-    assert by_id["other_seeds_finds_3_slabs"] == "present"
+    assert by_id["other_seeds/accuracy_gain_3_slabs"] == "present"
     assert verdict == "inconclusive"
-    # Networks that are as far below chance as above have found nothing.
-    assert verdicts(worst=0.25)[0]["luck_finds_3_slabs"] == "present"
+    # A network may be as far above chance as another is below: by chance.
+    assert verdicts(worst=0.25)[0]["worst_network/mirrored_gain_3_slabs"] == "present"
 
 
-def test_networks_that_have_not_learned_their_training_set_do_not_count():
-    assert verdicts(train=0.85)[0]["set_finds_3_slabs"] == "absent"
-    # Of two blocks, the bound of the second is .7: a gain of .06 is .3 of what is possible.
+def test_networks_that_do_not_fit_their_training_set_do_not_count():
+    assert verdicts(train=0.85)[0]["diverse_set/accuracy_gain_3_slabs"] == "absent"
+    # The upper bound of the second of two blocks is .7: a gain of .06 is .3 of the maximum.
     config = Config(diversity=COLLAGES, seeds=3, seed=0)
     best = {("set", 0.0): (1.0, 0.5), ("set", 1.0): (1.0, 0.56), ("other_seeds", 0.0): (1.0, 0.5)}
     table = a_table(config, best=best | {("upper_bound", 0.0): (0.7, 0.7)}, train=1.0)
-    gain = readings.gain(table, COLLAGES, 1, "set")
+    gain = summary.gain(table, COLLAGES, 1, "set")
     assert gain.value == pytest.approx(0.3, abs=0.01)
-    # What is trained for an upper bound may stay below any accuracy.
+    # Trainings for an upper bound need no minimum training accuracy.
     table = a_table(config, best=best | {("upper_bound", 0.0): (0.7, 0.7)}, train=0.7)
-    assert readings.upper_bounds(table, COLLAGES, 1).mean() == pytest.approx(0.7, abs=0.01)
+    assert summary.upper_bounds(table, COLLAGES, 1).mean() == pytest.approx(0.7, abs=0.01)
 
 
 def test_one_population_of_all_strengths_and_of_all_networks():
@@ -185,7 +185,7 @@ def test_one_population_of_all_strengths_and_of_all_networks():
 
 
 class Stub:
-    """Stands for trained members that predict by a function of unrotated coordinates."""
+    """Trained members that predict by a function of unrotated coordinates."""
 
     def __init__(self, predict, seeds=(0, 1), **options):
         options = {"blocks": ((2, 1), (3, 2), (5, 1)), "train": 10, "test": 4000} | options
@@ -217,23 +217,23 @@ def of_others(coordinates):
     return np.stack([-abs(coordinates[:, 1]), abs(coordinates[:, 2])], axis=-1)
 
 
-def test_shuffled_blocks_show_what_a_network_uses():
+def test_shuffled_blocks_reveal_what_a_network_uses():
     for predict, expected in ((of_first, (1, 0.5, 1)), (of_others, (1, 1, 0.5))):
-        aucs = phenomenon._aucs(Stub(predict))
+        aucs = measures.aucs(Stub(predict))
         np.testing.assert_allclose(aucs, [expected] * 2, atol=0.05)
-    accuracies = phenomenon._accuracies(Stub(of_first))
+    accuracies = measures.accuracies(Stub(of_first))
     np.testing.assert_allclose(accuracies, [(1, 0.5, 1)] * 2, atol=0.05)
-    # One block is all there is: shuffling all columns leaves chance.
-    aucs = phenomenon._aucs(Stub(of_first, blocks=((2, 3),)))
+    # With a single block, shuffling all columns leaves chance.
+    aucs = measures.aucs(Stub(of_first, blocks=((2, 3),)))
     np.testing.assert_allclose(aucs[:, 1], 0.5, atol=0.05)
 
 
-def test_one_predictive_block_is_found_by_networks_that_use_it():
+def test_accuracy_with_one_predictive_block():
     def set_of_two(coordinates):
         # The second network has the distance from 0 of a coordinate of three slabs.
         return np.stack([coordinates[:, 0], abs(coordinates[:, 1]) - 0.36], axis=-1)
 
-    accuracies = phenomenon._block_accuracies(Stub(set_of_two))
+    accuracies = measures.block_accuracies(Stub(set_of_two))
     expected = [[1, 0.5, 0.5], [0.5, 1, 0.5]]
     np.testing.assert_allclose(accuracies, [expected] * 2, atol=0.05)
 
@@ -243,12 +243,12 @@ def test_auc_with_ties_and_mean_logits():
 
     generator = np.random.default_rng(0)
     labels, scores = generator.integers(2, size=300), generator.integers(9, size=300)
-    assert readings.auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
+    assert auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
     table = a_table(EVERYTHING)
     rows = table[(table.arm == "slab_test") & (table.seed == 2)]
     mean = np.mean([scores[1] for scores in rows.test_scores], axis=0)
-    found = readings.ensemble_aucs(table, "slab_test", "simple_shuffled")
-    assert found[2] == pytest.approx(roc_auc_score(LABELS, mean))
+    aucs = summary.ensemble_aucs(table, "slab_test", "simple_shuffled")
+    assert aucs[2] == pytest.approx(roc_auc_score(LABELS, mean))
 
 
 @pytest.mark.parametrize("size", ["smoke", "small", "noisy_lms7", "mnist_fashion_collage"])
@@ -262,7 +262,7 @@ def test_each_size_can_show_the_phenomenon(size):
     assert verdicts(config, best=best)[1] == "present"
 
 
-def test_published_numbers_are_found():
+def test_statistics_of_published_numbers():
     numbers = published.load("simplicity_bias")
     config = dataclasses.replace(EVERYTHING, networks=1)
     table = a_table(config)
@@ -271,7 +271,7 @@ def test_published_numbers_are_found():
         for number in numbers
         if SimplicityBias().reproductions(table, config, number) is not None
     ]
-    assert {number.setting["score"] for number in found} == {*readings.SCORES, "train"}
+    assert {number.setting["score"] for number in found} == {*SCORES, "train"}
     table = a_table(EVERYTHING)
     three = [n for n in numbers if n.setting.get("ensemble") == 3]
     estimates = [SimplicityBias().reproductions(table, EVERYTHING, n)[0].value for n in three]
@@ -292,10 +292,10 @@ def test_published_numbers_are_found():
         (Diversity, {"strengths": (1.0,)}, "`strengths` hold 0"),
         (Diversity, {"strength": 0.5}, "`strengths` hold 0"),
         (Diversity, {"upper_bounds": True}, "slabs allow certainty"),
-        (Diversity, {"claimed": (2,)}, "`claimed` are places"),
-        (Diversity, {"claimed": (0,)}, "`claimed` are places"),
+        (Diversity, {"claimed": (2,)}, "`claimed` are positions"),
+        (Diversity, {"claimed": (0,)}, "`claimed` are positions"),
     ],
 )
-def test_settings_that_are_refused(kind, settings, message):
+def test_invalid_settings(kind, settings, message):
     with pytest.raises(UsageError, match=rf"{message}.*Received: "):
         kind(**settings)

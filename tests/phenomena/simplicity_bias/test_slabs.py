@@ -1,4 +1,4 @@
-"""Slab data: the geometry of the slabs, what is correlated with the class, noise and rotations."""
+"""Slab data: the geometry of the slabs, correlations with the class, noise and rotations."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The posterior of a population against that of the layer, and what is measured with it."""
+"""The posterior of a population against that of the layer, and the measures of it."""
 
 import dataclasses
 import math
@@ -12,7 +12,7 @@ from tfphen.phenomena.sngp.trials import Moons, Task
 
 
 def trained_by(trials):
-    """Trains one population; returns what its measures see, and the outcomes."""
+    """Trains one population; returns the view that its measures get, and the outcomes."""
     import tensorflow as tf
 
     from tfphen.train.outcomes import train
@@ -30,7 +30,7 @@ def trained_by(trials):
 
 @pytest.fixture(scope="module")
 def moons(tensorflow):
-    """Two members: one with all examples in its precision, one with an eighth of them."""
+    """Two members, one with all examples in its precision, one with an eighth of them."""
     part = Moons(
         arms=("deterministic", "sngp"),
         options={"train_size": 96, "test_size": 40},
@@ -53,33 +53,33 @@ def test_posterior_is_that_of_the_layer_fitted_on_the_same_examples(moons):
     from tfphen.phenomena.sngp import measures as uncertain
 
     trained, _ = moons
-    found = uncertain.outputs(trained, "test")
-    kept = uncertain._kept(trained)
-    np.testing.assert_array_equal(kept.sum(1), [96, 12])
+    predicted = uncertain.outputs(trained, "test")
+    mask = uncertain.precision_mask(trained)
+    np.testing.assert_array_equal(mask.sum(1), [96, 12])
     for member in range(2):
         model = trained.members.member(member)
         features = keras.Model(model.input, model.get_layer("features").output)
         layer = model.get_layer("logits")
         train = trained.inputs("train")[member]
-        layer.fit_covariance(features(train[kept[member] > 0]))
+        layer.fit_covariance(features(train[mask[member] > 0]))
         test = features(trained.inputs("test")[member])
         logits, variance = layer(test, return_covariance=True)
-        np.testing.assert_allclose(found.variance[member], variance, rtol=2e-3)
+        np.testing.assert_allclose(predicted.variance[member], variance, rtol=2e-3)
         prior = np.square(layer.random_features(test)).sum(-1)
-        np.testing.assert_allclose(found.prior[member], prior, rtol=1e-4)
+        np.testing.assert_allclose(predicted.prior[member], prior, rtol=1e-4)
         expected = np.asarray(logits) / np.sqrt(1 + 2 * np.asarray(variance)[:, None])
-        np.testing.assert_allclose(found.logits[member], expected, atol=2e-4)
-    # What has seen fewer examples is less certain, and nobody is less certain than without any.
-    assert found.variance[0].mean() < found.variance[1].mean()
-    assert (found.variance < found.prior).all()
+        np.testing.assert_allclose(predicted.logits[member], expected, atol=2e-4)
+    # Fewer examples give more variance, and no example the most.
+    assert predicted.variance[0].mean() < predicted.variance[1].mean()
+    assert (predicted.variance < predicted.prior).all()
 
 
 def test_without_resets_the_variance_falls_towards_one_over_the_epochs(moons):
     from tfphen.phenomena.sngp import measures as uncertain
 
     trained, outcomes = moons
-    known = trained.once(uncertain.posterior)
-    for member, precision in enumerate(known.precisions):
+    fitted = trained.once(uncertain.posterior)
+    for member, precision in enumerate(fitted.precisions):
         values = np.linalg.eigvalsh(precision).clip(0)
         once, four = ((values / (n * values + 0.5)).sum() for n in (1, 4))
         ratio = outcomes[member].values["unreset_variance_ratio"]
@@ -101,7 +101,7 @@ def test_measures_of_moons(moons):
     distance = nearest_distances(plane_grid(6), train)
     expected = spearmanr(outcomes[1].arrays["grid_uncertainty"], distance).statistic
     assert values["distance_correlation_variance"] == pytest.approx(expected, abs=1e-3)
-    np.testing.assert_array_equal(uncertain._inputs(trained, "far")[1], far_cluster(500, 1))
+    np.testing.assert_array_equal(uncertain.inputs_of(trained, "far")[1], far_cluster(500, 1))
     scores = [uncertain.uncertainty(trained, name, "variance")[1] for name in ("test", "far")]
     out, inside = (ood_scores(*scores, positive=positive) for positive in ("out", "in"))
     assert values["auroc_far_variance"] == out.auroc
@@ -125,13 +125,13 @@ def test_a_precision_for_each_class_and_corrupted_inputs(tensorflow):
     )
     trials = [list(part.trials(seed))[-1] for seed in (0, 1)]
     trained, outcomes = trained_by(trials)
-    known = trained.once(uncertain.posterior)
+    fitted = trained.once(uncertain.posterior)
     logits = trained.logits("train")[0].astype("float64")
     p = np.exp(logits - logits.max(-1, keepdims=True))
     p /= p.sum(-1, keepdims=True)
     features = trained.apply(trained.inputs("train"), uncertain.FEATURES)[0].astype("float64")
     expected = np.einsum("nk,ni,nj->kij", p * (1 - p), features, features)
-    np.testing.assert_allclose(known.precisions[0], expected, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(fitted.precisions[0], expected, rtol=1e-3, atol=1e-6)
     names = ("corrupted_ece", "corrupted_error", "test_nll", "auroc_other_test_evidence")
     for outcome in outcomes:
         assert all(math.isfinite(outcome.values[name]) for name in names)

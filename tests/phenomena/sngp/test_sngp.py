@@ -1,4 +1,4 @@
-"""SNGP: the plan, the verdicts, the published protocol and the figure."""
+"""SNGP: the grid, the verdicts, the published protocol and the figure."""
 
 import dataclasses
 
@@ -7,8 +7,8 @@ import pytest
 
 from tfphen.core.errors import UsageError
 from tfphen.experiment import plan
-from tfphen.phenomena.sngp.phenomenon import SNGP, Config
-from tfphen.phenomena.sngp.trials import ARMS, Moons, Task
+from tfphen.phenomena.sngp.phenomenon import SNGP
+from tfphen.phenomena.sngp.trials import ARMS, Config, Moons, Task
 from tfphen.verdicts import findings, published
 
 TASK = Task(
@@ -18,7 +18,7 @@ TASK = Task(
 )
 EVERYTHING = Config(moons=Moons(side=5), task=TASK, seeds=5, seed=0)
 
-# What shows the phenomenon, by arm and column; the rest is 0.5.
+# Values that show the phenomenon, by arm and column; the rest is 0.5.
 SHOWN = {
     ("sngp", "distance_correlation_variance"): 0.9,
     ("sngp", "distance_correlation_prior"): -0.3,
@@ -48,7 +48,7 @@ SHOWN = {
 
 
 def a_table(config, shown=SHOWN):
-    """Records of a plan with made-up numbers, as a table."""
+    """Records of a plan with made-up values, as a table."""
     import pandas as pd
 
     rows = []
@@ -69,26 +69,25 @@ def verdicts(shown=SHOWN, config=EVERYTHING):
     return {finding.id: finding.verdict for finding in found}, findings.overall(found)
 
 
-def test_shown_and_with_silent_controls():
+def test_present_with_silent_controls():
     by_id, verdict = verdicts()
     assert verdict == "present", by_id
-    assert len(by_id) == 19
 
 
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
-        ({("sngp", "distance_correlation_variance"): 0.4}, "variance_follows_distance"),
+        ({("sngp", "distance_correlation_variance"): 0.4}, "sngp/distance_correlation"),
         (
             {("deterministic", "distance_correlation_probability"): 0.9},
-            "variance_follows_distance_more_than_probability",
+            "sngp/distance_correlation_gain",
         ),
-        ({("sngp", "far_confidence"): 0.99}, "confidence_falls_far_away_with_sngp"),
-        ({("sngp", "auroc_far_variance"): 0.6}, "variance_detects_far_points"),
-        ({("sngp", "auroc_other_test_variance"): 0.94}, "sngp_raises_auroc_of_other_test"),
-        ({("sngp", "aupr_out_other_test_variance"): 0.94}, "sngp_raises_aupr_out_of_other_test"),
-        ({("sngp", "test_ece"): 0.04}, "sngp_lowers_test_ece"),
-        ({("sngp", "corrupted_ece"): 0.3}, "sngp_lowers_corrupted_ece"),
+        ({("sngp", "far_confidence"): 0.99}, "sngp/far_confidence_drop"),
+        ({("sngp", "auroc_far_variance"): 0.6}, "sngp/far_cluster_auroc"),
+        ({("sngp", "auroc_other_test_variance"): 0.94}, "sngp/auroc_gain_held_out_classes"),
+        ({("sngp", "aupr_out_other_test_variance"): 0.94}, "sngp/aupr_out_gain_held_out_classes"),
+        ({("sngp", "test_ece"): 0.04}, "sngp/test_ece_reduction"),
+        ({("sngp", "corrupted_ece"): 0.3}, "sngp/corrupted_ece_reduction"),
     ],
 )
 def test_each_signature_can_be_absent(change, finding):
@@ -100,33 +99,33 @@ def test_each_signature_can_be_absent(change, finding):
 @pytest.mark.parametrize(
     ("change", "control"),
     [
-        ({("sngp", "distance_correlation_prior"): 0.8}, "variance_without_data_follows_distance"),
+        ({("sngp", "distance_correlation_prior"): 0.8}, "prior_variance/distance_correlation"),
         (
             {("spectral_norm", "distance_correlation_probability"): 0.8},
-            "spectral_norm_alone_follows_distance_more",
+            "spectral_norm/distance_correlation_gain",
         ),
         (
             {("spectral_norm", "far_confidence"): 0.5},
-            "confidence_falls_far_away_with_spectral_norm",
+            "spectral_norm/far_confidence_drop",
         ),
-        ({("sngp", "auroc_fresh_variance"): 0.9}, "variance_detects_fresh_points"),
+        ({("sngp", "auroc_fresh_variance"): 0.9}, "sngp/fresh_sample_auroc"),
         (
             {("spectral_norm", "auroc_far_probability"): 1.0},
-            "spectral_norm_alone_detects_far_points",
+            "spectral_norm/far_cluster_auroc",
         ),
         (
             {("sngp", "auroc_other_test_prior"): 0.99},
-            "variance_without_data_raises_auroc_of_other_test",
+            "prior_variance/auroc_gain_held_out_classes",
         ),
         (
             {("spectral_norm", "auroc_other_test_probability"): 0.99},
-            "spectral_norm_alone_raises_auroc_of_other_test",
+            "spectral_norm/auroc_gain_held_out_classes",
         ),
-        ({("spectral_norm", "test_ece"): 0.01}, "spectral_norm_lowers_test_ece"),
-        ({("spectral_norm", "corrupted_ece"): 0.1}, "spectral_norm_lowers_corrupted_ece"),
+        ({("spectral_norm", "test_ece"): 0.01}, "spectral_norm/test_ece_reduction"),
+        ({("spectral_norm", "corrupted_ece"): 0.1}, "spectral_norm/corrupted_ece_reduction"),
     ],
 )
-def test_a_control_that_answers_makes_all_inconclusive(change, control):
+def test_a_control_that_fires_makes_all_inconclusive(change, control):
     by_id, verdict = verdicts(SHOWN | change)
     assert by_id[control] == "present"
     assert verdict == "inconclusive"
@@ -143,7 +142,7 @@ def test_one_population_for_each_network_of_each_part():
         assert ("covariance_share" in group.trials[0].constants) == ARMS[arm][1]
 
 
-def test_what_is_outside_and_what_is_corrupted_is_measured():
+def test_ood_and_corrupted_sets_are_measured():
     config = SNGP.configure("paper", "fashion_mnist")
     trial = next(iter(SNGP().trials(config)))
     names = {measure.name for measure in SNGP().measures_of(trial)[0]}
@@ -178,12 +177,12 @@ def test_the_published_schedule():
         (lambda: dataclasses.replace(TASK, score="prior"), "score"),
     ],
 )
-def test_settings_that_do_not_exist(make, message):
+def test_invalid_settings(make, message):
     with pytest.raises(UsageError, match=message):
         make()
 
 
-def test_published_numbers_find_ours():
+def test_statistics_of_published_numbers():
     numbers = published.load("sngp")
     config = SNGP.configure("paper", "cifar10", {"seeds": 3, "seed": 0})
     table = a_table(config, {("sngp", "test_error"): 0.04, ("deterministic", "test_error"): 0.05})
@@ -210,7 +209,7 @@ def test_figure():
         config = SNGP.configure(size, experiment, {"seeds": 2, "seed": 0})
         figure = Figure(layout="constrained")
         SNGP().figure(a_table(config), config, figure)
-        # Two colour bars beside the panels of two moons.
+        # Two color bars beside the panels of two moons.
         assert len(figure.axes) == panels
         labels = {t.get_text() for axes in figure.axes for t in axes.get_yticklabels()}
         assert {"SNGP, variance", "deterministic, 1 - max p", "spectral norm"} <= labels

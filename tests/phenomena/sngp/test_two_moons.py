@@ -1,4 +1,4 @@
-"""Two moons: half circles about known centres, moved apart, and what lies far from them."""
+"""Two moons, half circles about given centers, moved apart, and points far from them."""
 
 import numpy as np
 import pytest
@@ -17,9 +17,9 @@ def test_each_class_is_a_half_circle_of_radius_one():
     data = two_moons(train_size=401, noise=0.0)
     np.testing.assert_array_equal(np.bincount(data.train_labels), [200, 201])
     assert data.train_inputs.shape == (401, 2) and data.num_classes == 2
-    # The centres of scikit-learn's moons are (0, 0) and (1, 0.5).
-    for label, centre, side in ((0, (-0.1, 0.2), 1), (1, (1.1, 0.3), -1)):
-        offset = data.train_inputs[data.train_labels == label] - np.float32(centre)
+    # The centers of scikit-learn's moons are (0, 0) and (1, 0.5).
+    for label, center, side in ((0, (-0.1, 0.2), 1), (1, (1.1, 0.3), -1)):
+        offset = data.train_inputs[data.train_labels == label] - np.float32(center)
         np.testing.assert_allclose(np.linalg.norm(offset, axis=1), 1.0, atol=1e-6)
         assert (side * offset[:, 1]).min() > -1e-6
 
@@ -32,8 +32,8 @@ def test_they_are_the_moons_of_scikit_learn_moved():
     ours = two_moons(train_size=60, noise=0.0)
     for label in (0, 1):
         expected = np.sort(points[labels == label], 0)
-        found = np.sort(ours.train_inputs[ours.train_labels == label], 0)
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+        ours_sorted = np.sort(ours.train_inputs[ours.train_labels == label], 0)
+        np.testing.assert_allclose(ours_sorted, expected, atol=1e-6)
 
 
 def test_noise_has_the_given_deviation():

@@ -1,1 +1,1 @@
-"""Mixing hidden states and labels."""
+"""Manifold mixup."""

@@ -1,10 +1,10 @@
-"""Test loss and error of all arms, spectra of classes, and accuracy under attacks."""
+"""Test loss and error of all arms, within-class spectra, and accuracy under attacks."""
 
 import numpy as np
 
 from tfphen.experiment import plots
-from tfphen.phenomena.manifold_mixup import findings as readings
-from tfphen.phenomena.manifold_mixup.findings import ATTACK_SIZES
+from tfphen.phenomena.manifold_mixup import findings as summary
+from tfphen.phenomena.manifold_mixup.trials import ATTACK_SIZES
 from tfphen.verdicts import stats
 
 _NAMES = {
@@ -12,15 +12,15 @@ _NAMES = {
     "input": "inputs",
     "manifold": "inputs and hidden states",
     "independent_labels": "states, labels of others",
-    "lambda_one": "states, share of 1",
-    "none_other": "none, other weights",
+    "lambda_one": "states, coefficient 1",
+    "none_other": "none, other initialization",
 }
-_COLOURS = dict(zip(_NAMES, plots.SERIES, strict=True))
+_COLORS = dict(zip(_NAMES, plots.SERIES, strict=True))
 _MARKERS = dict(zip(_NAMES, plots.MARKERS, strict=True))
 
 
 def draw(table, config, figure) -> None:
-    """Draws a row of panels: loss, error, and what was measured of spectra and attacks."""
+    """Draws a row of panels: loss, error, and spectra and attacks if they were measured."""
     panels = [_draw_loss, _draw_error]
     panels += [_draw_spectra] if config.flattened else []
     panels += [_draw_attacks] if config.attacked else []
@@ -33,18 +33,18 @@ def draw(table, config, figure) -> None:
 
 
 def _draw_arms(axes, table, config, column) -> None:
-    """One row an arm: each seed, the mean, its interval, and the mean of the least on the curve."""
-    label = "least on the way"
+    """One row an arm: each seed, the mean, its interval, and the mean minimum on the curve."""
+    label = "minimum on the curve"
     for row, arm in enumerate(config.arms):
-        values = readings.values(table, arm, column)
-        colour, marker = _COLOURS[arm], _MARKERS[arm]
-        axes.plot(values, np.full(len(values), row), marker, color=colour, alpha=0.35, ms=3)
-        found = stats.mean_if_defined(values)
-        axes.plot(found.value, row, "|", color=colour, ms=13, mew=2)
-        axes.plot([found.low, found.high], [row - 0.28] * 2, color=colour, lw=2)
+        values = summary.values(table, arm, column)
+        color, marker = _COLORS[arm], _MARKERS[arm]
+        axes.plot(values, np.full(len(values), row), marker, color=color, alpha=0.35, ms=3)
+        mean = stats.mean_if_defined(values)
+        axes.plot(mean.value, row, "|", color=color, ms=13, mew=2)
+        axes.plot([mean.low, mean.high], [row - 0.28] * 2, color=color, lw=2)
         if config.curve:
-            least = readings.least(table, arm, column).mean()
-            axes.plot(least, row, "x", color=plots.INK, ms=6, label=label)
+            lowest = summary.minimum(table, arm, column).mean()
+            axes.plot(lowest, row, "x", color=plots.INK, ms=6, label=label)
             label = None
     names = [_NAMES[arm] for arm in config.arms]
     axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.6))
@@ -71,13 +71,13 @@ def _draw_spectra(axes, table, config) -> None:
     """Energy of the directions of a class as a share of all, summed over classes."""
     layer = config.flattened[-1]
     for arm in _lines(config):
-        spectrum = readings.spectra(table, layer, arm)
+        spectrum = summary.spectra(table, layer, arm)
         spectrum = np.where(spectrum > 0, spectrum, np.nan)
         ranks = np.arange(1, spectrum.shape[1] + 1)
-        outside = readings.shares(table, layer, arm).mean()
-        look = {"color": _COLOURS[arm], "marker": _MARKERS[arm]}
+        outside = summary.shares(table, layer, arm).mean()
+        style = {"color": _COLORS[arm], "marker": _MARKERS[arm]}
         label = f"{_NAMES[arm]}: {outside:.2f}"
-        plots.interval_band(axes, ranks, spectrum, label, **look)
+        plots.interval_band(axes, ranks, spectrum, label, **style)
     axes.set(title=f"Directions of a class, {layer}", yscale="log")
     axes.set(xlabel="direction, the strongest first", ylabel="share of all variance")
     low, high = axes.get_ylim()
@@ -90,10 +90,10 @@ def _draw_attacks(axes, table, config) -> None:
     """Accuracy over the size of an attack: one step solid, projected gradient descent dashed."""
     sizes = (0.0, *ATTACK_SIZES)
     for arm in _lines(config):
-        found = readings.arrays(table, arm, "attacked_accuracy")
-        look = {"color": _COLOURS[arm], "marker": _MARKERS[arm]}
-        plots.interval_band(axes, sizes, found[:, 0], _NAMES[arm], **look)
-        plots.interval_band(axes, sizes, found[:, 1], linestyle="--", **look)
+        accuracy = summary.arrays(table, arm, "attacked_accuracy")
+        style = {"color": _COLORS[arm], "marker": _MARKERS[arm]}
+        plots.interval_band(axes, sizes, accuracy[:, 0], _NAMES[arm], **style)
+        plots.interval_band(axes, sizes, accuracy[:, 1], linestyle="--", **style)
     axes.plot([], [], color=plots.INK, label="one gradient step")
     axes.plot([], [], "--", color=plots.INK, label="ten, projected")
     axes.set(title="Under attack", xlabel="largest change, standard deviations", xticks=sizes)

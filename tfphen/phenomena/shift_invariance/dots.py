@@ -1,7 +1,7 @@
-"""Signals on which invariance to circular shifts costs margin, or gains it.
+"""Signals on which invariance to circular shifts reduces the margin, or increases it.
 
-Dots, orthogonal vectors and frequencies are to be fitted, not generalised from: the test examples
-are the training examples.
+Dots, orthogonal vectors and frequencies measure fits, not generalization: the test examples are the
+training examples.
 
 Reference:
     V. Singla et al., "Shift Invariance Can Reduce Adversarial Robustness", NeurIPS 2021,
@@ -29,21 +29,22 @@ def dots(
     place: int | None = None,
     zero_mean: bool = False,
 ) -> Dataset:
-    """One bright dot (class 0) and one dark dot (class 1) at the same place of an even background.
+    """One bright dot (class 0) and one dark dot (class 1) at the same position.
 
         x = background ± contrast · e_place
 
-    A shift-invariant linear classifier sees the sum of the pixels only, so the distance of each dot
-    to its boundary is at most contrast / sqrt(number of pixels); without invariance it is contrast.
+    A shift-invariant linear classifier depends on the sum of the pixels only, so the distance of a
+    dot to its boundary is at most contrast / sqrt(number of pixels); without invariance it is
+    contrast.
 
     Args:
         size: Length of the signal, or of a side of the image.
         dimensions: 1 for signals `(2, size)`, 2 for images `(2, size, size, 1)`.
-        contrast: Of the dot with the background.
+        contrast: Of the dot against the background.
         background: Value of the other pixels.
-        place: Of the dot along each axis; None for the centre.
-        zero_mean: Whether the mean of each example is brought to `background`, so that sums tell
-            nothing.
+        place: Position of the dot along each axis; None for the center.
+        zero_mean: Whether the mean of each example is shifted to `background`, so that sums are
+            uninformative.
 
     Raises:
         UsageError: A setting is out of its range.
@@ -90,7 +91,7 @@ def orthogonal_vectors(
     whole_number("generator_seed", generator_seed, 0)
     drawn = stream(generator_seed, "orthogonal_vectors").standard_normal((length, 2 * per_class))
     basis, triangle = np.linalg.qr(drawn)
-    # The signs of R's diagonal make the factorisation unique, hence the vectors reproducible.
+    # The signs of R's diagonal make the factorization unique, hence the vectors reproducible.
     inputs = (basis * np.sign(np.diag(triangle))).T
     labels = np.repeat(np.arange(2), per_class)
     text = f"{2 * per_class} random orthonormal vectors of length {length} in two classes"
@@ -103,15 +104,13 @@ def orthogonal_frequencies(
     """Unit vectors cos(2πft) and sin(2πft), f odd in class 0 and even in class 1.
 
     All shifts of a vector lie in the plane of its frequency, and planes of different frequencies
-    are orthogonal, so a shift-invariant classifier is not held back here.
+    are orthogonal, so shift invariance does not reduce the margin here.
 
     Args:
         length: Of each vector.
         per_class: Vectors of each class, an even number: two for each frequency, from the lowest.
         grid: `"periodic"`: t = 0, 1/n, …, (n-1)/n, on which the vectors are orthogonal; or
             `"closed"`: from 0 to 1 with both ends, on which cosines are only nearly so.
-        generator_seed: Not used by these vectors, which are always the same; trials that differ in
-            it have different seeds.
 
     Raises:
         UsageError: A setting is out of its range, or a frequency above the highest one.
@@ -137,7 +136,7 @@ def orthogonal_frequencies(
 def offset_signals(
     *, length: int = 12, per_class: int = 3, gap: float = 1.0, generator_seed: int = 0
 ) -> Dataset:
-    """Random signals whose means tell the classes apart: `f_dc(x) = sum(x) / sqrt(length)`.
+    """Random signals whose means separate the classes: `f_dc(x) = sum(x) / sqrt(length)`.
 
     Without their means the signals are standard normal. The values of f_dc are uniform in
     [-1 - gap/2, -gap/2] for class 0 and in [gap/2, 1 + gap/2] for class 1.
@@ -145,7 +144,7 @@ def offset_signals(
     Args:
         length: Of each signal.
         per_class: Signals of each class.
-        gap: Least difference of f_dc between the classes.
+        gap: Minimum difference of f_dc between the classes.
         generator_seed: Seed of the signals.
 
     Raises:

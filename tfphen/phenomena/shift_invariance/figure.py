@@ -1,10 +1,10 @@
-"""Distances of dots over their size, distances on orthogonal signals, and robustness on images."""
+"""Distances of dots over the number of pixels, of orthogonal signals, and robustness on images."""
 
 import numpy as np
 
 from tfphen.experiment import plots
 from tfphen.phenomena._shared.tables import rows_of
-from tfphen.phenomena.shift_invariance import findings as readings
+from tfphen.phenomena.shift_invariance import findings as summary
 from tfphen.phenomena.shift_invariance.trials import ARMS, NO_POOLING
 
 NAMES = {
@@ -15,7 +15,7 @@ NAMES = {
 
 
 def draw(table, config, figure) -> None:
-    """Draws a panel for each part that was run but the margins, which alone get one too."""
+    """Draws a panel for each part that was run; of margins only if they are the only part."""
     panels = []
     if config.dots is not None:
         panels.append(_draw_dots)
@@ -32,16 +32,16 @@ def draw(table, config, figure) -> None:
 
 
 def _draw_dots(axes, table, config) -> None:
-    """Log distance over log number of pixels, with what theory has."""
+    """Log distance over log number of pixels, with the theoretical curves."""
     dots = config.dots
     for arm in (*ARMS, NO_POOLING):
         if not len(rows_of(table, part="dots", arm=arm)):
             continue
-        pixels, found = readings.distances_by_pixels(table, arm)
-        look = {"linestyle": "--"} if arm == NO_POOLING else {}
-        plots.interval_band(axes, pixels, found / dots.contrast, NAMES[arm], **look)
+        pixels, by_seed = summary.distances_by_pixels(table, arm)
+        style = {"linestyle": "--"} if arm == NO_POOLING else {}
+        plots.interval_band(axes, pixels, by_seed / dots.contrast, NAMES[arm], **style)
     ends = np.asarray([dots.pixels(size) for size in (min(dots.sizes), max(dots.sizes))])
-    # Beyond the data on both sides, which lie on them.
+    # Beyond the data on both sides, which cover the lines.
     ends = ends * np.asarray([0.6, 1.7])
     theory = {"color": plots.INK, "linewidth": 1.2, "linestyle": ":", "zorder": 3}
     axes.plot(ends, np.ones(2), **theory)
@@ -63,15 +63,15 @@ def _draw_signals(axes, table, config) -> None:
             ticks.append(at)
             labels.append(f"{2 * count} {kind}")
             for index, arm in enumerate(ARMS):
-                found = readings.distances(table, kind, arm, count=count)
-                if not len(found):
+                values = summary.distances(table, kind, arm, count=count)
+                if not len(values):
                     continue
-                colour, place = plots.SERIES[index], at + 0.2 * (index - 0.5)
+                color, place = plots.SERIES[index], at + 0.2 * (index - 0.5)
                 seen = axes.get_legend_handles_labels()[1]
                 label = None if NAMES[arm] in seen else NAMES[arm]
-                heights = np.full(len(found), place)
-                axes.plot(found, heights, plots.MARKERS[index], color=colour, ms=4, label=label)
-                axes.plot(found.mean(), place, "|", color=colour, ms=11, mew=2)
+                heights = np.full(len(values), place)
+                axes.plot(values, heights, plots.MARKERS[index], color=color, ms=4, label=label)
+                axes.plot(values.mean(), place, "|", color=color, ms=11, mew=2)
             best = 1 / np.sqrt(2 * count)
             axes.plot([best, best], [at - 0.3, at + 0.3], ":", color=plots.INK, linewidth=1.2)
     axes.plot([], [], ":", color=plots.INK, label="best linear margin")
@@ -82,25 +82,25 @@ def _draw_signals(axes, table, config) -> None:
 
 
 def _draw_images(axes, table, config) -> None:
-    """Accuracy over the size of perturbations, a line a network."""
+    """Accuracy over the radius of PGD, a line per network."""
     images = config.images
     for net in images.nets:
-        found = [readings.robust_accuracies(table, images, net, size) for size in images.sizes]
-        plots.interval_band(axes, images.sizes, np.stack(found, 1), net.replace("_", " "))
+        accuracies = [summary.robust_accuracies(table, images, net, size) for size in images.sizes]
+        plots.interval_band(axes, images.sizes, np.stack(accuracies, 1), net.replace("_", " "))
     axes.set(xlabel=f"size of perturbations, {images.norm}", ylabel="accuracy", ylim=(0, 1.02))
     axes.set(title=f"Attacks on {images.data.replace('_', ' ')}")
     axes.legend(fontsize=7.5)
 
 
 def _draw_consistency(axes, table, config) -> None:
-    """Accuracy at the compared size over the consistency, a marker a network."""
+    """Accuracy at the compared radius over the consistency, a marker per network."""
     images = config.images
     for index, net in enumerate(images.nets):
         x = 100 * rows_of(table, part="images", net=net).consistency.to_numpy()
-        y = readings.robust_accuracies(table, images, net, images.size)
-        colour = plots.SERIES[index % len(plots.SERIES)]
+        y = summary.robust_accuracies(table, images, net, images.size)
+        color = plots.SERIES[index % len(plots.SERIES)]
         marker = plots.MARKERS[index % len(plots.MARKERS)]
-        axes.plot(x, y, marker, color=colour, label=net.replace("_", " "))
+        axes.plot(x, y, marker, color=color, label=net.replace("_", " "))
     axes.set(xlabel="consistency under shifts, %", ylabel=f"accuracy at {images.size:g}")
     axes.set(title="Consistency and robustness", xlim=(0, 104), ylim=(0, 1))
     axes.legend(fontsize=7.5)

@@ -1,4 +1,4 @@
-"""Images for several networks, fully connected or of one circular convolution. Light."""
+"""Grid on images: fully connected networks, and networks of one circular convolution."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.core.trial import Data, Spec, Trial
-from tfphen.phenomena.shift_invariance.trials import Attack
+from tfphen.phenomena.shift_invariance.attack import Attack
 
 
 @dataclasses.dataclass(frozen=True)
 class Images:
-    """Networks on images, attacked with the same sizes.
+    """Networks on images, attacked with the same radii.
 
     Args:
         data, train, test, split: As in `tfphen.core.trial.Data`.
         options: Of the data source, whose images have a channel axis.
-        nets: Settings of each network by its name: those of `tfphen.models.mlp` where there are
+        nets: Settings of each network by its name: those of `tfphen.models.mlp` with
             `hidden_units`, else those of `circular_convnet`. A perceptron comes first; the others
-            are held against it.
+            are compared with it.
         optimizer, optimizer_settings, schedule, batch_size, epochs: Of each training.
         norm: `"l2"` or `"linf"`.
-        size: The size of perturbations at which networks are compared, one of the attack's.
+        size: Radius at which networks are compared, one of the attack's.
         attack: See `Attack`.
     """
 
@@ -57,7 +57,7 @@ class Images:
 
     @property
     def sizes(self) -> tuple[float, ...]:
-        """Sizes of perturbations in the norm in which networks are compared."""
+        """Radii of PGD in the norm in which networks are compared."""
         return getattr(self.attack, f"{self.norm}_sizes")
 
     @property

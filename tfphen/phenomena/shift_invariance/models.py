@@ -1,4 +1,4 @@
-"""Networks of one circular convolution, exactly invariant to circular shifts when they pool."""
+"""Networks of one circular convolution, exactly shift-invariant with global pooling."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ def _pooled(x, pooling: str, make: LayerDefaults):
     if pooling == "none":
         return keras.layers.Flatten(name="positions")(x)
     if pooling == "linear":
-        # One learned weight a position, shared by the channels.
+        # One learned weight per position, shared by the channels.
         x = keras.layers.Reshape((-1, x.shape[-1]), name="positions")(x)
         x = keras.layers.Permute((2, 1), name="channels_first")(x)
         x = make.dense(1, x, "pooling")
@@ -40,10 +40,10 @@ def circular_convnet(
     seed: int = 0,
     name: str = "circular_convnet",
 ) -> keras.Model:
-    """One circular convolution, ReLU, a pooling over all positions, and a linear classifier.
+    """One circular convolution, ReLU, global pooling, and a linear classifier.
 
-    With `padding=None` and a pooling by average or maximum the logits do not change under circular
-    shifts of the input.
+    With `padding=None` and average or maximum pooling the logits are invariant to circular shifts
+    of the input.
 
     Args:
         input_shape: `(n,)` for signals; `(rows, columns)`, with or without channels, for images.
@@ -52,17 +52,17 @@ def circular_convnet(
         kernel_size: Of the convolution, along each axis; None for the size of the input.
         padding: As in `CircularConvolution`.
         pooling: `"average"`, `"max"`, `"linear"` (one learned weight for each position, shared by
-            the channels) or `"none"`: the classifier reads all positions.
+            the channels) or `"none"`: the classifier gets all positions.
         activation: Of the convolution, a Keras name; `"linear"` for none.
-        input_normalization: Whether the inputs go through a batch normalisation, one mean and
-            variance a channel.
+        input_normalization: Whether inputs are batch-normalized, with one mean and variance per
+            channel.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`.
         seed: For the initial weights of this Keras model.
         name: Of the model.
 
     Returns:
-        A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
-        `"features"` holds what the last layer reads, `"logits"` is the last layer.
+        A model from `[batch, *input_shape]` to logits `[batch, num_classes]`. Its layer
+        `"features"` is the input of the last layer, `"logits"`.
 
     Raises:
         UsageError: An unknown `pooling` or `defaults`, or a kernel larger than the input.
@@ -73,7 +73,7 @@ def circular_convnet(
     1202
 
     When not to use:
-        On images whose opposite borders have nothing in common, where accuracy is what matters.
+        For accuracy on images whose opposite borders are unrelated.
 
     Reference:
         V. Singla et al., "Shift Invariance Can Reduce Adversarial Robustness", NeurIPS 2021,
@@ -106,15 +106,15 @@ def normalized_mlp(
     seed: int = 0,
     name: str = "normalized_mlp",
 ) -> keras.Model:
-    """A ReLU perceptron behind a batch normalisation with one mean and variance for all pixels.
+    """A ReLU perceptron after batch normalization with one mean and variance for all pixels.
 
-    The rival of `circular_convnet` with `input_normalization`, with the same normalisation; without
-    one, use `mlp`. A mean and a variance for each pixel would multiply those that are the same in
-    all examples by 1 / sqrt(epsilon), where an attack moves them.
+    The counterpart of `circular_convnet` with `input_normalization`, with the same normalization;
+    without it, use `mlp`. A mean and a variance per pixel would amplify pixels that are constant
+    over the examples by 1 / sqrt(epsilon) when an attack changes them.
 
     Args:
-        input_shape: `(n,)` for signals, or that of images with a channel axis. Flattened behind the
-            normalisation.
+        input_shape: `(n,)` for signals, or that of images with a channel axis. Flattened after the
+            normalization.
         num_classes: Number of logits.
         hidden_units: Widths of the hidden layers.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`.
@@ -122,7 +122,7 @@ def normalized_mlp(
         name: Of the model.
 
     Returns:
-        A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`.
+        A model from `[batch, *input_shape]` to logits `[batch, num_classes]`.
     """
     make = LayerDefaults(defaults, seed)
     inputs = keras.Input(input_shape, name="inputs")

@@ -1,81 +1,17 @@
-"""Dots, orthogonal signals and images for networks with and without shift invariance. Light.
-
-Each part yields its trainings for one seed. How trained networks are attacked is a matter of plain
-numbers too, which trials carry as constants.
-"""
+"""The grid: hard margins, dots, orthogonal signals and images, with and without invariance."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
 
 from tfphen.core import checks
+from tfphen.core import config as configs
 from tfphen.core.errors import UsageError
 from tfphen.core.trial import Data, Spec, Trial
+from tfphen.phenomena.shift_invariance.attack import Attack
+from tfphen.phenomena.shift_invariance.images import Images
 
 ARMS = ("fully_connected", "convolution")
 NO_POOLING, LINEAR, ZERO_MEAN = "no_pooling", "linear", "linear_zero_mean"
-
-
-@dataclasses.dataclass(frozen=True)
-class Attack:
-    """How trained networks are attacked.
-
-    Args:
-        steps: Of the search for the least Euclidean distance (DDN); 0 to leave it out.
-        l2_sizes, linf_sizes: Sizes of perturbations by projected gradient, or none.
-        ascent_steps: Steps of projected gradient.
-        step_share: Length of one of them, as a share of the size.
-        random_start: Whether projected gradient starts from a random place.
-        box: Least and greatest value of an input, or nothing for no limits.
-        examples: How many test examples are attacked; None for all.
-        shifts: Rounds of random circular shifts for the consistency; 0 to leave it out.
-        max_shift: Largest of these shifts along each axis; None for all shifts.
-    """
-
-    steps: int = 300
-    l2_sizes: tuple[float, ...] = ()
-    linf_sizes: tuple[float, ...] = ()
-    ascent_steps: int = 40
-    step_share: float = 0.1
-    random_start: bool = False
-    box: tuple[float, ...] = ()
-    examples: int | None = None
-    shifts: int = 0
-    max_shift: int | None = None
-
-    def __post_init__(self):
-        checks.whole("steps", self.steps, 0)
-        checks.whole("shifts", self.shifts, 0)
-        checks.wholes(ascent_steps=self.ascent_steps)
-        checks.positive("step_share", self.step_share)
-        if self.box and not (len(self.box) == 2 and self.box[0] < self.box[1]):
-            raise UsageError(
-                f"`box` holds the least and the greatest value. Received: box={self.box}"
-            )
-
-    def constants(self) -> dict:
-        """Returns what is set, as constants of a trial."""
-        found = {"distance_steps": self.steps} if self.steps else {}
-        for norm, sizes in (("l2", self.l2_sizes), ("linf", self.linf_sizes)):
-            found |= {f"{norm}_sizes": sizes} if sizes else {}
-        if self.l2_sizes or self.linf_sizes:
-            found |= {"ascent_steps": self.ascent_steps, "step_share": self.step_share}
-            found |= {"random_start": 1} if self.random_start else {}
-        if self.box:
-            found |= {"low": self.box[0], "high": self.box[1]}
-        if self.examples is not None:
-            found["examples"] = self.examples
-        if self.shifts:
-            found["shifts"] = self.shifts
-            found |= {} if self.max_shift is None else {"max_shift": self.max_shift}
-        return found
-
-    def measures(self) -> tuple[str, ...]:
-        """Returns the names of what is measured."""
-        found = ["test_error"]
-        found += ["distances"] if self.steps else []
-        found += ["robust_l2"] if self.l2_sizes else []
-        found += ["robust_linf"] if self.linf_sizes else []
-        return (*found, *(["consistency"] if self.shifts else []))
 
 
 def _trial(seed: int, model: Spec, data: Data, attack: Attack, training: Mapping, **tags) -> Trial:
@@ -92,12 +28,12 @@ def _trial(seed: int, model: Spec, data: Data, attack: Attack, training: Mapping
 
 @dataclasses.dataclass(frozen=True)
 class Margins:
-    """Hard margins of signals with all their circular shifts, and without, by a solver.
+    """Hard-margin SVMs on signals with all their circular shifts, and without.
 
     Args:
         length: Of the signals.
         per_class: Signals of each class.
-        gap: Least difference of the classes in the constant component.
+        gap: Minimum difference of the classes in the constant (DC) component.
     """
 
     length: int = 12
@@ -105,14 +41,14 @@ class Margins:
     gap: float = 1.0
 
     def trials(self, seed: int) -> Iterator[Trial]:
-        """Yields the machine of all shifts, and that of the signals alone."""
+        """Yields the SVM on all shifts, and that on the signals alone."""
         options = {"length": self.length, "per_class": self.per_class, "gap": self.gap}
         data = Data("offset_signals", options=options | {"generator_seed": seed})
         for case, shifts in (("all_shifts", True), ("no_shifts", False)):
             yield Trial(
                 model=Spec("linear"),
                 data=data,
-                optimizer=Spec("hard_margin", shifts=shifts),
+                solver=Spec("hard_margin", shifts=shifts),
                 seed=seed,
                 measures=("margin_over_dc_margin", "cosine_with_constant"),
                 tags={"part": "margins", "case": case, "seed": seed},
@@ -126,12 +62,12 @@ class Dots:
     Args:
         sizes: Lengths of signals, or sides of images.
         control_sizes: Those at which a convolution without pooling and a linear one with average
-            pooling are trained, the latter at the last size also on dots without their mean.
+            pooling are trained, the latter at the last size also on zero-mean dots.
         dimensions: 1 for signals, 2 for images.
         contrast, background, place: As in `dots`.
         units: Hidden units of the perceptron, and channels of the convolution.
-        normalized: Whether inputs go through a batch normalisation.
-        rates: Learning rates of gradient descent, in equal parts of training.
+        normalized: Whether inputs are batch-normalized.
+        rates: Learning rates of gradient descent, each for an equal part of the training.
         steps: Length of the training.
         attack: See `Attack`.
     """
@@ -164,7 +100,7 @@ class Dots:
         return self.control_sizes[-1:] if control == ZERO_MEAN else self.control_sizes
 
     def models(self) -> dict[str, Spec]:
-        """Returns the network of each arm."""
+        """Returns the model of each arm."""
         torch = {"defaults": "torch"}
         normalized = {"input_normalization": True} if self.normalized else {}
         convolution = {"filters": self.units, **normalized, **torch}
@@ -212,13 +148,13 @@ class Signals:
 
     Args:
         counts: Numbers of signals in each class.
-        convolution_counts: Those on which the convolution is trained too; None for all.
+        convolution_counts: Those on which the convolution is trained as well; None for all.
         length: Of the signals.
-        grid: Of `tfphen.data.orthogonal_frequencies`.
+        grid: Of `dots.orthogonal_frequencies`.
         kernel: Length of the convolution's kernel.
         filters: Its channels.
         units: Hidden units of the perceptron.
-        learning_rate: Of Adam on the full batch, a tenth of it in the second half.
+        learning_rate: Of full-batch Adam, divided by 10 in the second half.
         steps: Length of the training.
         attack: See `Attack`.
     """
@@ -268,3 +204,48 @@ class Signals:
                     continue
                 tags = {"part": kind, "arm": arm, "count": count}
                 yield _trial(seed, model, data, self.attack, training, **tags)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(configs.Config):
+    """Settings.
+
+    Args:
+        margins, dots, vectors, frequencies, images: Of each part, or None to skip it; dots are the
+            control of orthogonal vectors and frequencies.
+        gate_images: Whether the robustness on images is tested, or only reported.
+        differs: Known deviations of a paper experiment from the published protocol.
+    """
+
+    margins: Margins | None = None
+    dots: Dots | None = None
+    vectors: Signals | None = None
+    frequencies: Signals | None = None
+    images: Images | None = None
+    gate_images: bool = True
+    differs: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        tested = self.margins or (self.images is not None and self.gate_images)
+        controlled = self.dots is not None and self.dots.control_sizes
+        if (self.vectors or self.frequencies) and not controlled:
+            raise UsageError(
+                "`vectors` and `frequencies` need `dots` with `control_sizes`, their control. "
+                f"Received: dots={self.dots}"
+            )
+        if not (tested or controlled):
+            raise UsageError(
+                "At least one of `margins`, `dots` with `control_sizes`, and `images` that are "
+                "tested is given. Received: none of them"
+            )
+
+
+def trials(config: Config) -> Iterator[Trial]:
+    """Yields the grid of trials."""
+    for seed in config.seed_range():
+        for part in (config.margins, config.dots, config.images):
+            yield from part.trials(seed) if part is not None else ()
+        for kind in ("vectors", "frequencies"):
+            part = getattr(config, kind)
+            yield from part.trials(kind, seed) if part is not None else ()

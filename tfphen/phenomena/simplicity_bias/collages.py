@@ -1,7 +1,7 @@
-"""Collages: images of several data sets side by side, each of which tells the class alone.
+"""Collages: images of several datasets side by side, each of which determines the class.
 
-Every block of a collage shows one of two classes of its own data set. In training all of them agree
-with the label; a test set where only one block does asks whether a model has learned that block.
+Every block of a collage shows one of two classes of its own dataset. In training all of them agree
+with the label; a test set where only one block does reveals whether a model has learned it.
 """
 
 import functools
@@ -12,20 +12,21 @@ import numpy as np
 
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
+from tfphen.data import sources as data_sources
 from tfphen.data.dataset import Dataset
 from tfphen.data.settings import boolean, choice, whole_number
 from tfphen.phenomena.simplicity_bias.slabs import Blocks
 
 # Side of a block, before subsampling.
 SIDE = 32
-# Classes that stand for labels 0 and 1 in the published collages, of label ids in tfds.
+# Classes for labels 0 and 1 in the published collages, label ids of tfds.
 PUBLISHED_CLASSES = {
     "mnist": (0, 1),
     "cifar10": (1, 9),
     "fashion_mnist": (2, 4),
     "svhn_cropped": (0, 1),
 }
-# Training images of each set that published collages are made of; all, where none is given.
+# Number of training images of a dataset in the published collages; by default all.
 _FIRST = {"mnist": 50_000}
 ORDERS = ("ordered", "shuffled")
 
@@ -43,30 +44,30 @@ def collages(
     generator_seed: int = 0,
     data_dir: str | None = None,
 ) -> Dataset:
-    """Makes collages of blocks of 32 by 32 grey pixels, two blocks to a column, then subsamples.
+    """Makes collages of blocks of 32 by 32 gray pixels, two blocks to a column, then subsamples.
 
-    Grey is the mean over channels, rounded to 8 bits. Images of 28 pixels get a border of 2 zeros,
-    smaller ones are enlarged by a whole factor first. Training collages are made of training
-    images, test collages of test images. Half of each set is of either class. Images are drawn
-    without replacement where there are enough of a class, else with replacement.
+    Gray is the mean over channels, rounded to 8 bits. Images of 28 pixels get a border of 2 zeros,
+    smaller ones are first upsampled by an integer factor. Training collages are made of training
+    images, test collages of test images. Each set is balanced. Images are drawn
+    without replacement if a class has enough of them, else with replacement.
 
     Args:
-        sources: Data sets of the blocks: down the left column, then down the next. An even number.
-        classes: Of each block, the classes of its set that stand for labels 0 and 1. None takes
+        sources: Datasets of the blocks: down the left column, then down the next. An even number.
+        classes: For each block, the two classes of its dataset for labels 0 and 1. None takes
             `PUBLISHED_CLASSES`.
-        predictive: Place of the only block that follows the label, in training and test set; each
-            other block follows a class of its own. None for all blocks.
-        order: `"ordered"`, or `"shuffled"`: blocks change places, in each collage anew.
-        stride: Every so many-th row and column is kept, from the first one; divides 32.
+        predictive: Position of the only block that follows the label, in training and test set;
+            each other block follows a random class. None for all blocks.
+        order: `"ordered"`, or `"shuffled"`: a random order of blocks in each collage.
+        stride: Subsampling stride of rows and columns, from the first one; divides 32.
         flatten: True gives inputs `(n, pixels)`, False images `(n, height, width, 1)`.
         train: Training collages, an even number.
         test: Test collages, an even number.
         generator_seed: Seed of the data.
-        data_dir: First folder in which tfds sets are looked for. Not a setting.
+        data_dir: Directory to search first for tfds datasets. Not a setting.
 
     Raises:
-        UsageError: A setting is out of its range, or a set has no such images or classes.
-        MissingData: A tfds set that is not on this machine.
+        UsageError: A setting is out of its range, or a dataset lacks such images or classes.
+        MissingData: A tfds dataset that is not on this machine.
 
     Example:
 
@@ -75,8 +76,8 @@ def collages(
     ((20, 128), 10)
 
     When not to use:
-        As a set of independent test images: with few images of a class, as of digits, the same one
-        is part of many collages. Test sets with another `predictive` share their images.
+        As a set of independent test images: with few images of a class, as of digits, one image is
+        part of many collages. Test sets with another `predictive` share their images.
 
     Reference:
         D. Teney, E. Abbasnejad, S. Lucey, A. van den Hengel, "Evading the Simplicity Bias: Training
@@ -103,7 +104,7 @@ def collages(
             follows = predictive in (None, place)
             shown = labels if follows else generator.permutation(labels)
             images = np.empty((size, SIDE // stride, SIDE // stride), "float32")
-            for label, pool in enumerate(_images(source, pair, stride, data_dir)[part]):
+            for label, pool in enumerate(image_pools(source, pair, stride, data_dir)[part]):
                 rows = np.flatnonzero(shown == label)
                 images[rows] = pool[
                     generator.choice(len(pool), len(rows), replace=len(rows) > len(pool))
@@ -126,13 +127,13 @@ def collages(
 
 
 def collage_blocks(**settings) -> Blocks:
-    """Returns which columns of flattened `collages` with these settings each block has.
+    """Returns the columns of each block in flattened `collages` with these settings.
 
     Args:
         **settings: Those of `collages`.
 
     Raises:
-        UsageError: The blocks are shuffled, so that they have no columns of their own.
+        UsageError: The blocks are shuffled, so their columns are not fixed.
 
     Example:
 
@@ -151,14 +152,14 @@ def collage_blocks(**settings) -> Blocks:
 
 
 def tile(blocks: np.ndarray) -> np.ndarray:
-    """Puts square blocks into images, two to a column.
+    """Tiles square blocks into images, two to a column.
 
     Args:
         blocks: `[n, count, side, side]`, an even count.
 
     Returns:
-        `[n, 2 * side, count / 2 * side]`: block 0 above block 1, block 2 above block 3 to the right
-        of them, and so on.
+        `[n, 2 * side, count / 2 * side]`: block 0 above block 1, to the right of them block 2
+        above block 3, and so on.
 
     Example:
 
@@ -171,10 +172,10 @@ def tile(blocks: np.ndarray) -> np.ndarray:
 
 
 def _classes(sources, classes) -> tuple[tuple[int, int], ...]:
-    """Returns the pair of classes of each block, or says what is wrong."""
+    """Returns the pair of classes of each block, checked."""
     if isinstance(sources, str) or len(sources) < 2 or len(sources) % 2:
         raise UsageError(
-            f"`sources` is a list of an even number of data sets. Received: sources={sources!r}"
+            f"`sources` is a list of an even number of datasets. Received: sources={sources!r}"
         )
     if classes is None:
         if unknown := [name for name in sources if name not in PUBLISHED_CLASSES]:
@@ -190,25 +191,23 @@ def _classes(sources, classes) -> tuple[tuple[int, int], ...]:
 
 
 @functools.lru_cache(maxsize=16)
-def _images(source: str, pair: tuple[int, int], stride: int, data_dir: str | None):
-    """Returns subsampled grey blocks of the two classes, for training and for testing."""
-    from tfphen.data.sources import load
-
-    data = load(source, {"flatten": False}, data_dir)
+def image_pools(source: str, pair: tuple[int, int], stride: int, data_dir: str | None):
+    """Returns subsampled gray blocks of the two classes, for training and for testing. Cached."""
+    data = data_sources.load(source, {"flatten": False}, data_dir)
     parts = []
     for inputs, labels in (
         (data.train_inputs[: _FIRST.get(source)], data.train_labels[: _FIRST.get(source)]),
         (data.test_inputs, data.test_labels),
     ):
-        found = [as_block(inputs[labels == one])[:, ::stride, ::stride] for one in pair]
-        if not all(map(len, found)):
-            raise UsageError(f"Data set {source!r} lacks a class. Received: classes {pair}")
-        parts.append(tuple(found))
+        pools = [as_block(inputs[labels == one])[:, ::stride, ::stride] for one in pair]
+        if not all(map(len, pools)):
+            raise UsageError(f"Dataset {source!r} lacks a class. Received: classes {pair}")
+        parts.append(tuple(pools))
     return tuple(parts)
 
 
 def as_block(images: np.ndarray) -> np.ndarray:
-    """Makes images the grey squares of 32 pixels that collages consist of.
+    """Converts images to the gray 32 by 32 blocks of collages.
 
     Args:
         images: `[n, side, side, channels]`, in [0, 1], with a side of at most 32.
@@ -217,7 +216,7 @@ def as_block(images: np.ndarray) -> np.ndarray:
         `[n, 32, 32]`, in multiples of 1/255.
 
     Raises:
-        UsageError: No square images, or larger ones.
+        UsageError: Images that are not square, or larger.
 
     Example:
 
@@ -229,10 +228,10 @@ def as_block(images: np.ndarray) -> np.ndarray:
             f"A block is made of square images of at most {SIDE} pixels. "
             f"Received: shape {images.shape}"
         )
-    # Half a grey level goes up, as images are saved, not to the even one.
-    grey = np.floor(images.mean(axis=-1) * 255 + 0.5) / 255
+    # Half a gray level is rounded up, as when images are saved, not to even.
+    gray = np.floor(images.mean(axis=-1) * 255 + 0.5) / 255
     factor = SIDE // images.shape[1]
-    grey = grey.repeat(factor, axis=1).repeat(factor, axis=2)
-    before = (SIDE - grey.shape[1]) // 2
-    after = SIDE - grey.shape[1] - before
-    return np.pad(grey, ((0, 0), (before, after), (before, after)))
+    gray = gray.repeat(factor, axis=1).repeat(factor, axis=2)
+    before = (SIDE - gray.shape[1]) // 2
+    after = SIDE - gray.shape[1] - before
+    return np.pad(gray, ((0, 0), (before, after), (before, after)))

@@ -1,15 +1,16 @@
-"""What shuffled blocks leave of networks, and which blocks the best network of a set finds."""
+"""AUC and accuracy with shuffled blocks, and the best network of each set."""
 
 import numpy as np
 
 from tfphen.experiment import plots
-from tfphen.phenomena.simplicity_bias import findings as readings
+from tfphen.phenomena.simplicity_bias import findings as summary
+from tfphen.phenomena.simplicity_bias.trials import SCORES
 
 ARMS = {
     "slab_test": "one simple\nblock",
     "mean": "mean of {}\nnetworks",
     "equal": "all equally\nsimple",
-    "label_free": "simple block\nsays nothing",
+    "label_free": "simple block\nuninformative",
     "untrained": "untrained",
     "noisy": "noisy simple\nblock",
     "without_simple": "without simple\nblock",
@@ -34,15 +35,15 @@ def draw(table, config, figure) -> None:
 
 
 def _draw_slab_test(axes, table, config) -> None:
-    """AUC of each kind of training, of the whole test set and with blocks shuffled."""
+    """AUC of each arm on the test set and with blocks shuffled."""
     arms = [arm for arm in ARMS if arm in config.slab_trainings() and arm in _SLAB_TEST]
-    groups = {ARMS[arm]: (arm, readings.slab_values) for arm in arms}
+    groups = {ARMS[arm]: (arm, summary.slab_values) for arm in arms}
     if config.networks > 1:
         label = ARMS["mean"].format(config.networks)
-        mean = {label: ("slab_test", readings.ensemble_aucs)}
+        mean = {label: ("slab_test", summary.ensemble_aucs)}
         groups = {ARMS["slab_test"]: groups.pop(ARMS["slab_test"])} | mean | groups
     values = {
-        label: [read(table, arm, score) for score in readings.SCORES]
+        label: [read(table, arm, score) for score in SCORES]
         for label, (arm, read) in groups.items()
     }
     _draw_bars(axes, values, LABELS)
@@ -54,7 +55,7 @@ def _draw_noisy(axes, table, config) -> None:
     """Accuracies with a noisy simple block, and without it."""
     values = {}
     for arm in ("noisy", "without_simple"):
-        shown = [readings.slab_values(table, arm, s, "accuracies") for s in readings.SCORES]
+        shown = [summary.slab_values(table, arm, s, "accuracies") for s in SCORES]
         values[ARMS[arm]] = shown if arm == "noisy" else shown[:1]
     _draw_bars(axes, values, LABELS)
     plots.threshold_line(axes, 1 - config.noisy.noisy / 2)
@@ -70,12 +71,12 @@ def _draw_sets(axes, table, config) -> None:
     for place, name in enumerate(diversity.names()):
         label = name.replace("_", " ")
         values[label] = [
-            readings.best(table, diversity, place, strength=s) for s in diversity.strengths
+            summary.best(table, diversity, place, strength=s) for s in diversity.strengths
         ]
     labels = [f"similarity × {strength:g}" for strength in diversity.strengths]
     _draw_bars(axes, values, labels, first=len(LABELS))
     for place in range(len(values)):
-        bounds = readings.upper_bounds(table, diversity, place)
+        bounds = summary.upper_bounds(table, diversity, place)
         if bounds is not None:
             label = "upper bound" if place == 0 else None
             axes.hlines(bounds.mean(), place - 0.42, place + 0.42, color=plots.INK, label=label)
@@ -94,20 +95,20 @@ def _draw_bars(axes, values, labels, first=0) -> None:
         axes: Where to draw.
         values: By the name of each group, arrays `[seeds]`, one a bar.
         labels: Of the bars of a group.
-        first: Number of the colour of the first one.
+        first: Index of the color of the first bar.
     """
     width = 0.84 / len(labels)
     named = set()
     for place, bars in enumerate(values.values()):
         for index, (seeds, label) in enumerate(zip(bars, labels, strict=False)):
             at = place + width * (index - (len(bars) - 1) / 2)
-            colour = plots.SERIES[(first + index) % len(plots.SERIES)]
+            color = plots.SERIES[(first + index) % len(plots.SERIES)]
             settings = {} if label in named else {"label": label}
             named.add(label)
-            axes.bar(at, np.mean(seeds), 0.9 * width, color=colour, alpha=0.45, **settings)
+            axes.bar(at, np.mean(seeds), 0.9 * width, color=color, alpha=0.45, **settings)
             spread = np.linspace(-0.25, 0.25, len(seeds)) * width if len(seeds) > 1 else [0.0]
             marker = plots.MARKERS[(first + index) % len(plots.MARKERS)]
-            axes.plot(at + spread, seeds, marker, color=colour, ms=2.6)
+            axes.plot(at + spread, seeds, marker, color=color, ms=2.6)
     plots.threshold_line(axes, 0.5)
     axes.set(ylim=(0, 1.04), yticks=(0, 0.25, 0.5, 0.75, 1))
     axes.set_yticklabels(("0", "0.25", "chance", "0.75", "1"))

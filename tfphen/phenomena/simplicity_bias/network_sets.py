@@ -1,4 +1,4 @@
-"""Sets of networks that are trained together, so that they differ in what they look at.
+"""Sets of networks trained jointly for dissimilar input gradients.
 
 All networks of a set are one Keras model, which is one member of a population. Given a copy of the
 examples for each network, one gradient of the sum of outputs holds the input gradients of all.
@@ -16,7 +16,7 @@ SIMILARITIES = ("dot", "squared_dot", "squared_cosine")
 
 
 class _Copies(keras.layers.Layer):
-    """Repeats `[batch, d]` for each network; lets `[batch, models, d]` through as they are."""
+    """Repeats `[batch, d]` for each network; passes `[batch, models, d]` through unchanged."""
 
     def __init__(self, models: int, **settings):
         super().__init__(**settings)
@@ -42,17 +42,17 @@ def network_set(
     hidden_units: Sequence[int] = (32, 32),
     activation: str = "tanh",
 ) -> keras.Model:
-    """Perceptrons side by side, with one logit each, for two classes.
+    """Parallel perceptrons with one logit each, for two classes.
 
     Args:
         input_shape: `(d,)`.
         num_classes: 2.
-        models: How many networks.
+        models: Number of networks.
         hidden_units: Widths of the hidden layers of each.
         activation: Of the hidden layers, a Keras name.
 
     Returns:
-        A model of `[batch, d]` that gives logits of class 1, `[batch, models]`. In a population,
+        A model from `[batch, d]` to logits of class 1, `[batch, models]`. In a population,
         `Step.apply` also takes copies of inputs for each network, `[members, batch, models, d]`.
 
     Example:
@@ -60,8 +60,8 @@ def network_set(
     >>> network_set((5,), 2, models=3, hidden_units=(4,)).output_shape
     (None, 3)
     """
-    # Keras takes the axis of networks for one of a convolution's window: its fans are `models`
-    # times those of each network. This is Glorot's uniform distribution for each.
+    # Keras treats the axis of networks as a receptive field: its fans are `models` times those of
+    # each network. The scale makes this Glorot uniform for each.
     initializer = keras.initializers.VarianceScaling(models, "fan_avg", "uniform", seed=0)
     inputs = keras.Input(input_shape, name="inputs")
     x = _Copies(models, name="copies")(inputs)
@@ -79,7 +79,7 @@ def network_set(
 
 
 def input_gradient_similarity(gradients, kind: str = "squared_cosine"):
-    """The sum over pairs of networks of the similarity of their input gradients.
+    """Sum over pairs of networks of the similarity of their input gradients.
 
         Σ over i < j of  gᵢ·gⱼ   or   (gᵢ·gⱼ)²   or   (gᵢ·gⱼ / ‖gᵢ‖ ‖gⱼ‖)²
 
@@ -100,9 +100,9 @@ def input_gradient_similarity(gradients, kind: str = "squared_cosine"):
     [12.0, 144.0, 1.0]
 
     When not to use:
-        Dot products where nothing else keeps gradients from shrinking: small ones are not alike,
-        and are rewarded all the same. Gradients of the larger of two logits, whose sign flips at
-        the decision boundary: take a single logit, or a difference.
+        Dot products without anything else that keeps gradients from shrinking: they reward small
+        gradients, similar or not. Gradients of the larger of two logits, whose sign flips at the
+        decision boundary: use a single logit, or a difference.
 
     Reference:
         D. Teney, E. Abbasnejad, S. Lucey, A. van den Hengel, "Evading the Simplicity Bias: Training
@@ -121,11 +121,11 @@ def input_gradient_similarity(gradients, kind: str = "squared_cosine"):
 
 
 def diverse(similarity: str = "squared_cosine") -> Callable[[Step], tf.Tensor]:
-    """Cross-entropies of all networks of a set, and the similarity of their input gradients.
+    """Cross-entropies of all networks of a set, plus a penalty on input-gradient similarity.
 
         Σ over i of  CE(fᵢ(x), y)   +   strength · Σ over i < j of  similarity(∇fᵢ(x), ∇fⱼ(x))
 
-    The factor `strength` is a constant of the member, see `tfphen.core.trial.Trial`.
+    The weight `strength` is a constant of the member, see `tfphen.core.trial.Trial`.
 
     Args:
         similarity: See `input_gradient_similarity`.
@@ -141,7 +141,7 @@ def diverse(similarity: str = "squared_cosine") -> Callable[[Step], tf.Tensor]:
         labels = tf.broadcast_to(tf.cast(step.labels, outputs.dtype)[..., None], outputs.shape)
         losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, outputs)
         strength = step.constants["strength"][:, None]
-        alike = input_gradient_similarity(gradients, similarity)
-        return tf.reduce_sum(losses, -1) + strength * alike
+        similarities = input_gradient_similarity(gradients, similarity)
+        return tf.reduce_sum(losses, -1) + strength * similarities
 
     return objective

@@ -1,8 +1,8 @@
-"""Slab data: every coordinate tells two classes apart alone, some by simpler functions than others.
+"""Slab data: each coordinate separates two classes, some by simpler functions than others.
 
-On a coordinate of k slabs the interval [-1, 1] holds k slabs, 2 margins apart, which belong to the
-two classes in turn. Two slabs are a linear coordinate: one threshold tells the classes apart, where
-k slabs take k - 1. Coordinates are independent given the class, and a random rotation hides them.
+On a coordinate of k slabs the interval [-1, 1] holds k slabs, 2 margins apart, that alternate
+between the two classes. Two slabs are a linear coordinate: one threshold separates the classes, k
+slabs need k - 1. Coordinates are independent given the class, and a random rotation hides them.
 """
 
 import inspect
@@ -17,13 +17,13 @@ from tfphen.data.dataset import Dataset
 from tfphen.data.settings import boolean, real_number, whole_number
 
 LINEAR = 2
-# Of the slabs at one distance from 0, probability among those of their class, from 0 outwards.
+# Probability, within its class, of the slabs at each distance from 0, from 0 outwards.
 _PROBABILITIES = {3: (1.0, 1.0), 5: (3 / 4, 1.0, 1 / 4), 7: (1 / 2, 7 / 8, 1 / 2, 1 / 8)}
 SLABS = (LINEAR, *_PROBABILITIES)
 
 
 class Blocks(NamedTuple):
-    """Where the blocks of coordinates of some inputs are.
+    """The coordinates of each block of the inputs.
 
     Args:
         columns: Of each block, the columns of the unrotated coordinates, int arrays.
@@ -41,7 +41,7 @@ def slab_width(slabs: int, margin: float) -> float:
 
     Args:
         slabs: k, the number of slabs.
-        margin: m, half the distance between neighbours.
+        margin: m, half the distance between neighbors.
 
     Example:
 
@@ -65,18 +65,18 @@ def slabs(
     """Draws slab data of two equally likely classes.
 
     With s the width of a slab and m the margin, the slabs of a coordinate of 3, 5 or 7 slabs have
-    the centres 0, ±(s + 2m), ±2(s + 2m) and so on; the one at 0 belongs to class 0, its neighbours
-    to class 1, and so in turn. Both signs are equally likely, so a coordinate is not correlated
-    with the class. On a linear coordinate class 0 is in [-1, -m], class 1 in [m, 1].
+    the centers 0, ±(s + 2m), ±2(s + 2m) and so on; the one at 0 belongs to class 0, its neighbors
+    to class 1, and so on. Both signs are equally likely, so a coordinate is not correlated with the
+    class. On a linear coordinate class 0 is in [-1, -m], class 1 in [m, 1].
 
     Args:
-        blocks: Pairs of a number of slabs, one of `SLABS`, and how many coordinates have it.
+        blocks: Pairs of a number of slabs, one of `SLABS`, and a number of coordinates.
         margin: m, as a share of the half-width 1 of every coordinate.
-        noisy: Share of examples whose linear coordinates say nothing: exactly that many, rounded,
+        noisy: Share of examples with uninformative linear coordinates: exactly that many, rounded,
             of training and test examples have them uniform in [-m, m].
-        label_free: Places in `blocks` of blocks that follow a class of their own, drawn
-            independently of the example's.
-        rotate: Multiply by a random orthogonal matrix.
+        label_free: Positions in `blocks` of blocks that follow a random class, independent of the
+            example's.
+        rotate: Whether to multiply by a random orthogonal matrix.
         train: Training examples.
         test: Test examples.
         generator_seed: Seed of the data and the rotation.
@@ -96,8 +96,8 @@ def slabs(
     (True, True)
 
     When not to use:
-        To rank coordinates by whether one threshold finds anything: on 5 slabs one threshold is
-        right in 11 of 16 cases, though the coordinate is uncorrelated with the class.
+        To rank coordinates by the accuracy of a single threshold: on 5 slabs it is right in 11 of
+        16 cases, though the coordinate is uncorrelated with the class.
 
     Reference:
         H. Shah, K. Tamuly, A. Raghunathan, P. Jain, P. Netrapalli, "The Pitfalls of Simplicity Bias
@@ -117,14 +117,14 @@ def slabs(
     def draw(count: int, fold: int) -> tuple[np.ndarray, np.ndarray]:
         generator = stream(generator_seed, "slabs", fold)
         labels = generator.integers(2, size=count)
-        unclear = generator.permutation(count)[: round(noisy * count)]
+        uninformative = generator.permutation(count)[: round(noisy * count)]
         columns = []
         for place, (number, coordinates) in enumerate(blocks):
             classes = generator.integers(2, size=count) if place in label_free else labels
             for _ in range(coordinates):
                 values = _coordinate(number, classes, margin, generator)
                 if number == LINEAR:
-                    values[unclear] = generator.uniform(-margin, margin, len(unclear))
+                    values[uninformative] = generator.uniform(-margin, margin, len(uninformative))
                 columns.append(values)
         values = np.stack(columns, axis=1)
         return values if rotation is None else values @ rotation, labels
@@ -142,7 +142,7 @@ def slabs(
 
 
 def slab_blocks(**settings) -> Blocks:
-    """Returns where the blocks of `slabs` with these settings are.
+    """Returns the blocks of `slabs` with these settings.
 
     Args:
         **settings: Those of `slabs`.
@@ -162,7 +162,7 @@ def slab_blocks(**settings) -> Blocks:
         return Blocks(columns)
     generator = stream(bound.arguments["generator_seed"], "slabs", 0)
     basis, triangle = np.linalg.qr(generator.standard_normal((ends[-1], ends[-1])))
-    # The signs make the factorisation unique, and the rotation uniform over all of them.
+    # The signs make the factorization unique, and the rotation uniform (Haar measure).
     return Blocks(columns, basis * np.sign(np.diag(triangle)))
 
 
@@ -172,15 +172,14 @@ def randomize_block(
     permutation: np.ndarray,
     rotation: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Gives each example some coordinates of another one, so that they say nothing of its class.
+    """Shuffles a block among examples, so that it carries no information on the class.
 
-    All columns move together: one permutation of examples for the whole block keeps what columns
-    of a block say of each other.
+    One permutation of examples for the whole block preserves the dependence between its columns.
 
     Args:
         inputs: `[n, d]`.
-        columns: Columns of the unrotated coordinates that are shuffled.
-        permutation: Of the `n` examples: which one each gets its columns from.
+        columns: The unrotated coordinates to shuffle.
+        permutation: Of the `n` examples: the source of each example's columns.
         rotation: `[d, d]` orthogonal, where inputs are `coordinates @ rotation`.
 
     Returns:
@@ -193,11 +192,11 @@ def randomize_block(
     [[0.0, 12.0], [1.0, 10.0], [2.0, 11.0]]
 
     When not to use:
-        To ask what a model does with inputs like those it was trained on: classes of the blocks
-        disagree in shuffled examples, as they never do in training.
+        To measure in-distribution behavior: the classes of the blocks disagree in shuffled
+        examples, which never happens in training.
     """
     values = np.array(inputs) if rotation is None else inputs.astype("float64") @ rotation.T
-    # One index array at a time: both at once would pair permutation and columns.
+    # One index array at a time: NumPy would pair the elements of two.
     values[:, columns] = values[permutation][:, columns]
     return (values if rotation is None else values @ rotation).astype(inputs.dtype)
 
@@ -222,7 +221,7 @@ def _check_blocks(blocks: Sequence[Sequence[int]], margin: float) -> None:
 
 
 def _coordinate(slabs: int, classes: np.ndarray, margin: float, generator) -> np.ndarray:
-    """Draws one coordinate of each example, given the class that it follows."""
+    """Draws one coordinate of each example, given its class."""
     uniform = generator.uniform(size=len(classes))
     if slabs == LINEAR:
         return (2 * classes - 1) * (margin + (1 - margin) * uniform)

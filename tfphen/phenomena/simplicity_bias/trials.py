@@ -1,31 +1,35 @@
-"""Trainings on slabs, and of sets of networks on slabs or collages: settings and trials. Light."""
+"""The grid: perceptrons on slab data, and sets of networks on slabs or collages."""
 
 import dataclasses
 from collections.abc import Iterator
 
-from tfphen.core.checks import number, one_of, whole, wholes
+from tfphen.core import checks
+from tfphen.core import config as configs
 from tfphen.core.errors import UsageError
 from tfphen.core.trial import Data, Spec, Trial
 
-# Distance of the seeds of streams by which trainings of one seed differ.
-_FAR = 10**6
+# Inputs that AUCs and accuracies are of: test examples as they are, with the simple block shuffled,
+# or with all other blocks shuffled.
+SCORES = ("standard", "simple_shuffled", "complex_shuffled")
+
+# Offset of the stream seeds of several trainings of one seed.
+_OFFSET = 10**6
 _SLAB_MEASURES = ("train_error", "aucs", "accuracies")
 _ENSEMBLE_MEASURES = ("test_scores", "test_labels")
 _SET_MEASURES = ("block_accuracies", "train_accuracies")
 
 
 def _other(seed: int, number: int) -> dict[str, int]:
-    """Returns the seeds of streams of the training of this number on the same data."""
-    return {name: seed + number * _FAR for name in ("init", "order")} if number else {}
+    """Returns the stream seeds of the `number`-th additional training on the same data."""
+    return {name: seed + number * _OFFSET for name in ("init", "order")} if number else {}
 
 
 @dataclasses.dataclass(frozen=True)
 class SlabTraining:
-    """A perceptron with PyTorch's initial weights, on slab data.
+    """A perceptron with PyTorch's initialization, on slab data.
 
     Args:
-        blocks, label_free, noisy, train, test: See `slabs.slabs`. The first block is
-            the simple one.
+        blocks, label_free, noisy, train, test: See `slabs.slabs`; the first block is simple.
         hidden_units, optimizer, optimizer_settings, batch_size, steps: Of the training.
     """
 
@@ -41,15 +45,16 @@ class SlabTraining:
     steps: int = 2000
 
     def __post_init__(self):
-        wholes(train=self.train, test=self.test, batch_size=self.batch_size, steps=self.steps)
+        checks.wholes(train=self.train, test=self.test)
+        checks.wholes(batch_size=self.batch_size, steps=self.steps)
 
     def untrained(self) -> "SlabTraining":
-        """Returns the same with one step, that changes nothing."""
-        still = {**self.optimizer_settings, "learning_rate": 0.0}
-        return dataclasses.replace(self, steps=1, optimizer_settings=still)
+        """Returns the same with a single step at learning rate 0."""
+        frozen = {**self.optimizer_settings, "learning_rate": 0.0}
+        return dataclasses.replace(self, steps=1, optimizer_settings=frozen)
 
     def trials(self, arm: str, seed: int, networks: int = 1) -> Iterator[Trial]:
-        """Yields so many trainings on the data of one seed."""
+        """Yields the trainings of an ensemble on the data of one seed."""
         options = {
             "blocks": self.blocks,
             "label_free": self.label_free,
@@ -74,19 +79,19 @@ class SlabTraining:
 
 @dataclasses.dataclass(frozen=True)
 class Diversity:
-    """Sets of networks that are trained together.
+    """Sets of networks trained jointly.
 
     Args:
         source: `"slabs"` or `"collages"`.
-        options: Of the source, see `tfphen.data`.
-        models, hidden_units, activation: How many networks a set has, and of what kind.
+        options: Settings of the source.
+        models, hidden_units, activation: Size of a set, and architecture of each network.
         similarity: Of two input gradients, see `network_sets`.
-        strengths: Factors on the similarity; 0 is among them.
-        strength: The one of them that findings are about.
-        claimed: Places of the blocks that it finds.
-        fitted: Training accuracy of a network from which on it counts; others count as guessing.
-        upper_bounds: Train where only one block is predictive too, to see what it allows at most;
-            otherwise that is certainty, as on slabs.
+        strengths: Weights of the similarity penalty, including 0.
+        strength: The one of them that is tested.
+        claimed: Positions of the blocks that it makes networks learn.
+        fitted: Minimum training accuracy of a network; those below count as guessing.
+        upper_bounds: Whether to also train with a single predictive block, for an upper bound of
+            its accuracy; otherwise that is 1, as on slabs.
         optimizer, optimizer_settings, batch_size, steps: Of the training.
     """
 
@@ -107,11 +112,11 @@ class Diversity:
     steps: int = 2000
 
     def __post_init__(self):
-        one_of("source", self.source, ("slabs", "collages"))
-        one_of("similarity", self.similarity, ("dot", "squared_dot", "squared_cosine"))
-        whole("models", self.models, 2)
-        number("fitted", self.fitted, 0.5, 1)
-        wholes(batch_size=self.batch_size, steps=self.steps)
+        checks.one_of("source", self.source, ("slabs", "collages"))
+        checks.one_of("similarity", self.similarity, ("dot", "squared_dot", "squared_cosine"))
+        checks.whole("models", self.models, 2)
+        checks.number("fitted", self.fitted, 0.5, 1)
+        checks.wholes(batch_size=self.batch_size, steps=self.steps)
         if not {0.0, self.strength} <= set(self.strengths) or self.strength <= 0:
             raise UsageError(
                 "`strengths` hold 0 and `strength`, which is above 0. "
@@ -125,19 +130,19 @@ class Diversity:
         blocks = len(self.names())
         if not self.claimed or not set(self.claimed) <= set(range(1, blocks)):
             raise UsageError(
-                f"`claimed` are places of blocks after the first, of {blocks}. "
+                f"`claimed` are positions of blocks after the first, of {blocks}. "
                 f"Received: claimed={self.claimed}"
             )
 
     def names(self) -> tuple[str, ...]:
-        """Returns a name of each block, the simple one first."""
+        """Returns the names of the blocks, the simple one first."""
         if self.source == "collages":
             return tuple(self.options.get("sources", ("mnist", "fashion_mnist")))
         pairs = self.options.get("blocks", SlabTraining.blocks)
         return tuple("linear" if slabs == 2 else f"{slabs}_slabs" for slabs, _ in pairs)
 
     def trials(self, seed: int) -> Iterator[Trial]:
-        """Yields the sets of one seed, their control, and their upper bounds."""
+        """Yields the sets of one seed, their control, and upper bounds."""
 
         def one(arm, strength=0.0, predictive=None, training=0):
             options = {**self.options, "generator_seed": seed}
@@ -163,3 +168,68 @@ class Diversity:
         yield one("other_seeds", training=1)
         for block in range(len(self.names())) if self.upper_bounds else ():
             yield one("upper_bound", predictive=block)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(configs.Config):
+    """Settings.
+
+    Args:
+        slab_test: A training that shows the bias, or None.
+        networks: Ensemble size per seed; logits of several networks are averaged.
+        untrained: Whether to test untrained networks, as a control.
+        label_free: As `slab_test`, with a first block that is independent of the class, or None.
+        equal: As `slab_test`, with equally simple blocks, or None.
+        noisy: A training with a noisy simple block, or None.
+        without_simple: As `noisy`, without that block.
+        diversity: Sets of networks, or None.
+        differs: Known deviations of a paper experiment from the published protocol.
+    """
+
+    slab_test: SlabTraining | None = None
+    networks: int = 1
+    untrained: bool = False
+    label_free: SlabTraining | None = None
+    equal: SlabTraining | None = None
+    noisy: SlabTraining | None = None
+    without_simple: SlabTraining | None = None
+    diversity: Diversity | None = None
+    differs: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        checks.whole("networks", self.networks)
+        for name, is_one, controls in (
+            ("slab_test", self.slab_test, (self.untrained, self.label_free, self.equal)),
+            ("noisy", self.noisy, (self.without_simple,)),
+        ):
+            if bool(is_one) != any(controls):
+                raise UsageError(
+                    f"`{name}` goes with one of its controls, see the settings. "
+                    f"Received: {name}={is_one}, controls {controls}"
+                )
+        if self.networks > 1 and not self.equal:
+            raise UsageError("`networks` need the control `equal`. Received: equal=None")
+        if not (self.slab_test or self.noisy or self.diversity):
+            raise UsageError(
+                "`slab_test`, `noisy` or `diversity` must be given. Received: none of them"
+            )
+
+    def slab_trainings(self) -> dict[str, SlabTraining]:
+        """Returns the trainings of perceptrons by arm."""
+        arms = {"slab_test": self.slab_test}
+        if self.untrained:
+            arms["untrained"] = self.slab_test.untrained()
+        for name in ("label_free", "equal", "noisy", "without_simple"):
+            arms[name] = getattr(self, name)
+        return {arm: training for arm, training in arms.items() if training}
+
+
+def trials(config: Config) -> Iterator[Trial]:
+    """Yields the grid of trials."""
+    for seed in config.seed_range():
+        for arm, training in config.slab_trainings().items():
+            networks = config.networks if arm in ("slab_test", "equal") else 1
+            yield from training.trials(arm, seed, networks)
+        if config.diversity:
+            yield from config.diversity.trials(seed)

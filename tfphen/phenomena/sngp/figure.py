@@ -1,4 +1,4 @@
-"""Uncertainty over the plane, with and without SNGP, and what it tells from the training data."""
+"""Uncertainty over the plane with and without SNGP, OOD detection and calibration."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ SURFACES = (
     ("deterministic", "Deterministic: 1 - max p", 0.5),
     ("sngp", "SNGP: variance", 1.0),
 )
-# Arms and their scores, from the top.
+# Labels of scores and arms, in the order of the rows.
 SCORES = {
     "variance": "variance",
     "probability": "1 - max p",
@@ -28,12 +28,12 @@ _SHOWN_POINTS, _SHOWN_FAR = 240, 60
 
 
 def draw(table, config, figure) -> None:
-    """Draws a row of panels for two moons and one for images or texts, as far as they were run."""
+    """Draws a row of panels for two moons and one for images or texts, if they were run."""
     rows = []
     if config.moons is not None:
         rows.append([_surface, _surface, _correlations])
     if config.task is not None:
-        panels = [_detection] * min(2, len(config.task.outside()))
+        panels = [_detection] * min(2, len(config.task.ood_sets()))
         rows.append([*panels, _calibration])
     figure.set_size_inches(11.5, 3.6 * len(rows))
     parts = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
@@ -82,17 +82,17 @@ def _surface(axes, table, config, which: int) -> None:
 def _strip(axes, table, part: str, column: str, arms, scores=SCORES) -> None:
     """One row a network and score: each seed, and a bar at the mean."""
     arms, names = list(arms), []
-    colours = dict(zip(scores, plots.SERIES, strict=False))
+    colors = dict(zip(scores, plots.SERIES, strict=False))
     markers = dict(zip(scores, plots.MARKERS, strict=False))
     for arm in arms:
         for score, name in scores.items():
-            found = values(table, part, arm, column.format(score))
-            if not len(found) or np.isnan(found).all():
+            measured = values(table, part, arm, column.format(score))
+            if not len(measured) or np.isnan(measured).all():
                 continue
             height = len(names)
-            settings = {"color": colours[score], "alpha": 0.45, "ms": 3}
-            axes.plot(found, np.full(len(found), height), markers[score], **settings)
-            axes.plot(np.nanmean(found), height, "|", color=colours[score], ms=10, mew=2)
+            settings = {"color": colors[score], "alpha": 0.45, "ms": 3}
+            axes.plot(measured, np.full(len(measured), height), markers[score], **settings)
+            axes.plot(np.nanmean(measured), height, "|", color=colors[score], ms=10, mew=2)
             names.append(f"{ARMS[arm]}, {name}")
     axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     axes.tick_params(axis="y", labelsize=7.5)
@@ -107,7 +107,7 @@ def _correlations(axes, table, config, which: int) -> None:
 
 
 def _detection(axes, table, config, which: int) -> None:
-    name = config.task.outside()[which]
+    name = config.task.ood_sets()[which]
     scores = {score: label for score, label in SCORES.items() if score != "prior"}
     _strip(axes, table, "task", f"auroc_{name}_{{}}", config.task.arms, scores)
     title = "classes never trained on" if name == "other_test" else name.replace("_", " ")
@@ -119,16 +119,16 @@ def _calibration(axes, table, config, which: int) -> None:
     """Expected calibration error, clean and corrupted: each seed, and a bar at the mean."""
     arms = list(config.task.arms)
     for number, (kind, label) in enumerate((("test", "clean"), ("corrupted", "corrupted"))):
-        colour, marker = plots.SERIES[number], plots.MARKERS[number]
+        color, marker = plots.SERIES[number], plots.MARKERS[number]
         for row, arm in enumerate(arms):
-            found = values(table, "task", arm, f"{kind}_ece")
-            if len(found):
+            measured = values(table, "task", arm, f"{kind}_ece")
+            if len(measured):
                 height = row + 0.3 * number - 0.15
-                settings = {"color": colour, "alpha": 0.45, "ms": 3}
-                heights = np.full(len(found), height)
+                settings = {"color": color, "alpha": 0.45, "ms": 3}
+                heights = np.full(len(measured), height)
                 text = label if row == 0 else None
-                axes.plot(found, heights, marker, label=text, **settings)
-                axes.plot(np.nanmean(found), height, "|", color=colour, ms=9, mew=2)
+                axes.plot(measured, heights, marker, label=text, **settings)
+                axes.plot(np.nanmean(measured), height, "|", color=color, ms=9, mew=2)
     axes.set(yticks=range(len(arms)), yticklabels=[ARMS[arm] for arm in arms])
     axes.set(xlabel="expected calibration error", ylim=(len(arms) - 0.5, -0.5))
     axes.set_title("Calibration")

@@ -1,8 +1,7 @@
-"""Networks with the two changes of SNGP, each of which can be left out.
+"""Backbones with spectral normalization, a Gaussian process head, or both (SNGP).
 
-Bounded layers (`norm_multiplier`) and a Gaussian process as the last layer (`head`) make four
-networks of one backbone. Models give plain logits; variances come from the features of the layer
-`"logits"` after training.
+`norm_multiplier` and `head` give four networks per backbone. Models return plain logits; variances
+are computed from the features of the layer `"logits"` after training.
 
 Reference:
     J. Z. Liu et al., "Simple and Principled Uncertainty Estimation with Deterministic Deep Learning
@@ -55,9 +54,8 @@ def sngp_residual(
 
         h₀ = W₀ x + b₀ (frozen),   hᵢ = hᵢ₋₁ + dropout(relu(Wᵢ hᵢ₋₁ + bᵢ))
 
-    With `norm_multiplier` c each Wᵢ is kept at ‖Wᵢ‖ ≤ c. With c < 1 a layer stretches distances by
-    1 + c at most, and shrinks them by 1 - c at most, so features of inputs far from all others are
-    far from those of all others.
+    With `norm_multiplier` c, ‖Wᵢ‖ ≤ c for each i. With c < 1 a layer scales distances by a factor
+    between 1 - c and 1 + c, so inputs far from all others have features far from all others.
 
     Args:
         input_shape: Of one example. Inputs with more than one axis are flattened.
@@ -66,15 +64,15 @@ def sngp_residual(
         width: Units of every layer.
         dropout: Rate of dropout, in [0, 1).
         norm_multiplier: c; None for no bound.
-        power_iterations: Of the bound, a training step.
+        power_iterations: Per training step, to estimate the norm.
         head: `"dense"`, or `"gaussian_process"` for a `RandomFeatureGaussianProcess`.
         gaussian_process: Settings of the latter, such as `{"feature_stddev": 0.3}`.
         seed: For the initial weights and dropout of this Keras model.
         name: Of the model.
 
     Returns:
-        A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`, plain ones in
-        training and in inference. Its layer `"features"` holds what the last one reads.
+        A model from `[batch, *input_shape]` to logits `[batch, num_classes]`, without mean-field
+        adjustment in training and in inference. Its layer `"features"` is the input of the last.
 
     Raises:
         UsageError: A count below one, a `dropout` outside [0, 1), an unknown head, or settings of
@@ -87,8 +85,8 @@ def sngp_residual(
     ('SpectralNormalization', 'RandomFeatureGaussianProcess')
 
     When not to use:
-        For predictions that are adjusted by their variance: that is `tfphen.layers.SNGP`, around
-        any backbone. For images of more than a few thousand numbers.
+        For predictions adjusted by their variance: use `tfphen.layers.SNGP` around any backbone.
+        For images of more than a few thousand pixels.
 
     Reference:
         The TensorFlow tutorial "Uncertainty-aware Deep Learning with SNGP" (`DeepResNet`, with the
@@ -113,10 +111,10 @@ def sngp_residual(
 
 
 def _bounded(model, norm_multiplier, power_iterations):
-    """A model of the same layers, dense ones and convolutions bounded, with weights of its own."""
+    """Clones a model with spectral normalization around dense layers and convolutions."""
 
     def copy(operation):
-        # Operations without weights, such as a sum, are used again as they are.
+        # Operations without weights, such as a sum, are reused.
         if not isinstance(operation, keras.Layer):
             return operation
         made = type(operation).from_config(operation.get_config())
@@ -127,9 +125,9 @@ def _bounded(model, norm_multiplier, power_iterations):
     return keras.models.clone_model(model, clone_function=copy)
 
 
-def _changed(backbone, num_classes, norm_multiplier, power_iterations, head, settings, l2, seed):
-    """A model of the library up to its features, with the changes of SNGP."""
-    # What the layer of that name reads: the new head brings another.
+def _with_sngp(backbone, num_classes, norm_multiplier, power_iterations, head, settings, l2, seed):
+    """The trunk of a library model, with spectral normalization and a new head."""
+    # The input of the layer of that name: the new head brings another.
     trunk = keras.Model(backbone.input, backbone.get_layer("features").input, name=backbone.name)
     if norm_multiplier is not None:
         trunk = _bounded(trunk, norm_multiplier, power_iterations)
@@ -158,18 +156,18 @@ def sngp_wide_resnet(
     seed: int = 0,
     **settings,
 ) -> keras.Model:
-    """A `wide_resnet` with the changes of SNGP, by default that of the published results.
+    """A `wide_resnet` with the SNGP modifications, by default that of the published results.
 
     Args:
         input_shape: As in `wide_resnet`.
         num_classes: As in `wide_resnet`.
         norm_multiplier: Bound of each convolution's norm; None for no bound. Published with 6,
-            which is far above the 1 that the theory asks for.
-        power_iterations: Of the bound, a training step.
+            far above the 1 that the theory requires.
+        power_iterations: Per training step, to estimate the norm.
         head: As in `sngp_residual`.
         gaussian_process: As in `sngp_residual`.
-        l2: Factor of the sum of squared weights that is added to the loss: of kernels, and of
-            factors and shifts of normalisations, but not of a Gaussian process.
+        l2: Weight decay, as a penalty on the sum of squared weights: kernels, and scale and offset
+            of normalization layers, but not a Gaussian process.
         seed: For the initial weights and dropout of this Keras model.
         **settings: Of `wide_resnet`. By default `variant="uncertainty_baselines"`,
             `defaults="torch"` and `dropout=0.1`.
@@ -196,7 +194,7 @@ def sngp_wide_resnet(
     published = {"variant": "uncertainty_baselines", "defaults": "torch", "dropout": 0.1}
     backbone = wide_resnet(input_shape, num_classes, seed=seed, **{**published, **settings})
     changes = norm_multiplier, power_iterations, head, gaussian_process, l2
-    return _changed(backbone, num_classes, *changes, seed + 1)
+    return _with_sngp(backbone, num_classes, *changes, seed + 1)
 
 
 def sngp_transformer(
@@ -210,16 +208,16 @@ def sngp_transformer(
     seed: int = 0,
     **settings,
 ) -> keras.Model:
-    """A `transformer` that reads its last position, with the changes of SNGP.
+    """A `transformer` that classifies from its last position, with the SNGP modifications.
 
-    Every dense layer is bounded, those of the attention too. The published BERT has 110 million
-    pretrained weights and bounds its pooler; this one starts from random weights.
+    Every dense layer is bounded, including those of attention. The published BERT has 110 million
+    pretrained weights and bounds its pooler; this one is trained from scratch.
 
     Args:
         input_shape: As in `transformer`.
         num_classes: As in `transformer`.
         norm_multiplier: Bound of each dense layer's norm; None for no bound.
-        power_iterations: Of the bound, a training step.
+        power_iterations: Per training step, to estimate the norm.
         head: As in `sngp_residual`.
         gaussian_process: As in `sngp_residual`.
         seed: For the initial weights and dropout of this Keras model.
@@ -238,11 +236,11 @@ def sngp_transformer(
     (None, 8)
 
     When not to use:
-        To compare with published numbers on CLINC, which are of a pretrained BERT.
+        To compare with published numbers on CLINC, which use a pretrained BERT.
 
     Reference:
         J. Liu et al., NeurIPS 2020, arXiv 2006.10108, section 5.3.
     """
     backbone = transformer(input_shape, num_classes, seed=seed, **settings)
     changes = norm_multiplier, power_iterations, head, gaussian_process, 0.0
-    return _changed(backbone, num_classes, *changes, seed + 1)
+    return _with_sngp(backbone, num_classes, *changes, seed + 1)

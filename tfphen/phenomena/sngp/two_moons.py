@@ -1,7 +1,7 @@
-"""Two moons in the plane, moved apart, with a cluster and a grid far away from them.
+"""Two moons in the plane, moved apart, with a far cluster and a grid around them.
 
-Everything but the grid comes from a stream of its own of one seed, so that more test examples, or a
-cluster, leave the training examples as they are.
+Each sample has its own random stream of one seed, so that neither the number of test examples nor
+the cluster changes the training examples.
 
 Reference:
     The TensorFlow tutorial "Uncertainty-aware Deep Learning with SNGP", after J. Liu et al.,
@@ -9,14 +9,15 @@ Reference:
 """
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from tfphen.core.seeds import stream
 from tfphen.data.dataset import Dataset
 from tfphen.data.settings import real_number, whole_number
 
-# Of the tutorial: where uncertainty is drawn, and the cluster of another distribution.
+# Of the tutorial: the region of the plots, and the OOD cluster.
 HORIZONTAL, VERTICAL = (-3.5, 3.5), (-2.5, 2.5)
-FAR_CENTRE, FAR_DEVIATION = (2.5, -1.75), 0.1
+FAR_CENTER, FAR_DEVIATION = (2.5, -1.75), 0.1
 
 # Folds of the stream.
 _TRAIN, _TEST, _FRESH, _FAR = range(4)
@@ -31,23 +32,23 @@ def two_moons(
     vertical: float = 0.2,
     generator_seed: int = 0,
 ) -> Dataset:
-    """Two half circles that reach into each other, one class each, and are then moved apart.
+    """Two interleaving half circles, one class each, moved apart.
 
         class 0   (cos t - h, sin t + v)            + noise
         class 1   (1 - cos t + h, 1/2 - sin t - v)  + noise
 
-    with t in even steps from 0 to pi and Gaussian noise in both coordinates.
+    with t evenly spaced from 0 to pi and Gaussian noise in both coordinates.
 
     Args:
         train_size: Training examples, half of them of each class; class 1 has the odd one.
         test_size: Test examples.
         noise: Standard deviation of the noise.
-        horizontal: h, by which each class is moved sideways.
-        vertical: v, by which each class is moved up or down.
+        horizontal: h, the horizontal shift of each class.
+        vertical: v, the vertical shift of each class.
         generator_seed: Seed of the data.
 
     Returns:
-        A data set of inputs `(n, 2)` in random order.
+        A dataset of inputs `(n, 2)` in random order.
 
     Raises:
         UsageError: A setting is out of its range.
@@ -59,11 +60,11 @@ def two_moons(
     [(-1.0, 0.0), (0.0, 1.0), (1.0, 0.0)]
 
     When not to use:
-        To compare accuracies: without noise far above 0.1 every network separates these classes.
-        For claims about inputs of many dimensions, where distances behave in another way.
+        To compare accuracies: unless the noise is far above 0.1, every network separates these
+        classes. For claims about high-dimensional inputs, where distances behave differently.
 
     Reference:
-        The TensorFlow tutorial "Uncertainty-aware Deep Learning with SNGP", which moves the moons
+        The TensorFlow tutorial "Uncertainty-aware Deep Learning with SNGP", which shifts the moons
         of scikit-learn's `make_moons`.
     """
     whole_number("train_size", train_size, 2)
@@ -91,9 +92,9 @@ def fresh_moons(
     generator_seed: int = 0,
     **others,
 ) -> np.ndarray:
-    """Returns as many more inputs of the same moons as there are to test on, `(n, 2)`.
+    """Returns a second sample of test inputs of the same moons, `(n, 2)`.
 
-    They are no inputs of another distribution, so no score should tell them from the test inputs.
+    They are in-distribution, so no score should separate them from the test inputs.
 
     Args:
         test_size: As in `two_moons`.
@@ -101,37 +102,35 @@ def fresh_moons(
         horizontal: As in `two_moons`.
         vertical: As in `two_moons`.
         generator_seed: As in `two_moons`.
-        **others: Further settings of `two_moons`, which change nothing here.
+        **others: Remaining settings of `two_moons`, which have no effect here.
     """
     return _draw(test_size, _FRESH, noise, horizontal, vertical, generator_seed)[0]
 
 
 def far_cluster(count: int = 500, generator_seed: int = 0) -> np.ndarray:
-    """Returns inputs of another distribution, N((2.5, -1.75), 0.1² I), float32 `(count, 2)`."""
+    """Returns OOD inputs, N((2.5, -1.75), 0.1² I), float32 `(count, 2)`."""
     generator = stream(generator_seed, "two_moons", _FAR)
-    return (FAR_CENTRE + FAR_DEVIATION * generator.standard_normal((count, 2))).astype("float32")
+    return (FAR_CENTER + FAR_DEVIATION * generator.standard_normal((count, 2))).astype("float32")
 
 
 def plane_grid(side: int = 100) -> np.ndarray:
-    """Returns `side` by `side` places of the plane, row by row from below, `(side * side, 2)`.
+    """Returns a `side` by `side` grid of the plane, row by row from below, `(side * side, 2)`.
 
-    They reach from -3.5 to 3.5 and from -2.5 to 2.5.
+    It covers -3.5 to 3.5 and -2.5 to 2.5.
     """
     whole_number("side", side, 2)
     axes = np.meshgrid(np.linspace(*HORIZONTAL, side), np.linspace(*VERTICAL, side))
     return np.stack(axes, -1).reshape(-1, 2).astype("float32")
 
 
-def nearest_distances(places: np.ndarray, examples: np.ndarray) -> np.ndarray:
-    """Returns the Euclidean distance of each place to the nearest of some examples.
+def nearest_distances(points: np.ndarray, examples: np.ndarray) -> np.ndarray:
+    """Returns the Euclidean distance of each point to its nearest example.
 
     Args:
-        places: `(n, d)`.
+        points: `(n, d)`.
         examples: `(m, d)`.
     """
-    from scipy.spatial import cKDTree
-
-    return cKDTree(examples).query(places)[0]
+    return cKDTree(examples).query(points)[0]
 
 
 def _draw(count, fold, noise, horizontal, vertical, generator_seed):

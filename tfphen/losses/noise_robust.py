@@ -12,9 +12,10 @@ Reference:
     Approach", CVPR 2017, arXiv 1609.03683.
 """
 
+import keras
 from keras import ops
 
-from tfphen.core import checks
+from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import (
     entry_of_label,
     labels_and_predictions,
@@ -26,83 +27,6 @@ def _mean_over_classes(of_label, constant, y_pred):
     """Mean of the label's term and of the others, each of which is `constant`."""
     classes = y_pred.shape[-1]
     return (of_label + constant * (classes - 1)) / classes
-
-
-def checked_beta(beta) -> float:
-    """Returns the weight of the given label as a float in [0, 1], or raises ValueError."""
-    return checks.number("beta", beta, 0, 1)
-
-
-def bootstrap_soft_crossentropy(y_true, y_pred, beta=0.95, from_logits=True):
-    """Cross-entropy with the label mixed with the prediction itself.
-
-    With p = softmax(z) of the logits z:
-
-        l(y, z) = -β log p_y - (1 - β) Σⱼ pⱼ log pⱼ
-
-    Gradients flow through both factors of the second term.
-
-    Args:
-        y_true: Integer labels, `[...]`.
-        y_pred: Logits, or probabilities with `from_logits=False`, `[..., K]`.
-        beta: β, the weight of the given label, in [0, 1].
-        from_logits: Whether `y_pred` holds logits.
-
-    Returns:
-        One loss an example, in nats, `[...]`.
-
-    Raises:
-        ValueError: `beta` outside [0, 1], or shapes that do not go together.
-
-    Example:
-
-    >>> float(bootstrap_soft_crossentropy([1], [[0.0, 0.0]])[0])
-    0.69314...
-
-    Reference:
-        S. Reed et al., "Training Deep Neural Networks on Noisy Labels with Bootstrapping",
-        ICLR 2015 workshop, arXiv 1412.6596.
-    """
-    checked_beta(beta)
-    labels, y_pred = labels_and_predictions(y_true, y_pred)
-    logs = log_probabilities(y_pred, from_logits)
-    entropy = -ops.sum(ops.exp(logs) * logs, axis=-1)
-    return -beta * entry_of_label(logs, labels) + (1.0 - beta) * entropy
-
-
-def bootstrap_hard_crossentropy(y_true, y_pred, beta=0.8, from_logits=True):
-    """Cross-entropy with the label mixed with the predicted class.
-
-    With p = softmax(z) of the logits z:
-
-        l(y, z) = -β log p_y - (1 - β) log maxⱼ pⱼ
-
-    Args:
-        y_true: Integer labels, `[...]`.
-        y_pred: Logits, or probabilities with `from_logits=False`, `[..., K]`.
-        beta: β, the weight of the given label, in [0, 1].
-        from_logits: Whether `y_pred` holds logits.
-
-    Returns:
-        One loss an example, in nats, `[...]`.
-
-    Raises:
-        ValueError: `beta` outside [0, 1], or shapes that do not go together.
-
-    Example:
-
-    >>> float(bootstrap_hard_crossentropy([1], [[0.0, 0.0]])[0])
-    0.69314...
-
-    Reference:
-        S. Reed et al., "Training Deep Neural Networks on Noisy Labels with Bootstrapping",
-        ICLR 2015 workshop, arXiv 1412.6596.
-    """
-    checked_beta(beta)
-    labels, y_pred = labels_and_predictions(y_true, y_pred)
-    logs = log_probabilities(y_pred, from_logits)
-    predicted = ops.cast(ops.argmax(logs, axis=-1), "int32")
-    return -beta * entry_of_label(logs, labels) - (1.0 - beta) * entry_of_label(logs, predicted)
 
 
 def unhinged_loss(y_true, y_pred):
@@ -135,6 +59,47 @@ def unhinged_loss(y_true, y_pred):
     return _mean_over_classes(1.0 - entry_of_label(y_pred, labels), 1.0, y_pred)
 
 
+@keras.saving.register_keras_serializable(package="tfphen")
+class UnhingedLoss(FunctionalLoss):
+    """Loss linear in the score of the label, and unbounded.
+
+    With the scores z of K classes, of which only that of the label moves:
+
+        l(y, z) = 1 - z_y / K
+
+    Labels enter as zeros and ones, as in the code that the loss is compared in (see
+    `tfphen.losses.noise_robust`).
+
+    Args:
+        reduction: As in `keras.losses.Loss`.
+        name: Of the loss.
+        dtype: Of its computations.
+
+    Call arguments:
+        y_true: Integer labels, `[batch]` or `[batch, 1]`.
+        y_pred: Scores, `[batch, K]`.
+
+    Example:
+
+    >>> float(UnhingedLoss()([1], [[0.0, 1.0]]))
+    0.5
+
+    When not to use:
+        On the outputs of a dense layer: nothing keeps the scores of wrong classes down, and
+        training diverges. The model must end in a `keras.layers.BatchNormalization` of the scores,
+        which bounds them and lets classes compete.
+
+    Reference:
+        B. van Rooyen, A. Menon, R. Williamson, "Learning with Symmetric Label Noise: The
+        Importance of Being Unhinged", NIPS 2015, arXiv 1505.07634.
+    """
+
+    function = staticmethod(unhinged_loss)
+
+    def __init__(self, reduction="sum_over_batch_size", name="unhinged_loss", dtype=None):
+        super().__init__({}, reduction, name, dtype)
+
+
 def sigmoid_loss(y_true, y_pred):
     """Sigmoid of the negative score of the label.
 
@@ -163,6 +128,48 @@ def sigmoid_loss(y_true, y_pred):
     """
     labels, y_pred = labels_and_predictions(y_true, y_pred)
     return _mean_over_classes(ops.sigmoid(-entry_of_label(y_pred, labels)), 0.5, y_pred)
+
+
+@keras.saving.register_keras_serializable(package="tfphen")
+class SigmoidLoss(FunctionalLoss):
+    """Sigmoid of the negative score of the label.
+
+    With the scores z of K classes, of which only that of the label moves:
+
+        l(y, z) = (sigmoid(-z_y) + (K - 1) / 2) / K
+
+    Labels enter as zeros and ones, as in the code that the loss is compared in (see
+    `tfphen.losses.noise_robust`).
+
+    Args:
+        reduction: As in `keras.losses.Loss`.
+        name: Of the loss.
+        dtype: Of its computations.
+
+    Call arguments:
+        y_true: Integer labels, `[batch]` or `[batch, 1]`.
+        y_pred: Scores, `[batch, K]`.
+
+    Example:
+
+    >>> float(SigmoidLoss()([1], [[3.0, 0.0]]))
+    0.5
+
+    When not to use:
+        On the outputs of a dense layer: as for `UnhingedLoss`, the model must end in a
+        `keras.layers.BatchNormalization` of the scores. For ordinary training: an example that is
+        far on the wrong side has almost no gradient. This is not cross-entropy of sigmoid outputs;
+        that is `SigmoidCrossentropy`.
+
+    Reference:
+        A. Ghosh, N. Manwani, P. Sastry, "Making Risk Minimization Tolerant to Label Noise",
+        Neurocomputing 160, 2015, arXiv 1403.3610.
+    """
+
+    function = staticmethod(sigmoid_loss)
+
+    def __init__(self, reduction="sum_over_batch_size", name="sigmoid_loss", dtype=None):
+        super().__init__({}, reduction, name, dtype)
 
 
 def ramp_loss(y_true, y_pred):
@@ -194,6 +201,47 @@ def ramp_loss(y_true, y_pred):
     labels, y_pred = labels_and_predictions(y_true, y_pred)
     clipped = ops.clip(1.0 - entry_of_label(y_pred, labels), 0.0, 1.0)
     return _mean_over_classes(clipped, 1.0, y_pred)
+
+
+@keras.saving.register_keras_serializable(package="tfphen")
+class RampLoss(FunctionalLoss):
+    """Hinge loss of the label's score, cut off at 1.
+
+    With the scores z of K classes, of which only that of the label moves:
+
+        l(y, z) = (min(1, max(0, 1 - z_y)) + K - 1) / K
+
+    Labels enter as zeros and ones, as in the code that the loss is compared in (see
+    `tfphen.losses.noise_robust`).
+
+    Args:
+        reduction: As in `keras.losses.Loss`.
+        name: Of the loss.
+        dtype: Of its computations.
+
+    Call arguments:
+        y_true: Integer labels, `[batch]` or `[batch, 1]`.
+        y_pred: Scores, `[batch, K]`.
+
+    Example:
+
+    >>> float(RampLoss()([1], [[3.0, 0.5]]))
+    0.75
+
+    When not to use:
+        On the outputs of a dense layer: as for `UnhingedLoss`, the model must end in a
+        `keras.layers.BatchNormalization` of the scores. From a start where many scores are below
+        0: an example whose score is outside (0, 1) has no gradient at all.
+
+    Reference:
+        J. Brooks, "Support Vector Machines with the Ramp Loss and the Hard Margin Loss",
+        Operations Research 59, 2011.
+    """
+
+    function = staticmethod(ramp_loss)
+
+    def __init__(self, reduction="sum_over_batch_size", name="ramp_loss", dtype=None):
+        super().__init__({}, reduction, name, dtype)
 
 
 def savage_loss(y_true, y_pred, from_logits=True):
@@ -228,3 +276,51 @@ def savage_loss(y_true, y_pred, from_logits=True):
     # 1 / (1 + exp(u)) is sigmoid(-u).
     of_label = ops.square(ops.sigmoid(-2.0 * ops.exp(entry_of_label(logs, labels))))
     return _mean_over_classes(of_label, 0.25, y_pred)
+
+
+@keras.saving.register_keras_serializable(package="tfphen")
+class SavageLoss(FunctionalLoss):
+    """Savage loss of the probability of the label: bounded, and flat where it is small.
+
+    With p = softmax(z) of the logits z of K classes:
+
+        l(y, z) = ((1 + exp(2 p_y))⁻² + (K - 1) / 4) / K
+
+    Labels enter as zeros and ones, as in the code that the loss is compared in (see
+    `tfphen.losses.noise_robust`).
+
+    Args:
+        from_logits: Whether predictions are logits.
+        reduction: As in `keras.losses.Loss`.
+        name: Of the loss.
+        dtype: Of its computations.
+
+    Call arguments:
+        y_true: Integer labels, `[batch]` or `[batch, 1]`.
+        y_pred: Predictions, `[batch, K]`.
+
+    Example:
+
+    >>> float(SavageLoss()([1], [[0.0, 0.0]]))
+    0.16116...
+
+    When not to use:
+        With many classes and a learning rate tuned for cross-entropy: the gradient carries the
+        factor p_y / K, so training starts slowly and may not start at all. Where an example is
+        wrongly classified with confidence and its label is right: it is not learned.
+
+    Reference:
+        H. Masnadi-Shirazi, N. Vasconcelos, "On the Design of Loss Functions for Classification:
+        theory, robustness to outliers, and SavageBoost", NIPS 2008.
+    """
+
+    function = staticmethod(savage_loss)
+
+    def __init__(
+        self,
+        from_logits=True,
+        reduction="sum_over_batch_size",
+        name="savage_loss",
+        dtype=None,
+    ):
+        super().__init__({"from_logits": from_logits}, reduction, name, dtype)

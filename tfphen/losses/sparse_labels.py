@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfphen.core import checks
+
 
 def known_values(tensor) -> np.ndarray | None:
     """Returns the values as a NumPy array where they are known by now, else None.
@@ -45,6 +47,13 @@ def _check_values(labels, y_pred) -> None:
         )
 
 
+def in_float32(logits):
+    """The logits as a tensor, in float32 if they came in 16 bits."""
+    logits = ops.convert_to_tensor(logits)
+    precise = keras.backend.standardize_dtype(logits.dtype) in ("float32", "float64")
+    return logits if precise else ops.cast(logits, "float32")
+
+
 def labels_and_predictions(y_true, y_pred):
     """Returns integer labels `[...]` and float predictions `[..., classes]`.
 
@@ -56,10 +65,7 @@ def labels_and_predictions(y_true, y_pred):
         ValueError: Shapes that do not go together, such as one-hot labels. Where values are known
             when this is called, in eager calls, also labels that are no class, and NaN.
     """
-    y_pred = ops.convert_to_tensor(y_pred)
-    dtype = keras.backend.standardize_dtype(y_pred.dtype)
-    if dtype not in ("float32", "float64"):
-        y_pred = ops.cast(y_pred, "float32")
+    y_pred = in_float32(y_pred)
     y_true = ops.convert_to_tensor(y_true)
     rank = len(y_pred.shape)
     if len(y_true.shape) == rank and y_true.shape[-1] == 1:
@@ -72,6 +78,11 @@ def labels_and_predictions(y_true, y_pred):
         )
     _check_values(y_true, y_pred)
     return ops.cast(y_true, "int32"), y_pred
+
+
+def checked_temperature(temperature) -> float:
+    """Returns what logits are divided by as a float above 0."""
+    return checks.number("temperature", temperature, 0, low_open=True)
 
 
 def log_probabilities(y_pred, from_logits: bool, clip: bool = False):
@@ -92,6 +103,11 @@ def log_probabilities(y_pred, from_logits: bool, clip: bool = False):
         limits = ops.log(ops.convert_to_tensor([epsilon, 1.0 - epsilon], values.dtype))
         values = ops.clip(values, limits[0], limits[1])
     return values
+
+
+def crossentropy_of_logits(logits, labels):
+    """Returns -log softmax(logits)_label in nats, `[...]`, of logits `[..., classes]`."""
+    return ops.logsumexp(logits, axis=-1) - entry_of_label(logits, labels)
 
 
 def entry_of_label(values, labels):

@@ -18,18 +18,13 @@ import keras
 from tfphen.core import checks, seeds
 from tfphen.core.errors import nearest
 from tfphen.layers.normalized_dense import NormalizedDense
-from tfphen.losses.squared_and_sigmoid import (
-    SigmoidCrossentropy,
-    SquaredErrorLoss,
-    shifted_logits,
-)
-from tfphen.losses.transfer_loss_classes import (
-    CosineSoftmaxCrossentropy,
-    LabelSmoothedCrossentropy,
-    LogitNormalizedCrossentropy,
-    LogitPenaltyCrossentropy,
-)
-from tfphen.losses.transfer_losses import in_float32, normalized_logits
+from tfphen.losses.cosine_softmax import CosineSoftmaxCrossentropy
+from tfphen.losses.label_smoothing import LabelSmoothedCrossentropy
+from tfphen.losses.logit_normalization import LogitNormalizedCrossentropy, normalized_logits
+from tfphen.losses.logit_penalty import LogitPenaltyCrossentropy
+from tfphen.losses.sigmoid_crossentropy import SigmoidCrossentropy, shifted_logits
+from tfphen.losses.sparse_labels import in_float32
+from tfphen.losses.squared_error import SquaredErrorLoss
 
 _SoftmaxCrossentropy = functools.partial(
     keras.losses.SparseCategoricalCrossentropy, from_logits=True

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfphen.metrics.class_separation import class_separation
+from tfphen.metrics import class_separation
 
 
 def examples(seed=0, spread=1.0, dimension=6):

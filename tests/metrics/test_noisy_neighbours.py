@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tfphen.metrics.noisy_neighbours import noisy_neighbours
+from tfphen.metrics import noisy_neighbours
 
 
 def labels(count=600, classes=10, rate=0.2, seed=0):

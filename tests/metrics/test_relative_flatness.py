@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from tfphen.metrics.flatness_penalty import relative_flatness_penalty
-from tfphen.metrics.hessian_products import hessian_vector_product, input_gradient
-from tfphen.metrics.relative_flatness import (
+from tfphen.metrics import (
+    fisher_rao_norm,
+    hessian_max_eigenvalue,
+    hessian_trace,
+    hessian_vector_product,
+    input_gradient,
     maximal_relative_flatness,
     relative_flatness,
+    relative_flatness_penalty,
     standardize_neurons,
 )
-from tfphen.metrics.sharpness import fisher_rao_norm, hessian_max_eigenvalue, hessian_trace
 
 N, M, K = 23, 7, 4
 

@@ -167,3 +167,17 @@ def check_same_rows(labels: np.ndarray, predictions: np.ndarray) -> None:
             "their argmax). "
             f"Received: y.shape={labels.shape}, y_pred.shape={predictions.shape}"
         )
+
+
+def float_or_array(value: np.ndarray) -> float | np.ndarray:
+    """Returns a float for an array without axes, else the array."""
+    return float(value) if np.ndim(value) == 0 else value
+
+
+def check_table(array: np.ndarray, name: str, fewest: tuple[int, int]) -> None:
+    """Raises ValueError unless an array is a table of at least as many runs and examples."""
+    if array.ndim != 2 or array.shape[0] < fewest[0] or array.shape[1] < fewest[1]:
+        raise ValueError(
+            f"`{name}` must have shape (runs, examples), at least {fewest}. "
+            f"Received: {name}.shape={array.shape}"
+        )

@@ -93,7 +93,7 @@ def _vote(name: str, of_inputs: bool = False, field: str = "clean_vote", shuffle
     def function(trained):
         import numpy as np
 
-        from tfphen.metrics.noisy_neighbours import noisy_neighbours
+        from tfphen.metrics import noisy_neighbours
 
         rows = trained.inputs("train") if of_inputs else trained.activations("train", "features")
         rows = rows.reshape(*rows.shape[:2], -1)
@@ -113,7 +113,7 @@ def _of_classes(name: str, compute) -> Measure:
     """`compute(metrics, inputs, features, logits, predictions)` on the test examples."""
 
     def function(trained):
-        from tfphen.metrics import class_activations
+        from tfphen.metrics.representation import class_activations
 
         inputs, logits = trained.inputs("test"), trained.logits("test")
         features = trained.activations("test", "features")

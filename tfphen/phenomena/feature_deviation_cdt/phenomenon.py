@@ -103,7 +103,7 @@ def _deviations_of(data, subset_size: int, classes: int):
     import numpy as np
 
     from tfphen.metrics import feature_deviation
-    from tfphen.metrics.class_separation import class_means
+    from tfphen.metrics.representation.class_features import class_means
 
     found = feature_deviation(*data[0], *data[1], subset_size)
     means, test_means = (class_means(*part, classes) for part in data)

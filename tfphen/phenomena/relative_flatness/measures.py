@@ -2,9 +2,15 @@
 
 import numpy as np
 
-from tfphen.metrics.pac_bayes import pac_bayes_orig, pac_bayes_sigma
-from tfphen.metrics.relative_flatness import maximal_relative_flatness, relative_flatness
-from tfphen.metrics.sharpness import fisher_rao_norm, hessian_max_eigenvalue, hessian_trace
+from tfphen.metrics import (
+    fisher_rao_norm,
+    hessian_max_eigenvalue,
+    hessian_trace,
+    maximal_relative_flatness,
+    pac_bayes_orig,
+    pac_bayes_sigma,
+    relative_flatness,
+)
 
 
 def last_layer_measures(features, kernel, bias, labels, num_hidden_layers: int) -> dict[str, float]:

@@ -155,7 +155,7 @@ def _layer_bounds(trained):
     """Trace of the Hessian in each hidden layer times the layer's squared norm."""
     import numpy as np
 
-    from tfphen.metrics.layer_traces import perceptron_hessian_traces
+    from tfphen.metrics import perceptron_hessian_traces
 
     members, bounds = trained.members, []
     names = [one.name for one in members.model.layers if one.name.startswith("hidden_")]

@@ -12,8 +12,8 @@ from keras import ops
 
 from tfphen.core import seeds
 from tfphen.measures.attacks import minimal_norm, projected_gradient
-from tfphen.metrics import shift_consistency
-from tfphen.metrics.dc_margin import circular_shifts, dc_margin
+from tfphen.metrics import dc_margin, shift_consistency
+from tfphen.metrics.robustness.dc_margin import circular_shifts
 from tfphen.solvers.hard_margins import plain_machine
 from tfphen.solvers.support_vectors import LinearClassifiers
 

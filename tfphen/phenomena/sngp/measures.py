@@ -12,10 +12,11 @@ import numpy as np
 
 from tfphen.core.seeds import stream
 from tfphen.core.trial import Trial
-from tfphen.metrics.calibration import expected_calibration_error, negative_log_likelihood
-from tfphen.metrics.out_of_distribution import (
+from tfphen.metrics import (
     dempster_shafer_uncertainty,
+    expected_calibration_error,
     maximum_probability_uncertainty,
+    negative_log_likelihood,
     ood_scores,
 )
 from tfphen.phenomena.sngp.trials import SIDE

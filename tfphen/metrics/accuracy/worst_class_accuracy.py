@@ -1,0 +1,87 @@
+"""Accuracy on the class that is predicted worst."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from tfphen.metrics.accuracy.class_accuracies import class_accuracies
+from tfphen.metrics.accuracy.streamed_class_accuracies import ClassAccuracyMetric
+
+
+def worst_class_accuracy(y, y_pred) -> float:
+    """Least accuracy on a class.
+
+        worst-class accuracy = min_c accuracy_c        (over the classes with an example)
+
+    Args:
+        y: Integer labels, `[n]` or `[n, 1]`.
+        y_pred: Logits or probabilities, `[n, K]`, K ≥ 2.
+
+    Returns:
+        A share in [0, 1].
+
+    Raises:
+        ValueError: As `class_accuracies`.
+
+    Example:
+
+    >>> worst_class_accuracy([0, 0, 1], [[2.0, 0.0], [0.0, 1.0], [0.0, 3.0]])
+    0.5
+
+    When not to use:
+        To compare test sets: with more classes, or fewer examples a class, the least of them is
+        lower by chance alone.
+
+    Reference:
+        S. Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts", ICLR 2020,
+        arXiv 1911.08731, for the worst group.
+    """
+    return float(np.nanmin(class_accuracies(y, y_pred)))
+
+
+@keras.saving.register_keras_serializable(package="tfphen")
+class WorstClassAccuracy(ClassAccuracyMetric):
+    """Least accuracy on a class, over batches.
+
+        worst-class accuracy = min_c (sum_{i: y_i = c} w_i 1[argmax_k y_pred_ik = c]
+                                      / sum_{i: y_i = c} w_i)
+
+    over the classes that had an example; 0 before the first.
+
+    Args:
+        num_classes: Number of classes K.
+        name: Of the metric.
+        dtype: Of its result.
+
+    Call arguments:
+        y_true: Integer labels, `[...]` or `[..., 1]`.
+        y_pred: Logits or probabilities, `[..., K]`.
+        sample_weight: As in `BalancedAccuracy`.
+
+    Raises:
+        ValueError: As `BalancedAccuracy`.
+
+    Example:
+
+    >>> metric = WorstClassAccuracy(num_classes=2)
+    >>> metric.update_state([0, 0, 1], [[2.0, 0.0], [0.0, 1.0], [0.0, 3.0]])
+    >>> float(metric.result())
+    0.5
+
+    When not to use:
+        To stop training early with few validation examples a class: the least of many noisy
+        numbers is the noisiest.
+
+    Reference:
+        S. Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts", ICLR 2020,
+        arXiv 1911.08731, for the worst group.
+    """
+
+    def __init__(self, num_classes, name="worst_class_accuracy", dtype=None):
+        super().__init__(num_classes, name, dtype)
+
+    def result(self):
+        accuracies, seen = self.class_accuracies()
+        least = ops.min(ops.where(seen, accuracies, ops.ones_like(accuracies)))
+        # Without any class seen the minimum over none is 1.
+        return ops.cast(ops.where(ops.any(seen), least, ops.zeros_like(least)), self.dtype)

@@ -1,0 +1,1 @@
+"""How well predicted probabilities match what happens: calibration errors and proper scores."""

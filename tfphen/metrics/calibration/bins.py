@@ -1,0 +1,40 @@
+"""Bins of equal width over confidence, and gaps between label and probability summed in them."""
+
+import numpy as np
+
+from tfphen.metrics.probabilities import check_same_rows, labels_and_probabilities
+
+
+def inner_edges(num_bins: int) -> np.ndarray:
+    """Returns the edges b / B, b = 1..B-1, between B bins of equal width, float64 `[B - 1]`."""
+    return np.arange(1, num_bins) / num_bins
+
+
+def bin_of(probabilities: np.ndarray, num_bins: int) -> np.ndarray:
+    """Returns b - 1 for probabilities in ((b - 1) / B, b / B], and 0 for 0; same shape, int64.
+
+    Probabilities are compared with the edges as they are, never multiplied: .7 is at the edge of
+    ten bins, but 10 × .7 rounds to more than 7.
+    """
+    return np.searchsorted(inner_edges(num_bins), probabilities, side="left")
+
+
+def checked_rows(y, y_pred, from_logits) -> tuple[np.ndarray, np.ndarray]:
+    labels, probabilities = labels_and_probabilities(y, y_pred, from_logits)
+    check_same_rows(labels, probabilities)
+    return labels, probabilities
+
+
+def mean_of_gaps(gaps: np.ndarray, bins: np.ndarray, num_bins: int) -> np.ndarray:
+    """Returns sum_b |sum of the gaps in bin b| / n, `[...]`, of gaps and bins `[..., n]`."""
+    count, lead = gaps.shape[-1], gaps.shape[:-1]
+    rows = np.arange(int(np.prod(lead)))[:, None]
+    cells = (rows * num_bins + bins.reshape(-1, count)).ravel()
+    sums = np.bincount(cells, gaps.ravel(), len(rows) * num_bins)
+    return np.abs(sums.reshape(*lead, num_bins)).sum(-1) / count
+
+
+def gaps_of_classes(labels, probabilities) -> tuple[np.ndarray, np.ndarray]:
+    """Returns p_ik and 1[y_i = k] - p_ik, both `[..., K, n]`."""
+    one_hot = np.eye(probabilities.shape[-1])[labels]
+    return np.swapaxes(probabilities, -1, -2), np.swapaxes(one_hot - probabilities, -1, -2)

@@ -1,0 +1,1 @@
+"""What changes a prediction: small perturbations, shifts, single examples, foreign inputs."""

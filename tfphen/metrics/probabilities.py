@@ -169,6 +169,16 @@ def check_same_rows(labels: np.ndarray, predictions: np.ndarray) -> None:
         )
 
 
+def checked_rows(y, y_pred, from_logits: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Returns int64 labels `[..., n]` and float64 probabilities `[..., n, K]`, row by row.
+
+    Takes and raises what `labels_and_predictions` and `check_same_rows` do.
+    """
+    labels, probabilities = labels_and_probabilities(y, y_pred, from_logits)
+    check_same_rows(labels, probabilities)
+    return labels, probabilities
+
+
 def float_or_array(value: np.ndarray) -> float | np.ndarray:
     """Returns a float for an array without axes, else the array."""
     return float(value) if np.ndim(value) == 0 else value

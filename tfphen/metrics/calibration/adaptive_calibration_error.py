@@ -3,8 +3,8 @@
 import numpy as np
 
 from tfphen.core import checks
-from tfphen.metrics.calibration.bins import checked_rows, gaps_of_classes, mean_of_gaps
-from tfphen.metrics.probabilities import float_or_array
+from tfphen.metrics.calibration.bins import gaps_of_classes, mean_of_gaps
+from tfphen.metrics.probabilities import checked_rows, float_or_array
 
 
 def adaptive_calibration_error(y, y_pred, num_bins=15, from_logits=True):

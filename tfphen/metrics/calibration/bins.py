@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from tfphen.metrics.probabilities import check_same_rows, labels_and_probabilities
-
 
 def inner_edges(num_bins: int) -> np.ndarray:
     """Returns the edges b / B, b = 1..B-1, between B bins of equal width, float64 `[B - 1]`."""
@@ -17,12 +15,6 @@ def bin_of(probabilities: np.ndarray, num_bins: int) -> np.ndarray:
     ten bins, but 10 × .7 rounds to more than 7.
     """
     return np.searchsorted(inner_edges(num_bins), probabilities, side="left")
-
-
-def checked_rows(y, y_pred, from_logits) -> tuple[np.ndarray, np.ndarray]:
-    labels, probabilities = labels_and_probabilities(y, y_pred, from_logits)
-    check_same_rows(labels, probabilities)
-    return labels, probabilities
 
 
 def mean_of_gaps(gaps: np.ndarray, bins: np.ndarray, num_bins: int) -> np.ndarray:

@@ -4,8 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfphen.metrics.calibration.bins import checked_rows
-from tfphen.metrics.probabilities import float_or_array
+from tfphen.metrics.probabilities import checked_rows, float_or_array
 from tfphen.metrics.streaming import WeightedMean, class_probabilities
 
 

@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from tfphen.core import checks
-from tfphen.metrics.calibration.bins import bin_of, checked_rows, mean_of_gaps
+from tfphen.metrics.calibration.bins import bin_of, mean_of_gaps
 from tfphen.metrics.calibration.streamed_bins import sums_in_bins
-from tfphen.metrics.probabilities import float_or_array
+from tfphen.metrics.probabilities import checked_rows, float_or_array
 from tfphen.metrics.streaming import StreamedMetric, class_probabilities
 
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tfphen.core import checks
-from tfphen.metrics.calibration.bins import bin_of, checked_rows, inner_edges
+from tfphen.metrics.calibration.bins import bin_of, inner_edges
+from tfphen.metrics.probabilities import checked_rows
 
 
 class ReliabilityDiagram(NamedTuple):

@@ -13,7 +13,7 @@ from tfphen import metrics
 
 def test_type_checkers_see_the_names_of_the_table():
     tree = ast.parse(Path(metrics.__file__).read_text(encoding="utf-8"))
-    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {
         alias.asname: node.module.removeprefix("tfphen.metrics.")
         for node in block.body

@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import (
     entry_of_label,
@@ -19,12 +20,14 @@ from tfphen.losses.sparse_labels import (
 )
 
 
-def checked_beta(beta) -> float:
+def checked_beta(beta: float) -> float:
     """Returns the weight of the given label as a float in [0, 1], or raises ValueError."""
     return checks.number("beta", beta, 0, 1)
 
 
-def bootstrap_soft_crossentropy(y_true, y_pred, beta=0.95, from_logits=True):
+def bootstrap_soft_crossentropy(
+    y_true: TensorLike, y_pred: TensorLike, beta: float = 0.95, from_logits: bool = True
+) -> Tensor:
     """Cross-entropy with the label mixed with the prediction itself.
 
     With p = softmax(z) of the logits z:
@@ -108,17 +111,19 @@ class BootstrapSoftCrossentropy(FunctionalLoss):
 
     def __init__(
         self,
-        beta=0.95,
-        from_logits=True,
-        reduction="sum_over_batch_size",
-        name="bootstrap_soft_crossentropy",
-        dtype=None,
-    ):
+        beta: float = 0.95,
+        from_logits: bool = True,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "bootstrap_soft_crossentropy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = {"beta": checked_beta(beta), "from_logits": from_logits}
         super().__init__(settings, reduction, name, dtype)
 
 
-def bootstrap_hard_crossentropy(y_true, y_pred, beta=0.8, from_logits=True):
+def bootstrap_hard_crossentropy(
+    y_true: TensorLike, y_pred: TensorLike, beta: float = 0.8, from_logits: bool = True
+) -> Tensor:
     """Cross-entropy with the label mixed with the predicted class.
 
     With p = softmax(z) of the logits z:
@@ -195,11 +200,11 @@ class BootstrapHardCrossentropy(FunctionalLoss):
 
     def __init__(
         self,
-        beta=0.8,
-        from_logits=True,
-        reduction="sum_over_batch_size",
-        name="bootstrap_hard_crossentropy",
-        dtype=None,
-    ):
+        beta: float = 0.8,
+        from_logits: bool = True,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "bootstrap_hard_crossentropy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = {"beta": checked_beta(beta), "from_logits": from_logits}
         super().__init__(settings, reduction, name, dtype)

@@ -6,14 +6,16 @@ Reference:
 """
 
 import keras
+import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.class_counts import checked_class_counts, listed_class_counts
 from tfphen.losses.class_weighted import ClassWeightedLoss
 from tfphen.losses.vector_scaling import vs_loss
 
 
-def class_temperatures(class_counts, gamma=0.2):
+def class_temperatures(class_counts: TensorLike, gamma: float = 0.2) -> np.ndarray:
     """Returns the temperature of each class, 1 for the most frequent and higher for rarer ones.
 
     With n_k training examples of class k,
@@ -48,7 +50,13 @@ def class_temperatures(class_counts, gamma=0.2):
     return (counts.max(-1, keepdims=True) / counts) ** checks.number("gamma", gamma, 0)
 
 
-def cdt_loss(y_true, y_pred, class_counts, gamma=0.2, class_weights=None):
+def cdt_loss(
+    y_true: TensorLike,
+    y_pred: TensorLike,
+    class_counts: TensorLike,
+    gamma: float = 0.2,
+    class_weights: TensorLike | None = None,
+) -> Tensor:
     """Cross-entropy with class-dependent temperatures.
 
     With the temperature a_k = (n_max / n_k)^γ ≥ 1 of class k,
@@ -138,13 +146,13 @@ class CDTLoss(ClassWeightedLoss):
 
     def __init__(
         self,
-        class_counts,
-        gamma=0.2,
-        class_weights=None,
-        reduction="sum_over_batch_size",
-        name="cdt_loss",
-        dtype=None,
-    ):
+        class_counts: TensorLike,
+        gamma: float = 0.2,
+        class_weights: TensorLike | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "cdt_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = {
             "class_counts": listed_class_counts(class_counts),
             "gamma": checks.number("gamma", gamma, 0),

@@ -8,6 +8,7 @@ weighted loss an example.
 import keras
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.layers.replicas import sum_over_replicas
 from tfphen.losses.class_counts import (
     checked_class_weights,
@@ -18,7 +19,7 @@ from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import entry_of_label, labels_and_predictions, log_probabilities
 
 
-def weights_of_labels(class_weights, labels, y_pred):
+def weights_of_labels(class_weights: TensorLike, labels: Tensor, y_pred: Tensor) -> Tensor:
     """Returns the class weight of each example, `[...]`, in the dtype of `y_pred`.
 
     Args:
@@ -33,7 +34,9 @@ def weights_of_labels(class_weights, labels, y_pred):
     return value_of_label(ops.convert_to_tensor(weights, y_pred.dtype), labels)
 
 
-def with_class_weights(losses, class_weights, labels, y_pred):
+def with_class_weights(
+    losses: Tensor, class_weights: TensorLike | None, labels: Tensor, y_pred: Tensor
+) -> Tensor:
     """Returns losses `[...]` times the weight of each label; the same losses for None."""
     if class_weights is None:
         return losses
@@ -59,7 +62,7 @@ class ClassWeightedLoss(FunctionalLoss):
     """
 
     @property
-    def class_weights(self):
+    def class_weights(self) -> list[float] | None:
         """Weights as a list, or None. A compiled training step does not see them change.
 
         After a change call `model.make_train_function(force=True)`, as `DeferredReweighting` does.
@@ -67,7 +70,7 @@ class ClassWeightedLoss(FunctionalLoss):
         return self._class_weights
 
     @class_weights.setter
-    def class_weights(self, class_weights):
+    def class_weights(self, class_weights: TensorLike | None) -> None:
         if class_weights is not None:
             array = checked_class_weights(class_weights)
             counts = getattr(self, "class_counts", None)
@@ -80,7 +83,9 @@ class ClassWeightedLoss(FunctionalLoss):
             class_weights = array.tolist()
         self._class_weights = class_weights
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(
+        self, y_true: TensorLike, y_pred: TensorLike, sample_weight: TensorLike | None = None
+    ) -> Tensor:
         unweighted = self.class_weights is None and sample_weight is None
         if unweighted or self.reduction != "mean_with_sample_weight":
             return super().__call__(y_true, y_pred, sample_weight)
@@ -103,7 +108,12 @@ class ClassWeightedLoss(FunctionalLoss):
         return ops.divide_no_nan(total, sum_over_replicas(ops.sum(given)))
 
 
-def class_weighted_crossentropy(y_true, y_pred, class_weights=None, from_logits=True):
+def class_weighted_crossentropy(
+    y_true: TensorLike,
+    y_pred: TensorLike,
+    class_weights: TensorLike | None = None,
+    from_logits: bool = True,
+) -> Tensor:
     """Cross-entropy times the weight of the label's class.
 
     With p = softmax(y_pred) the loss of label y is
@@ -207,11 +217,11 @@ class ClassWeightedCrossentropy(ClassWeightedLoss):
 
     def __init__(
         self,
-        class_weights=None,
-        from_logits=True,
-        reduction="sum_over_batch_size",
-        name="class_weighted_crossentropy",
-        dtype=None,
-    ):
+        class_weights: TensorLike | None = None,
+        from_logits: bool = True,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "class_weighted_crossentropy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = {"class_weights": class_weights, "from_logits": from_logits}
         super().__init__(settings, reduction, name, dtype)

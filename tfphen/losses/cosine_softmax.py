@@ -7,6 +7,7 @@ Reference:
 
 import keras
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import (
     checked_temperature,
@@ -15,7 +16,9 @@ from tfphen.losses.sparse_labels import (
 )
 
 
-def cosine_softmax_crossentropy(y_true, y_pred, temperature=0.05):
+def cosine_softmax_crossentropy(
+    y_true: TensorLike, y_pred: TensorLike, temperature: float = 0.05
+) -> Tensor:
     """Cross-entropy of cosines between features and class vectors, at a fixed temperature.
 
     With features h, class vectors wₖ and biases bₖ, all of the last layer:
@@ -88,9 +91,9 @@ class CosineSoftmaxCrossentropy(FunctionalLoss):
 
     def __init__(
         self,
-        temperature=0.05,
-        reduction="sum_over_batch_size",
-        name="cosine_softmax_crossentropy",
-        dtype=None,
-    ):
+        temperature: float = 0.05,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "cosine_softmax_crossentropy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         super().__init__({"temperature": checked_temperature(temperature)}, reduction, name, dtype)

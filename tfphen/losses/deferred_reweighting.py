@@ -2,15 +2,17 @@
 
 import math
 import warnings
+from typing import Any
 
 import keras
 
 from tfphen.core import checks
+from tfphen.core.types import TensorLike
 from tfphen.losses.class_counts import effective_number_weights, listed_class_counts
 from tfphen.losses.class_weighted import ClassWeightedLoss
 
 
-def _checked_start(start_epoch) -> int | float:
+def _checked_start(start_epoch: Any) -> int | float:
     """Returns a whole number of epochs as int, and a share of the training as float."""
     start = checks.number("start_epoch", start_epoch, 0)
     if start.is_integer():
@@ -85,7 +87,9 @@ class DeferredReweighting(keras.callbacks.Callback):
         NeurIPS 2019, arXiv 1906.07413, algorithm 1.
     """
 
-    def __init__(self, class_counts, start_epoch=0.8, beta=0.9999):
+    def __init__(
+        self, class_counts: TensorLike, start_epoch: float = 0.8, beta: float = 0.9999
+    ) -> None:
         super().__init__()
         self.class_counts = listed_class_counts(class_counts)
         self.start_epoch = _checked_start(start_epoch)
@@ -101,7 +105,7 @@ class DeferredReweighting(keras.callbacks.Callback):
         # 0.7 of 10 epochs is 7, whatever the product is in floating point.
         return math.ceil(round(self.start_epoch * epochs, 9))
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         loss, count = self._loss(), len(self.class_counts)
         # Checked here: the loss itself would only notice when the weights start.
         shape = getattr(self.model, "output_shape", None)
@@ -126,7 +130,7 @@ class DeferredReweighting(keras.callbacks.Callback):
                 stacklevel=2,
             )
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         deferred = epoch < self.first_epoch(self.params["epochs"])
         wanted, loss = None if deferred else self.class_weights, self._loss()
         if loss.class_weights == wanted:

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import (
     entry_of_label,
@@ -12,12 +13,14 @@ from tfphen.losses.sparse_labels import (
 )
 
 
-def checked_alpha(alpha) -> float:
+def checked_alpha(alpha: float) -> float:
     """Returns the share of a label that smoothing spreads as a float in [0, 1)."""
     return checks.number("alpha", alpha, 0, 1, high_open=True)
 
 
-def label_smoothed_crossentropy(y_true, y_pred, alpha=0.1, from_logits=True):
+def label_smoothed_crossentropy(
+    y_true: TensorLike, y_pred: TensorLike, alpha: float = 0.1, from_logits: bool = True
+) -> Tensor:
     """Cross-entropy with a share of each label spread evenly over all classes.
 
     With p = softmax(z) of the logits z and K classes:
@@ -101,11 +104,11 @@ class LabelSmoothedCrossentropy(FunctionalLoss):
 
     def __init__(
         self,
-        alpha=0.1,
-        from_logits=True,
-        reduction="sum_over_batch_size",
-        name="label_smoothed_crossentropy",
-        dtype=None,
-    ):
+        alpha: float = 0.1,
+        from_logits: bool = True,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "label_smoothed_crossentropy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = {"alpha": checked_alpha(alpha), "from_logits": from_logits}
         super().__init__(settings, reduction, name, dtype)

@@ -7,12 +7,19 @@ Reference:
 import keras
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.class_counts import listed_class_counts
 from tfphen.losses.class_weighted import ClassWeightedLoss
 from tfphen.losses.vector_scaling import vs_loss
 
 
-def logit_adjusted_loss(y_true, y_pred, class_counts, tau=1.0, class_weights=None):
+def logit_adjusted_loss(
+    y_true: TensorLike,
+    y_pred: TensorLike,
+    class_counts: TensorLike,
+    tau: float = 1.0,
+    class_weights: TensorLike | None = None,
+) -> Tensor:
     """Cross-entropy of logits plus τ times the log of the class frequency.
 
     With π_k = n_k / Σ_j n_j,
@@ -94,13 +101,13 @@ class LogitAdjustedLoss(ClassWeightedLoss):
 
     def __init__(
         self,
-        class_counts,
-        tau=1.0,
-        class_weights=None,
-        reduction="sum_over_batch_size",
-        name="logit_adjusted_loss",
-        dtype=None,
-    ):
+        class_counts: TensorLike,
+        tau: float = 1.0,
+        class_weights: TensorLike | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "logit_adjusted_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = {
             "class_counts": listed_class_counts(class_counts),
             "tau": checks.number("tau", tau, 0),

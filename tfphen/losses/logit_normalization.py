@@ -8,6 +8,7 @@ Reference:
 import keras
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import (
     checked_temperature,
@@ -17,7 +18,7 @@ from tfphen.losses.sparse_labels import (
 )
 
 
-def normalized_logits(y_pred, temperature=0.04):
+def normalized_logits(y_pred: TensorLike, temperature: float = 0.04) -> Tensor:
     """Logits of fixed length, those that logit normalisation trains and predicts with.
 
         z / (τ ||z||)
@@ -56,7 +57,9 @@ def normalized_logits(y_pred, temperature=0.04):
     return y_pred / (temperature * ops.sqrt(ops.maximum(squares, 0.25)))
 
 
-def logit_normalized_crossentropy(y_true, y_pred, temperature=0.04):
+def logit_normalized_crossentropy(
+    y_true: TensorLike, y_pred: TensorLike, temperature: float = 0.04
+) -> Tensor:
     """Cross-entropy of logits that are divided by their length.
 
         l(y, z) = -log softmax(z / (τ ||z||))_y
@@ -130,9 +133,9 @@ class LogitNormalizedCrossentropy(FunctionalLoss):
 
     def __init__(
         self,
-        temperature=0.04,
-        reduction="sum_over_batch_size",
-        name="logit_normalized_crossentropy",
-        dtype=None,
-    ):
+        temperature: float = 0.04,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "logit_normalized_crossentropy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         super().__init__({"temperature": checked_temperature(temperature)}, reduction, name, dtype)

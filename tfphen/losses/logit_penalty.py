@@ -9,16 +9,19 @@ import keras
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import crossentropy_of_logits, labels_and_predictions
 
 
-def checked_beta(beta) -> float:
+def checked_beta(beta: float) -> float:
     """Returns the weight of a penalty as a float of at least 0."""
     return checks.number("beta", beta, 0)
 
 
-def logit_penalty_crossentropy(y_true, y_pred, beta=6e-4):
+def logit_penalty_crossentropy(
+    y_true: TensorLike, y_pred: TensorLike, beta: float = 6e-4
+) -> Tensor:
     """Cross-entropy plus a penalty on the size of the logits.
 
         l(y, z) = -log softmax(z)_y + β / 2 ||z||²
@@ -87,9 +90,9 @@ class LogitPenaltyCrossentropy(FunctionalLoss):
 
     def __init__(
         self,
-        beta=6e-4,
-        reduction="sum_over_batch_size",
-        name="logit_penalty_crossentropy",
-        dtype=None,
-    ):
+        beta: float = 6e-4,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "logit_penalty_crossentropy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         super().__init__({"beta": checked_beta(beta)}, reduction, name, dtype)

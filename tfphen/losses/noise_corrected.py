@@ -4,10 +4,13 @@ T[i, j] is the probability that an example of clean class i carries label j: row
 classes and sum to 1. Predictions at test time are argmax of the logits, whatever the correction.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import labels_and_predictions, log_probabilities, row_of_label
 from tfphen.losses.transition_matrices import (
@@ -20,11 +23,13 @@ from tfphen.losses.transition_matrices import (
 _LOG_ZERO = -1e9
 
 
-def _is_host_array(value) -> bool:
+def _is_host_array(value: Any) -> bool:
     return isinstance(value, (np.ndarray, list, tuple))
 
 
-def forward_corrected_crossentropy(y_true, y_pred, transition_matrix, from_logits=True):
+def forward_corrected_crossentropy(
+    y_true: TensorLike, y_pred: TensorLike, transition_matrix: TensorLike, from_logits: bool = True
+) -> Tensor:
     """Cross-entropy of noisy labels with the noisy posterior that the prediction implies.
 
     With p = softmax(z) of the logits z the loss of the noisy label y is
@@ -73,8 +78,13 @@ def forward_corrected_crossentropy(y_true, y_pred, transition_matrix, from_logit
 
 
 def backward_corrected_crossentropy(
-    y_true, y_pred, transition_matrix=None, from_logits=True, clip=True, inverse_matrix=None
-):
+    y_true: TensorLike,
+    y_pred: TensorLike,
+    transition_matrix: TensorLike | None = None,
+    from_logits: bool = True,
+    clip: bool = True,
+    inverse_matrix: TensorLike | None = None,
+) -> Tensor:
     """An unbiased estimate of the clean cross-entropy from noisy labels.
 
     With p = softmax(z) of the logits z the loss of the noisy label y is
@@ -128,7 +138,7 @@ def backward_corrected_crossentropy(
     return -ops.sum(weights * log_probabilities(y_pred, from_logits, clip), axis=-1)
 
 
-def _one_matrix(transition_matrix) -> np.ndarray:
+def _one_matrix(transition_matrix: TensorLike) -> np.ndarray:
     """The matrix of a loss class as float64: one for all examples."""
     matrix = checked_transition_matrix(transition_matrix)
     if matrix.ndim != 2:
@@ -193,12 +203,12 @@ class ForwardCorrectedCrossentropy(FunctionalLoss):
 
     def __init__(
         self,
-        transition_matrix,
-        from_logits=True,
-        reduction="sum_over_batch_size",
-        name="forward_corrected_crossentropy",
-        dtype=None,
-    ):
+        transition_matrix: TensorLike,
+        from_logits: bool = True,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "forward_corrected_crossentropy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = {
             "transition_matrix": _one_matrix(transition_matrix),
             "from_logits": from_logits,
@@ -259,13 +269,13 @@ class BackwardCorrectedCrossentropy(FunctionalLoss):
 
     def __init__(
         self,
-        transition_matrix,
-        from_logits=True,
-        clip=True,
-        reduction="sum_over_batch_size",
-        name="backward_corrected_crossentropy",
-        dtype=None,
-    ):
+        transition_matrix: TensorLike,
+        from_logits: bool = True,
+        clip: bool = True,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "backward_corrected_crossentropy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = {
             "transition_matrix": _one_matrix(transition_matrix),
             "from_logits": from_logits,
@@ -275,6 +285,6 @@ class BackwardCorrectedCrossentropy(FunctionalLoss):
         # Taken once, in float64, and not at every call.
         self._inverse = inverse_of(self.transition_matrix)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: TensorLike, y_pred: TensorLike) -> Tensor:
         settings = {**self.settings, "transition_matrix": None, "inverse_matrix": self._inverse}
         return backward_corrected_crossentropy(y_true, y_pred, **settings)

@@ -15,6 +15,7 @@ Reference:
 import keras
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import (
     entry_of_label,
@@ -23,13 +24,13 @@ from tfphen.losses.sparse_labels import (
 )
 
 
-def _mean_over_classes(of_label, constant, y_pred):
+def _mean_over_classes(of_label: Tensor, constant: float, y_pred: Tensor) -> Tensor:
     """Mean of the label's term and of the others, each of which is `constant`."""
     classes = y_pred.shape[-1]
     return (of_label + constant * (classes - 1)) / classes
 
 
-def unhinged_loss(y_true, y_pred):
+def unhinged_loss(y_true: TensorLike, y_pred: TensorLike) -> Tensor:
     """Loss linear in the score of the label, and unbounded.
 
     With the scores z of K classes, of which only that of the label moves:
@@ -96,11 +97,16 @@ class UnhingedLoss(FunctionalLoss):
 
     function = staticmethod(unhinged_loss)
 
-    def __init__(self, reduction="sum_over_batch_size", name="unhinged_loss", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "unhinged_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         super().__init__({}, reduction, name, dtype)
 
 
-def sigmoid_loss(y_true, y_pred):
+def sigmoid_loss(y_true: TensorLike, y_pred: TensorLike) -> Tensor:
     """Sigmoid of the negative score of the label.
 
     With the scores z of K classes, of which only that of the label moves:
@@ -168,11 +174,16 @@ class SigmoidLoss(FunctionalLoss):
 
     function = staticmethod(sigmoid_loss)
 
-    def __init__(self, reduction="sum_over_batch_size", name="sigmoid_loss", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "sigmoid_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         super().__init__({}, reduction, name, dtype)
 
 
-def ramp_loss(y_true, y_pred):
+def ramp_loss(y_true: TensorLike, y_pred: TensorLike) -> Tensor:
     """Hinge loss of the label's score, cut off at 1.
 
     With the scores z of K classes, of which only that of the label moves:
@@ -240,11 +251,16 @@ class RampLoss(FunctionalLoss):
 
     function = staticmethod(ramp_loss)
 
-    def __init__(self, reduction="sum_over_batch_size", name="ramp_loss", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "ramp_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         super().__init__({}, reduction, name, dtype)
 
 
-def savage_loss(y_true, y_pred, from_logits=True):
+def savage_loss(y_true: TensorLike, y_pred: TensorLike, from_logits: bool = True) -> Tensor:
     """Savage loss of the probability of the label: bounded, and flat where it is small.
 
     With p = softmax(z) of the logits z of K classes:
@@ -318,9 +334,9 @@ class SavageLoss(FunctionalLoss):
 
     def __init__(
         self,
-        from_logits=True,
-        reduction="sum_over_batch_size",
-        name="savage_loss",
-        dtype=None,
-    ):
+        from_logits: bool = True,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "savage_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         super().__init__({"from_logits": from_logits}, reduction, name, dtype)

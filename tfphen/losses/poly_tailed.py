@@ -6,17 +6,23 @@ import keras
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.class_weighted import ClassWeightedLoss, with_class_weights
 from tfphen.losses.sparse_labels import labels_and_predictions
 
 _LOGISTIC_AT_ONE = math.log1p(math.exp(-1.0))
 
 
-def _checked_alpha(alpha) -> float:
+def _checked_alpha(alpha: float) -> float:
     return checks.number("alpha", alpha, 0, low_open=True)
 
 
-def poly_tailed_loss(y_true, y_pred, alpha=1.0, class_weights=None):
+def poly_tailed_loss(
+    y_true: TensorLike,
+    y_pred: TensorLike,
+    alpha: float = 1.0,
+    class_weights: TensorLike | None = None,
+) -> Tensor:
     """Logistic loss up to a margin of 1, a power of the margin beyond it.
 
     With the margin m = (z_1 - z_0) (2 y - 1) of a label y in {0, 1},
@@ -121,11 +127,11 @@ class PolyTailedLoss(ClassWeightedLoss):
 
     def __init__(
         self,
-        alpha=1.0,
-        class_weights=None,
-        reduction="sum_over_batch_size",
-        name="poly_tailed_loss",
-        dtype=None,
-    ):
+        alpha: float = 1.0,
+        class_weights: TensorLike | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "poly_tailed_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = {"alpha": _checked_alpha(alpha), "class_weights": class_weights}
         super().__init__(settings, reduction, name, dtype)

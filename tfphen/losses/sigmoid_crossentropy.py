@@ -10,11 +10,12 @@ import math
 import keras
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import entry_of_label, in_float32, labels_and_predictions
 
 
-def shifted_logits(y_pred):
+def shifted_logits(y_pred: TensorLike) -> Tensor:
     """Logits less log K: sigmoids of zeros then sum to K / (K + 1), almost as softmax does.
 
     Args:
@@ -38,7 +39,7 @@ def shifted_logits(y_pred):
     return y_pred - math.log(y_pred.shape[-1])
 
 
-def sigmoid_crossentropy(y_true, y_pred):
+def sigmoid_crossentropy(y_true: TensorLike, y_pred: TensorLike) -> Tensor:
     """Binary cross-entropy of each class, summed over classes, with logits shifted by log K.
 
     With K classes and u = z - log K:
@@ -109,5 +110,10 @@ class SigmoidCrossentropy(FunctionalLoss):
 
     function = staticmethod(sigmoid_crossentropy)
 
-    def __init__(self, reduction="sum_over_batch_size", name="sigmoid_crossentropy", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "sigmoid_crossentropy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         super().__init__({}, reduction, name, dtype)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import labels_and_predictions, log_probabilities
 
@@ -10,7 +11,9 @@ from tfphen.losses.sparse_labels import labels_and_predictions, log_probabilitie
 _SMALLEST_LOG = -100.0
 
 
-def softmax_binary_crossentropy(y_true, y_pred, from_logits=True):
+def softmax_binary_crossentropy(
+    y_true: TensorLike, y_pred: TensorLike, from_logits: bool = True
+) -> Tensor:
     """Binary cross-entropy between the label's indicator and softmax probabilities, class by class.
 
         L = -(1/K) [log p_y + Σ_{j ≠ y} log(1 - p_j)],    p = softmax(z)
@@ -101,9 +104,9 @@ class SoftmaxBinaryCrossentropy(FunctionalLoss):
 
     def __init__(
         self,
-        from_logits=True,
-        reduction="sum_over_batch_size",
-        name="softmax_binary_crossentropy",
-        dtype=None,
-    ):
+        from_logits: bool = True,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "softmax_binary_crossentropy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         super().__init__({"from_logits": bool(from_logits)}, reduction, name, dtype)

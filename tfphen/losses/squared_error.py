@@ -9,17 +9,24 @@ import keras
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import entry_of_label, labels_and_predictions
 
 
-def checked_squared_error(kappa, target, scale) -> dict[str, float]:
+def checked_squared_error(kappa: float, target: float, scale: float) -> dict[str, float]:
     """Returns the settings of `squared_error_loss` as floats above 0, by name."""
     given = {"kappa": kappa, "target": target, "scale": scale}
     return {name: checks.number(name, value, 0, low_open=True) for name, value in given.items()}
 
 
-def squared_error_loss(y_true, y_pred, kappa=9.0, target=60.0, scale=10.0):
+def squared_error_loss(
+    y_true: TensorLike,
+    y_pred: TensorLike,
+    kappa: float = 9.0,
+    target: float = 60.0,
+    scale: float = 10.0,
+) -> Tensor:
     """Squared distance from a scaled one-hot label, the label's own term weighing more.
 
         l(y, z) = s (κ (z_y - M)² + Σ_{k≠y} zₖ²)
@@ -104,12 +111,12 @@ class SquaredErrorLoss(FunctionalLoss):
 
     def __init__(
         self,
-        kappa=9.0,
-        target=60.0,
-        scale=10.0,
-        reduction="sum_over_batch_size",
-        name="squared_error_loss",
-        dtype=None,
-    ):
+        kappa: float = 9.0,
+        target: float = 60.0,
+        scale: float = 10.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "squared_error_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = checked_squared_error(kappa, target, scale)
         super().__init__(settings, reduction, name, dtype)

@@ -12,11 +12,13 @@ import dataclasses
 import functools
 import types
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 
 from tfphen.core import checks, seeds
 from tfphen.core.errors import nearest
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.layers.normalized_dense import NormalizedDense
 from tfphen.losses.cosine_softmax import CosineSoftmaxCrossentropy
 from tfphen.losses.label_smoothing import LabelSmoothedCrossentropy
@@ -33,7 +35,7 @@ _SoftmaxCrossentropy = functools.partial(
 _HEAD_SETTINGS = ("rate", "l2", "normalize_features")
 
 
-def _no_change(outputs):
+def _no_change(outputs: Tensor) -> Tensor:
     return in_float32(outputs)
 
 
@@ -53,12 +55,12 @@ class TransferObjective:
     name: str
     settings: Mapping[str, float | bool]
     make_loss: Callable[..., keras.losses.Loss] = _SoftmaxCrossentropy
-    make_prediction: Callable = _no_change
+    make_prediction: Callable[..., Tensor] = _no_change
     cosine: bool = False
     loss: keras.losses.Loss = dataclasses.field(init=False, compare=False, repr=False)
 
-    def __post_init__(self):
-        rules = {
+    def __post_init__(self) -> None:
+        rules: dict[str, Callable[..., float | bool]] = {
             "rate": functools.partial(checks.number, low=0, high=1, high_open=True),
             "l2": functools.partial(checks.number, low=0),
             "normalize_features": lambda name, value: bool(value),
@@ -70,10 +72,17 @@ class TransferObjective:
         object.__setattr__(self, "settings", types.MappingProxyType(settings))
         object.__setattr__(self, "loss", self.make_loss(**self._of_loss()))
 
-    def _of_loss(self) -> dict:
+    def _of_loss(self) -> dict[str, Any]:
         return {k: v for k, v in self.settings.items() if k not in _HEAD_SETTINGS}
 
-    def head(self, features, num_classes, seed, kernel_initializer=None, name="logits"):
+    def head(
+        self,
+        features: Tensor,
+        num_classes: int,
+        seed: int,
+        kernel_initializer: keras.initializers.Initializer | None = None,
+        name: str = "logits",
+    ) -> Tensor:
         """Applies the last layer to penultimate features, in a functional Keras model.
 
         Args:
@@ -120,7 +129,7 @@ class TransferObjective:
         )
         return layer(features)
 
-    def prediction_logits(self, outputs):
+    def prediction_logits(self, outputs: TensorLike) -> Tensor:
         """Returns the logits to predict from, `[..., K]`, of outputs `[..., K]` of `head`.
 
         They are normalised or divided by the temperature where the loss does so. Their argmax is
@@ -131,7 +140,7 @@ class TransferObjective:
         return self.make_prediction(outputs, **of_loss)
 
 
-def _divided(outputs, temperature):
+def _divided(outputs: Tensor, temperature: float) -> Tensor:
     return in_float32(outputs) / temperature
 
 
@@ -167,7 +176,7 @@ TRANSFER_OBJECTIVES: Mapping[str, TransferObjective] = types.MappingProxyType(
 )
 
 
-def transfer_objective(name: str, **settings) -> TransferObjective:
+def transfer_objective(name: str, **settings: float | bool) -> TransferObjective:
     """Returns one of the nine objectives: a loss and the last layer that goes with it.
 
         softmax              cross-entropy

@@ -8,9 +8,12 @@ Reference:
     Overparameterization", NeurIPS 2021, arXiv 2103.01550.
 """
 
+from typing import Any
+
 import keras
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.adjusted_logits import adjusted_crossentropy, adjusted_logits
 from tfphen.losses.class_counts import (
     checked_class_counts,
@@ -21,7 +24,9 @@ from tfphen.losses.class_weighted import ClassWeightedLoss, with_class_weights
 from tfphen.losses.sparse_labels import in_float32, labels_and_predictions
 
 
-def vector_scaled_logits(y_pred, class_counts, gamma=0.3, tau=1.0):
+def vector_scaled_logits(
+    y_pred: TensorLike, class_counts: TensorLike, gamma: float = 0.3, tau: float = 1.0
+) -> Tensor:
     """Logits that are scaled and shifted by class frequency, for use in training only.
 
     With n_k training examples of class k and π_k = n_k / Σ_j n_j,
@@ -64,7 +69,9 @@ def vector_scaled_logits(y_pred, class_counts, gamma=0.3, tau=1.0):
     return adjusted_logits(y_pred, *_factors_and_shifts(y_pred, class_counts, gamma, tau))
 
 
-def _factors_and_shifts(y_pred, class_counts, gamma, tau):
+def _factors_and_shifts(
+    y_pred: Tensor, class_counts: TensorLike, gamma: float, tau: float
+) -> tuple[Any, Any]:
     """Returns Δ and ι, `[K]`, or `[..., K]` as the counts have them."""
     gamma, tau = checks.number("gamma", gamma, 0), checks.number("tau", tau, 0)
     counts, numeric = values_of_classes("class_counts", class_counts, y_pred, checked_class_counts)
@@ -73,7 +80,14 @@ def _factors_and_shifts(y_pred, class_counts, gamma, tau):
     return numeric.power(counts / largest, gamma), tau * numeric.log(counts / total)
 
 
-def vs_loss(y_true, y_pred, class_counts, gamma=0.3, tau=1.0, class_weights=None):
+def vs_loss(
+    y_true: TensorLike,
+    y_pred: TensorLike,
+    class_counts: TensorLike,
+    gamma: float = 0.3,
+    tau: float = 1.0,
+    class_weights: TensorLike | None = None,
+) -> Tensor:
     """Vector-scaling loss: cross-entropy of scaled and shifted logits.
 
     With u_k = (n_k / n_max)^γ z_k + τ log π_k of `vector_scaled_logits`,
@@ -173,14 +187,14 @@ class VSLoss(ClassWeightedLoss):
 
     def __init__(
         self,
-        class_counts,
-        gamma=0.3,
-        tau=1.0,
-        class_weights=None,
-        reduction="sum_over_batch_size",
-        name="vs_loss",
-        dtype=None,
-    ):
+        class_counts: TensorLike,
+        gamma: float = 0.3,
+        tau: float = 1.0,
+        class_weights: TensorLike | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "vs_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = {
             "class_counts": listed_class_counts(class_counts),
             "gamma": checks.number("gamma", gamma, 0),

@@ -11,7 +11,7 @@ from tfphen.core import references
 
 # isort: off
 if TYPE_CHECKING:
-    # `name as name` exports to type checkers, which do not run `__getattr__`.
+    # `name as name` marks an export.
     from tfphen.metrics.accuracy.balanced_accuracy import (
         BalancedAccuracy as BalancedAccuracy,
         balanced_accuracy as balanced_accuracy,
@@ -220,10 +220,13 @@ _MODULES = {
 __all__ = sorted(_MODULES)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return references.load(f"{__name__}.{_MODULES[name]}:{name}")
+# Hidden from type checkers, which would take any name at all to be there.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return references.load(f"{__name__}.{_MODULES[name]}:{name}")
 
 
 def __dir__() -> list[str]:

@@ -2,18 +2,20 @@
 
 import numpy as np
 
+from tfphen.core.types import TensorLike
+
 # Rounding of one entry in 16 bits is at most 2^-8: sums of rows then miss 1 by less than this.
 _SUM_TOLERANCE = {False: 1e-4, True: 1e-2}
 
 
-def is_16_bit(values) -> bool:
+def is_16_bit(values: TensorLike) -> bool:
     """Returns whether an array, a tensor, or a list of them holds float16 or bfloat16."""
     if isinstance(values, (list, tuple)) and values:
         return is_16_bit(values[0])
     return "float16" in str(getattr(values, "dtype", ""))
 
 
-def host_array(values, name: str) -> np.ndarray:
+def host_array(values: TensorLike, name: str) -> np.ndarray:
     """Returns an array, a list or a tensor of TensorFlow, JAX or PyTorch as a NumPy array.
 
     Args:
@@ -40,7 +42,7 @@ def host_array(values, name: str) -> np.ndarray:
     return array
 
 
-def float64_array(values, name: str, finite: bool = True) -> np.ndarray:
+def float64_array(values: TensorLike, name: str, finite: bool = True) -> np.ndarray:
     """Returns `values` as a float64 array.
 
     Args:
@@ -71,7 +73,7 @@ def float64_array(values, name: str, finite: bool = True) -> np.ndarray:
     return array
 
 
-def integer_array(values, name: str) -> np.ndarray:
+def integer_array(values: TensorLike, name: str) -> np.ndarray:
     """Returns whole numbers as an array of their own integer or bool dtype, floats as int64.
 
     Raises:
@@ -95,7 +97,9 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
-def labels_and_predictions(y, y_pred, from_logits: bool) -> tuple[np.ndarray, np.ndarray]:
+def labels_and_predictions(
+    y: TensorLike, y_pred: TensorLike, from_logits: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns int64 labels and float64 logits or probabilities `[..., K]`, checked.
 
     Args:
@@ -150,7 +154,9 @@ def labels_and_predictions(y, y_pred, from_logits: bool) -> tuple[np.ndarray, np
     return labels, predictions / sums[..., None] if half else predictions
 
 
-def labels_and_probabilities(y, y_pred, from_logits: bool) -> tuple[np.ndarray, np.ndarray]:
+def labels_and_probabilities(
+    y: TensorLike, y_pred: TensorLike, from_logits: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns int64 labels and float64 probabilities `[..., K]`.
 
     Takes and raises what `labels_and_predictions` does.
@@ -169,7 +175,9 @@ def check_same_rows(labels: np.ndarray, predictions: np.ndarray) -> None:
         )
 
 
-def checked_rows(y, y_pred, from_logits: bool) -> tuple[np.ndarray, np.ndarray]:
+def checked_rows(
+    y: TensorLike, y_pred: TensorLike, from_logits: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns int64 labels `[..., n]` and float64 probabilities `[..., n, K]`, row by row.
 
     Takes and raises what `labels_and_predictions` and `check_same_rows` do.

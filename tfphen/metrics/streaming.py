@@ -1,12 +1,15 @@
 """What the Keras metrics share: examples in a row with their weights, and sums over batches."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.sparse_labels import labels_and_predictions
 
 
-def class_probabilities(predictions, from_logits: bool):
+def class_probabilities(predictions: Tensor, from_logits: bool) -> Tensor:
     """Returns probabilities `[..., K]` of logits or probabilities `[..., K]`."""
     return ops.softmax(predictions, axis=-1) if from_logits else predictions
 
@@ -23,15 +26,17 @@ class StreamedMetric(keras.metrics.Metric):
         dtype: Of its result; "float64" is the dtype of its computations too.
     """
 
-    def __init__(self, name, dtype):
+    def __init__(self, name: str, dtype: str | keras.DTypePolicy | None) -> None:
         super().__init__(name=name, dtype=dtype)
         self.sum_dtype = "float64" if self.dtype == "float64" else "float32"
 
-    def add_sum(self, shape, name):
+    def add_sum(self, shape: tuple[int, ...], name: str) -> Any:
         """Returns a variable that starts at 0 and to which batches are added."""
         return self.add_variable(shape, "zeros", dtype=self.sum_dtype, name=name)
 
-    def examples(self, y_true, y_pred, sample_weight):
+    def examples(
+        self, y_true: TensorLike, y_pred: TensorLike, sample_weight: TensorLike | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Returns labels `[N]`, predictions `[N, K]` and weights `[N]`, all axes but K in one.
 
         Raises:
@@ -54,7 +59,7 @@ class StreamedMetric(keras.metrics.Metric):
         flat = ops.reshape(labels, (-1,)), ops.reshape(y_pred, (-1, classes))
         return *flat, ops.reshape(weights, (-1,))
 
-    def check_classes(self, predictions) -> None:
+    def check_classes(self, predictions: Tensor) -> None:
         """Raises ValueError unless predictions `[N, K]` have the `num_classes` of the metric."""
         if predictions.shape[-1] != self.num_classes:
             raise ValueError(
@@ -62,7 +67,7 @@ class StreamedMetric(keras.metrics.Metric):
                 f"num_classes={self.num_classes}, y_pred of {predictions.shape[-1]} classes"
             )
 
-    def _factor(self, weights, labels):
+    def _factor(self, weights: TensorLike, labels: Tensor) -> Tensor:
         """Returns weights with as many axes as the labels `[...]`, to broadcast against them."""
         given = ops.convert_to_tensor(weights)
         weights, rank = ops.cast(given, self.sum_dtype), len(labels.shape)
@@ -81,14 +86,14 @@ class StreamedMetric(keras.metrics.Metric):
             weights = ops.expand_dims(weights, -1)
         return weights
 
-    def weighted(self, values, weights):
+    def weighted(self, values: Tensor, weights: Tensor) -> Tensor:
         """Returns values `[N, ...]` times weights `[N]`; 0 for weight 0, whatever the value."""
         for _ in range(len(values.shape) - 1):
             weights = ops.expand_dims(weights, -1)
         product = ops.cast(values, self.sum_dtype) * weights
         return ops.where(ops.equal(weights, 0), ops.zeros_like(product), product)
 
-    def quotient(self, total, weight):
+    def quotient(self, total: Tensor, weight: Tensor) -> Tensor:
         """Returns total / weight, and 0 where there was no weight yet."""
         # `divide_no_nan` of Keras works in float32 on PyTorch, whatever it is given.
         total, weight = ops.convert_to_tensor(total), ops.convert_to_tensor(weight)
@@ -105,20 +110,22 @@ class WeightedMean(StreamedMetric):
         dtype: Of its result.
     """
 
-    def __init__(self, name, dtype):
+    def __init__(self, name: str, dtype: str | keras.DTypePolicy | None) -> None:
         super().__init__(name, dtype)
         self.total = self.add_sum((), "total")
         self.weight = self.add_sum((), "weight")
 
-    def values(self, labels, predictions):
+    def values(self, labels: Tensor, predictions: Tensor) -> Tensor:
         """Returns one value an example, `[N]`, of labels `[N]` and predictions `[N, K]`."""
         raise NotImplementedError
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: TensorLike, y_pred: TensorLike, sample_weight: TensorLike | None = None
+    ) -> None:
         labels, predictions, weights = self.examples(y_true, y_pred, sample_weight)
         values = self.values(labels, predictions)
         self.total.assign_add(ops.sum(self.weighted(values, weights)))
         self.weight.assign_add(ops.sum(weights))
 
-    def result(self):
+    def result(self) -> Tensor:
         return ops.cast(self.quotient(self.total, self.weight), self.dtype)

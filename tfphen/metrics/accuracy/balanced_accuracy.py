@@ -4,11 +4,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.metrics.accuracy.class_accuracies import class_accuracies
 from tfphen.metrics.accuracy.streamed_class_accuracies import ClassAccuracyMetric
 
 
-def balanced_accuracy(y, y_pred) -> float:
+def balanced_accuracy(y: TensorLike, y_pred: TensorLike) -> float:
     """Mean over classes of the accuracy on each: every class weighs the same.
 
         balanced accuracy = mean_c accuracy_c        (over the classes with an example)
@@ -87,10 +88,15 @@ class BalancedAccuracy(ClassAccuracyMetric):
         K. Brodersen et al., "The Balanced Accuracy and Its Posterior Distribution", ICPR 2010.
     """
 
-    def __init__(self, num_classes, name="balanced_accuracy", dtype=None):
+    def __init__(
+        self,
+        num_classes: int,
+        name: str = "balanced_accuracy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         super().__init__(num_classes, name, dtype)
 
-    def result(self):
+    def result(self) -> Tensor:
         accuracies, seen = self.class_accuracies()
         count = ops.sum(ops.cast(seen, self.sum_dtype))
         return ops.cast(self.quotient(ops.sum(accuracies), count), self.dtype)

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from tfphen.core.types import TensorLike
 from tfphen.metrics.probabilities import check_same_rows, labels_and_predictions
 
 
-def class_accuracies(y, y_pred) -> np.ndarray:
+def class_accuracies(y: TensorLike, y_pred: TensorLike) -> np.ndarray:
     """Share of right predictions among the examples of each class: recall.
 
         accuracy_c = |{i: y_i = c, argmax_k y_pred_ik = c}| / |{i: y_i = c}|

@@ -1,8 +1,12 @@
 """The accuracy on each class over batches: what the Keras metrics of this family are made of."""
 
+from typing import Any
+
+import keras
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.metrics.streaming import StreamedMetric
 
 
@@ -15,13 +19,15 @@ class ClassAccuracyMetric(StreamedMetric):
         dtype: Of its result.
     """
 
-    def __init__(self, num_classes, name, dtype):
+    def __init__(self, num_classes: int, name: str, dtype: str | keras.DTypePolicy | None) -> None:
         super().__init__(name, dtype)
         self.num_classes = checks.whole("num_classes", num_classes, 2)
         self.hits = self.add_sum((self.num_classes,), "hits")
         self.weight = self.add_sum((self.num_classes,), "weight")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: TensorLike, y_pred: TensorLike, sample_weight: TensorLike | None = None
+    ) -> None:
         labels, predictions, weights = self.examples(y_true, y_pred, sample_weight)
         self.check_classes(predictions)
         of_class = ops.one_hot(labels, self.num_classes, dtype=self.sum_dtype)
@@ -31,10 +37,10 @@ class ClassAccuracyMetric(StreamedMetric):
         self.hits.assign_add(ops.sum(of_class * hit, axis=0))
         self.weight.assign_add(ops.sum(of_class, axis=0))
 
-    def class_accuracies(self):
+    def class_accuracies(self) -> tuple[Tensor, Tensor]:
         """Returns the accuracy on each class, 0 where there was no example, and where there was."""
         seen = ops.not_equal(self.weight, 0)
         return self.quotient(self.hits, self.weight), seen
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_classes": self.num_classes}

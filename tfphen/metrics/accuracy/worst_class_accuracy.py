@@ -4,11 +4,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.metrics.accuracy.class_accuracies import class_accuracies
 from tfphen.metrics.accuracy.streamed_class_accuracies import ClassAccuracyMetric
 
 
-def worst_class_accuracy(y, y_pred) -> float:
+def worst_class_accuracy(y: TensorLike, y_pred: TensorLike) -> float:
     """Least accuracy on a class.
 
         worst-class accuracy = min_c accuracy_c        (over the classes with an example)
@@ -77,10 +78,15 @@ class WorstClassAccuracy(ClassAccuracyMetric):
         arXiv 1911.08731, for the worst group.
     """
 
-    def __init__(self, num_classes, name="worst_class_accuracy", dtype=None):
+    def __init__(
+        self,
+        num_classes: int,
+        name: str = "worst_class_accuracy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         super().__init__(num_classes, name, dtype)
 
-    def result(self):
+    def result(self) -> Tensor:
         accuracies, seen = self.class_accuracies()
         least = ops.min(ops.where(seen, accuracies, ops.ones_like(accuracies)))
         # Without any class seen the minimum over none is 1.

@@ -26,7 +26,7 @@ def mean_of_gaps(gaps: np.ndarray, bins: np.ndarray, num_bins: int) -> np.ndarra
     return np.abs(sums.reshape(*lead, num_bins)).sum(-1) / count
 
 
-def gaps_of_classes(labels, probabilities) -> tuple[np.ndarray, np.ndarray]:
+def gaps_of_classes(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns p_ik and 1[y_i = k] - p_ik, both `[..., K, n]`."""
     one_hot = np.eye(probabilities.shape[-1])[labels]
     return np.swapaxes(probabilities, -1, -2), np.swapaxes(one_hot - probabilities, -1, -2)

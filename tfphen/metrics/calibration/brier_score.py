@@ -1,14 +1,17 @@
 """Brier score."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.metrics.probabilities import checked_rows, float_or_array
 from tfphen.metrics.streaming import WeightedMean, class_probabilities
 
 
-def brier_score(y, y_pred, from_logits=True):
+def brier_score(y: TensorLike, y_pred: TensorLike, from_logits: bool = True) -> float | np.ndarray:
     """Mean squared distance of the probabilities from the one-hot label, between 0 and 2.
 
         1 / n · sum_i sum_c (p_ic - 1[y_i = c])²
@@ -87,14 +90,19 @@ class BrierScore(WeightedMean):
         Review 78, 1950.
     """
 
-    def __init__(self, from_logits=True, name="brier_score", dtype=None):
+    def __init__(
+        self,
+        from_logits: bool = True,
+        name: str = "brier_score",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         super().__init__(name, dtype)
         self.from_logits = from_logits
 
-    def values(self, labels, predictions):
+    def values(self, labels: Tensor, predictions: Tensor) -> Tensor:
         probabilities = class_probabilities(predictions, self.from_logits)
         one_hot = ops.one_hot(labels, probabilities.shape[-1], dtype=probabilities.dtype)
         return ops.sum(ops.square(probabilities - one_hot), axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "from_logits": self.from_logits}

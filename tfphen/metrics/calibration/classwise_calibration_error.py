@@ -1,16 +1,22 @@
 """Classwise calibration error, also called static calibration error."""
 
+from typing import Any
+
 import keras
+import numpy as np
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.metrics.calibration.bins import bin_of, gaps_of_classes, mean_of_gaps
 from tfphen.metrics.calibration.streamed_bins import sums_in_bins
 from tfphen.metrics.probabilities import checked_rows, float_or_array
 from tfphen.metrics.streaming import StreamedMetric, class_probabilities
 
 
-def classwise_calibration_error(y, y_pred, num_bins=15, from_logits=True):
+def classwise_calibration_error(
+    y: TensorLike, y_pred: TensorLike, num_bins: int = 15, from_logits: bool = True
+) -> float | np.ndarray:
     """Calibration error of every class's probability, averaged over classes.
 
     With the n_bk examples whose probability of class k is in bin b of B:
@@ -97,12 +103,12 @@ class ClasswiseCalibrationError(StreamedMetric):
 
     def __init__(
         self,
-        num_classes,
-        num_bins=15,
-        from_logits=True,
-        name="classwise_calibration_error",
-        dtype=None,
-    ):
+        num_classes: int,
+        num_bins: int = 15,
+        from_logits: bool = True,
+        name: str = "classwise_calibration_error",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         super().__init__(name, dtype)
         self.num_classes = checks.whole("num_classes", num_classes, 2)
         self.num_bins = checks.whole("num_bins", num_bins)
@@ -110,7 +116,9 @@ class ClasswiseCalibrationError(StreamedMetric):
         self.gaps = self.add_sum((self.num_bins, self.num_classes), "gaps")
         self.weight = self.add_sum((), "weight")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: TensorLike, y_pred: TensorLike, sample_weight: TensorLike | None = None
+    ) -> None:
         labels, predictions, weights = self.examples(y_true, y_pred, sample_weight)
         self.check_classes(predictions)
         probabilities = class_probabilities(predictions, self.from_logits)
@@ -119,11 +127,11 @@ class ClasswiseCalibrationError(StreamedMetric):
         self.gaps.assign_add(sums_in_bins(gaps, probabilities, self.num_bins))
         self.weight.assign_add(ops.sum(weights))
 
-    def result(self):
+    def result(self) -> Tensor:
         error = self.quotient(ops.sum(ops.abs(self.gaps)), self.weight) / self.num_classes
         return ops.cast(error, self.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_classes": self.num_classes,

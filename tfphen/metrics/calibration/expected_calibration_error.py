@@ -1,16 +1,22 @@
 """Expected calibration error (ECE)."""
 
+from typing import Any
+
 import keras
+import numpy as np
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.metrics.calibration.bins import bin_of, mean_of_gaps
 from tfphen.metrics.calibration.streamed_bins import sums_in_bins
 from tfphen.metrics.probabilities import checked_rows, float_or_array
 from tfphen.metrics.streaming import StreamedMetric, class_probabilities
 
 
-def expected_calibration_error(y, y_pred, num_bins=15, from_logits=True):
+def expected_calibration_error(
+    y: TensorLike, y_pred: TensorLike, num_bins: int = 15, from_logits: bool = True
+) -> float | np.ndarray:
     """Mean distance of confidence and accuracy over bins of equal width (ECE).
 
     With the confidence max_c p_c of each example, and n_b examples in bin b of B:
@@ -116,15 +122,21 @@ class ExpectedCalibrationError(StreamedMetric):
     """
 
     def __init__(
-        self, num_bins=15, from_logits=True, name="expected_calibration_error", dtype=None
-    ):
+        self,
+        num_bins: int = 15,
+        from_logits: bool = True,
+        name: str = "expected_calibration_error",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         super().__init__(name, dtype)
         self.num_bins = checks.whole("num_bins", num_bins)
         self.from_logits = from_logits
         self.gaps = self.add_sum((self.num_bins,), "gaps")
         self.weight = self.add_sum((), "weight")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: TensorLike, y_pred: TensorLike, sample_weight: TensorLike | None = None
+    ) -> None:
         labels, predictions, weights = self.examples(y_true, y_pred, sample_weight)
         probabilities = class_probabilities(predictions, self.from_logits)
         # With an initial value a batch of no examples, as one replica may get, is no error.
@@ -134,10 +146,10 @@ class ExpectedCalibrationError(StreamedMetric):
         self.gaps.assign_add(sums_in_bins(gaps, confidence, self.num_bins))
         self.weight.assign_add(ops.sum(weights))
 
-    def result(self):
+    def result(self) -> Tensor:
         return ops.cast(self.quotient(ops.sum(ops.abs(self.gaps)), self.weight), self.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_bins": self.num_bins,

@@ -1,9 +1,12 @@
 """Negative log-likelihood, in nats."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.sparse_labels import entry_of_label
 from tfphen.metrics.probabilities import (
     check_same_rows,
@@ -14,7 +17,9 @@ from tfphen.metrics.probabilities import (
 from tfphen.metrics.streaming import WeightedMean
 
 
-def negative_log_likelihood(y, y_pred, from_logits=True):
+def negative_log_likelihood(
+    y: TensorLike, y_pred: TensorLike, from_logits: bool = True
+) -> float | np.ndarray:
     """Mean of -log p_y over examples, in nats: cross-entropy as a measurement, in float64.
 
     Args:
@@ -97,13 +102,18 @@ class NegativeLogLikelihood(WeightedMean):
         Journal of the American Statistical Association 102, 2007.
     """
 
-    def __init__(self, from_logits=True, name="negative_log_likelihood", dtype=None):
+    def __init__(
+        self,
+        from_logits: bool = True,
+        name: str = "negative_log_likelihood",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         super().__init__(name, dtype)
         self.from_logits = from_logits
 
-    def values(self, labels, predictions):
+    def values(self, labels: Tensor, predictions: Tensor) -> Tensor:
         log_probabilities = ops.log_softmax if self.from_logits else ops.log
         return -entry_of_label(log_probabilities(predictions), labels)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "from_logits": self.from_logits}

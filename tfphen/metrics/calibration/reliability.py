@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import TensorLike
 from tfphen.metrics.calibration.bins import bin_of, inner_edges
 from tfphen.metrics.probabilities import checked_rows
 
@@ -22,12 +23,14 @@ class ReliabilityDiagram(NamedTuple):
 
     lower: np.ndarray
     upper: np.ndarray
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]  # Instead of the method of tuples.
     confidence: np.ndarray
     accuracy: np.ndarray
 
 
-def reliability_diagram(y, y_pred, num_bins=15, from_logits=True) -> ReliabilityDiagram:
+def reliability_diagram(
+    y: TensorLike, y_pred: TensorLike, num_bins: int = 15, from_logits: bool = True
+) -> ReliabilityDiagram:
     """Tabulates accuracy against confidence, the data of a reliability diagram.
 
     The bins are those of `expected_calibration_error`, which is

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfphen.core.types import Tensor
 from tfphen.metrics.calibration.bins import inner_edges
 
 
@@ -19,7 +20,7 @@ def rounded_down_edges(num_bins: int, dtype: str) -> list[float]:
     return np.where(rounded.astype("float64") > edges, lower, rounded).astype("float64").tolist()
 
 
-def sums_in_bins(values, probabilities, num_bins: int):
+def sums_in_bins(values: Tensor, probabilities: Tensor, num_bins: int) -> Tensor:
     """Returns the sums over axis 0 of the values whose probability is in each bin, `[B, ...]`.
 
     Args:

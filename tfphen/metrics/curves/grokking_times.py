@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import TensorLike
 from tfphen.metrics.probabilities import float64_array
 
 
@@ -22,7 +23,9 @@ class GrokkingTimes(NamedTuple):
     test_accuracy: np.ndarray
 
 
-def grokking_times(steps, train_accuracy, test_accuracy, *, level: float = 0.99) -> GrokkingTimes:
+def grokking_times(
+    steps: TensorLike, train_accuracy: TensorLike, test_accuracy: TensorLike, *, level: float = 0.99
+) -> GrokkingTimes:
     """Steps after which a network has memorised, and after which it generalises.
 
         memorised = min {step: train accuracy ≥ level}

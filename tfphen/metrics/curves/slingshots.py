@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import TensorLike
 from tfphen.metrics.probabilities import float64_array
 
 # Points whose medians are taken at a time, which bounds the memory of long curves.
@@ -28,8 +29,8 @@ class Slingshots(NamedTuple):
 
 
 def slingshots(
-    loss,
-    norm,
+    loss: TensorLike,
+    norm: TensorLike,
     *,
     window: int = 200,
     rise: float = 1.0,

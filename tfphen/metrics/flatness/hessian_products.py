@@ -5,14 +5,18 @@ alone for a second one, so each backend's own automatic differentiation is calle
 here: two small functions for each of TensorFlow, JAX and PyTorch, imported when they are used.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.metrics.probabilities import host_array
 
 
-def compiled_gradient(function):
+def compiled_gradient(function: Callable[..., Any]) -> Callable[..., list[np.ndarray]]:
     """Compiles the gradient of a function that `keras.ops` express.
 
     Args:
@@ -29,7 +33,7 @@ def compiled_gradient(function):
     return _of_backend(_GRADIENTS)(function, keras.ops.convert_to_tensor)
 
 
-def compiled_hessian_products(function):
+def compiled_hessian_products(function: Callable[..., Any]) -> Callable[..., np.ndarray]:
     """Compiles products of a function's Hessian with vectors.
 
     Args:
@@ -45,7 +49,7 @@ def compiled_hessian_products(function):
     return _of_backend(_HESSIAN_PRODUCTS)(function, keras.ops.convert_to_tensor)
 
 
-def input_gradient(function, inputs) -> np.ndarray:
+def input_gradient(function: Callable[..., Any], inputs: TensorLike) -> np.ndarray:
     """Gradient of a function in its input, on the current Keras backend.
 
     Args:
@@ -75,14 +79,16 @@ def input_gradient(function, inputs) -> np.ndarray:
         ICLR 2015, arXiv 1412.6572, for a use of it.
     """
 
-    def total(point):
+    def total(point: Tensor) -> tuple[Tensor, Tensor]:
         value = ops.sum(function(point))
         return value, value
 
     return compiled_gradient(total)(_floats(inputs, "inputs"))[0]
 
 
-def hessian_vector_product(function, point, vectors) -> np.ndarray:
+def hessian_vector_product(
+    function: Callable[..., Any], point: TensorLike, vectors: TensorLike
+) -> np.ndarray:
     """Products of the Hessian of a scalar function with vectors, on the current Keras backend.
 
     No Hessian is built: TensorFlow and PyTorch differentiate the gradient backwards, JAX forwards.
@@ -123,14 +129,14 @@ def hessian_vector_product(function, point, vectors) -> np.ndarray:
     return products[0] if single else products
 
 
-def _floats(value, name: str) -> np.ndarray:
+def _floats(value: TensorLike, name: str) -> np.ndarray:
     """Returns float64 where the value is an array of it, else float32."""
     array = host_array(value, name)
     double = hasattr(value, "dtype") and array.dtype == "float64"
     return array if double else array.astype("float32")
 
 
-def _of_backend(table: dict):
+def _of_backend(table: dict) -> Callable[..., Any]:
     backend = keras.config.backend()
     if backend not in table:
         raise ValueError(
@@ -141,7 +147,7 @@ def _of_backend(table: dict):
     return table[backend]
 
 
-def _tensorflow_program(function):
+def _tensorflow_program(function: Callable[..., Any]) -> Callable[..., Any]:
     import tensorflow as tf
 
     # The functions are `keras.ops` throughout: there is no Python control flow to convert.
@@ -152,12 +158,14 @@ def _tensorflow_program(function):
     return program
 
 
-def _tensorflow_gradient(function, to_tensor):
+def _tensorflow_gradient(
+    function: Callable[..., Any], to_tensor: Callable[[Any], Tensor]
+) -> Callable[..., list[np.ndarray]]:
     import tensorflow as tf
 
     zero = tf.UnconnectedGradients.ZERO
 
-    def run(point, *data):
+    def run(point: Tensor, *data: Any) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(point)
             value, extra = function(point, *data)
@@ -167,12 +175,14 @@ def _tensorflow_gradient(function, to_tensor):
     return lambda point, *data: [v.numpy() for v in program(to_tensor(point), *data)]
 
 
-def _tensorflow_hessian_products(function, to_tensor):
+def _tensorflow_hessian_products(
+    function: Callable[..., Any], to_tensor: Callable[[Any], Tensor]
+) -> Callable[..., np.ndarray]:
     import tensorflow as tf
 
     zero = tf.UnconnectedGradients.ZERO
 
-    def run(point, vectors, *data):
+    def run(point: Tensor, vectors: Tensor, *data: Any) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as outer:
             outer.watch(point)
             with tf.GradientTape(watch_accessed_variables=False) as inner:
@@ -180,7 +190,7 @@ def _tensorflow_hessian_products(function, to_tensor):
                 value = function(point, *data)
             gradient = inner.gradient(value, point, unconnected_gradients=zero)
 
-        def product(vector):
+        def product(vector: Tensor) -> Tensor:
             return outer.gradient(
                 gradient, point, output_gradients=vector, unconnected_gradients=zero
             )
@@ -194,17 +204,21 @@ def _tensorflow_hessian_products(function, to_tensor):
     ).numpy()
 
 
-def _jax_gradient(function, to_tensor):
+def _jax_gradient(
+    function: Callable[..., Any], to_tensor: Callable[[Any], Tensor]
+) -> Callable[..., list[np.ndarray]]:
     import jax
 
     program = jax.jit(jax.grad(function, has_aux=True))
     return lambda point, *data: [np.asarray(v) for v in program(to_tensor(point), *data)]
 
 
-def _jax_hessian_products(function, to_tensor):
+def _jax_hessian_products(
+    function: Callable[..., Any], to_tensor: Callable[[Any], Tensor]
+) -> Callable[..., np.ndarray]:
     import jax
 
-    def run(point, vectors, *data):
+    def run(point: Tensor, vectors: Tensor, *data: Any) -> Any:
         gradient = jax.grad(lambda value: function(value, *data))
         return jax.vmap(lambda vector: jax.jvp(gradient, (point,), (vector,))[1])(vectors)
 
@@ -214,10 +228,12 @@ def _jax_hessian_products(function, to_tensor):
     )
 
 
-def _torch_gradient(function, to_tensor):
+def _torch_gradient(
+    function: Callable[..., Any], to_tensor: Callable[[Any], Tensor]
+) -> Callable[..., list[np.ndarray]]:
     import torch
 
-    def run(point, *data):
+    def run(point: Tensor, *data: Any) -> Any:
         with torch.enable_grad():
             point = to_tensor(point).detach().requires_grad_()
             value, extra = function(point, *data)
@@ -229,10 +245,12 @@ def _torch_gradient(function, to_tensor):
     return lambda point, *data: [v.detach().cpu().numpy() for v in run(point, *data)]
 
 
-def _torch_hessian_products(function, to_tensor):
+def _torch_hessian_products(
+    function: Callable[..., Any], to_tensor: Callable[[Any], Tensor]
+) -> Callable[..., np.ndarray]:
     import torch
 
-    def run(point, vectors, *data):
+    def run(point: Tensor, vectors: Tensor, *data: Any) -> Any:
         with torch.enable_grad():
             point = to_tensor(point).detach().requires_grad_()
             value = function(point, *data)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, softmax
 
+from tfphen.core.types import TensorLike
 from tfphen.metrics.probabilities import float64_array, host_array
 
 LOSSES = ("crossentropy", "squared_error", "binary")
@@ -26,14 +27,16 @@ class LastLayer(NamedTuple):
     loss: str
 
 
-def _finite(value, name: str, fewest_axes: int, shape: str) -> np.ndarray:
+def _finite(value: TensorLike, name: str, fewest_axes: int, shape: str) -> np.ndarray:
     array = float64_array(value, name)
     if array.ndim < fewest_axes or 0 in array.shape:
         raise ValueError(f"`{name}` must have shape {shape}. Received: {name}.shape={array.shape}")
     return array
 
 
-def checked_features_and_kernel(features, kernel) -> tuple[np.ndarray, np.ndarray]:
+def checked_features_and_kernel(
+    features: TensorLike, kernel: TensorLike
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns features `[..., n, m]` and kernel `[..., m, K]` in float64.
 
     Raises:
@@ -75,7 +78,9 @@ def _check_labels(labels: np.ndarray, layer: LastLayer) -> None:
         )
 
 
-def checked_last_layer(features, kernel, bias, labels, loss: str) -> LastLayer:
+def checked_last_layer(
+    features: TensorLike, kernel: TensorLike, bias: TensorLike | None, labels: TensorLike, loss: str
+) -> LastLayer:
     """Checks the arguments that all flatness measures of a last layer take.
 
     Args:

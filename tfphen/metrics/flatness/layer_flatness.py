@@ -1,12 +1,14 @@
 """Relative flatness of any layer of a Keras model, by Hessian-vector products."""
 
 import numbers
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.metrics.flatness.hessian_products import compiled_hessian_products
 from tfphen.metrics.probabilities import host_array
 
@@ -26,18 +28,18 @@ class LayerFlatness(NamedTuple):
 
 
 def relative_flatness_of_layer(
-    model,
-    layer,
-    inputs,
-    labels,
-    loss=None,
-    method="exact",
-    num_draws=100,
-    normalize=False,
-    batch_size=256,
-    products_at_once=64,
-    seed=0,
-):
+    model: keras.Model,
+    layer: keras.layers.Layer | keras.Variable | str,
+    inputs: Any,
+    labels: TensorLike,
+    loss: keras.losses.Loss | Callable[..., Tensor] | str | None = None,
+    method: str = "exact",
+    num_draws: int = 100,
+    normalize: bool = False,
+    batch_size: int = 256,
+    products_at_once: int = 64,
+    seed: int = 0,
+) -> LayerFlatness:
     """Relative flatness κ_Tr of any dense or convolutional layer of a Keras model.
 
     With the layer's weights as a matrix W, K outputs × m inputs, and H the Hessian of the mean
@@ -142,7 +144,9 @@ def relative_flatness_of_layer(
     return LayerFlatness(float(forms.mean()), error, count)
 
 
-def _kernel_of(model, layer):
+def _kernel_of(
+    model: keras.Model, layer: keras.layers.Layer | keras.Variable | str
+) -> keras.Variable:
     """Returns the variable that a layer, a name or the variable itself means, after checks."""
     found = model.get_layer(layer) if isinstance(layer, str) else layer
     kernel = found if isinstance(found, keras.Variable) else getattr(found, "kernel", None)
@@ -162,7 +166,9 @@ def _kernel_of(model, layer):
     return kernel
 
 
-def _directions(kernel, method: str, num_draws: int, seed: int):
+def _directions(
+    kernel: keras.Variable, method: str, num_draws: int, seed: int
+) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
     """Returns a function from numbers of directions to them, `[count, m, K]`, and rank(W)."""
     outputs = kernel.shape[-1]
     matrix = host_array(kernel, "kernel").astype("float64").reshape(-1, outputs)
@@ -171,7 +177,7 @@ def _directions(kernel, method: str, num_draws: int, seed: int):
     scaled = left[:, kept] * singular[kept]  # [K, rank]: sum_r of outer products is W W^T
     size, rank = len(matrix), int(kept.sum())
 
-    def units(rows):
+    def units(rows: np.ndarray) -> np.ndarray:
         chosen = np.zeros((len(rows), size, outputs))
         chosen[np.arange(len(rows)), rows // rank] = scaled.T[rows % rank]
         return chosen
@@ -179,27 +185,38 @@ def _directions(kernel, method: str, num_draws: int, seed: int):
     # Each draw has a generator of its own, so that the number in a stack changes nothing.
     seeds = np.random.SeedSequence(seed).spawn(num_draws) if method == "monte_carlo" else []
 
-    def drawn(rows):
+    def drawn(rows: np.ndarray) -> np.ndarray:
         signs = [np.random.default_rng(seeds[row]).integers(0, 2, (size, rank)) for row in rows]
         return (2.0 * np.stack(signs) - 1.0) @ scaled.T
 
     return (units if method == "exact" else drawn), rank
 
 
-def _per_example(loss):
+def _per_example(
+    loss: keras.losses.Loss | Callable[..., Tensor] | str | None,
+) -> Callable[..., Tensor]:
     """Returns a function of labels and outputs that gives one loss an example."""
     if loss is None:
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    elif isinstance(loss, str):
-        loss = keras.losses.get(loss)
+        found = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    else:
+        found = keras.losses.get(loss) if isinstance(loss, str) else loss
     # `call` is the loss before its reduction, in the precision of the predictions.
-    return loss.call if isinstance(loss, keras.losses.Loss) else loss
+    return found.call if isinstance(found, keras.losses.Loss) else found
 
 
-def _loss_of_kernel(model, kernel, per_example):
+def _loss_of_kernel(
+    model: keras.Model, kernel: keras.Variable, per_example: Callable[..., Tensor]
+) -> Callable[..., Tensor]:
     """Returns the weighted loss of a batch as a function of one kernel of the model."""
 
-    def function(value, trainable, non_trainable, inputs, labels, weights):
+    def function(
+        value: Tensor,
+        trainable: list[Tensor],
+        non_trainable: list[Tensor],
+        inputs: Tensor,
+        labels: Tensor,
+        weights: Tensor,
+    ) -> Tensor:
         groups = [
             [value if variable is kernel else other for variable, other in zip(*pair, strict=True)]
             for pair in (
@@ -220,10 +237,12 @@ def _loss_of_kernel(model, kernel, per_example):
     return function
 
 
-def _batches(inputs, labels, batch_size: int):
+def _batches(
+    inputs: Any, labels: TensorLike, batch_size: int
+) -> Iterator[tuple[Any, Tensor, Tensor]]:
     """Yields inputs, labels and weights that sum to 1 over all batches, tensors of equal shapes."""
 
-    def array(value, name="inputs"):
+    def array(value: TensorLike, name: str = "inputs") -> np.ndarray:
         value = host_array(value, name)
         narrow = {"i": "int32", "u": "int32"}
         return value.astype(narrow.get(value.dtype.kind, value.dtype))

@@ -1,13 +1,21 @@
 """Trace of the Hessian in the weights of every layer of a ReLU perceptron, in closed form."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.special import softmax
 
 from tfphen.core import checks
+from tfphen.core.types import TensorLike
 from tfphen.metrics.probabilities import float64_array
 
 
-def perceptron_hessian_traces(inputs, kernels, biases, rows_at_once=4096) -> np.ndarray:
+def perceptron_hessian_traces(
+    inputs: TensorLike,
+    kernels: Sequence[TensorLike],
+    biases: Sequence[TensorLike],
+    rows_at_once: int = 4096,
+) -> np.ndarray:
     """Trace of the Hessian of the mean cross-entropy in each kernel of a ReLU perceptron.
 
     With φ_i the inputs of a layer, a_i its outputs before the ReLU, z_i the logits and
@@ -71,7 +79,7 @@ def perceptron_hessian_traces(inputs, kernels, biases, rows_at_once=4096) -> np.
     return totals / len(inputs)
 
 
-def _summed(inputs, kernels, biases) -> np.ndarray:
+def _summed(inputs: np.ndarray, kernels: list[np.ndarray], biases: list[np.ndarray]) -> np.ndarray:
     """Returns the traces of some rows, summed over rows."""
     features = [inputs]
     for kernel, bias in zip(kernels[:-1], biases[:-1], strict=True):

@@ -1,10 +1,12 @@
 """Measures that Jiang et al. derive from PAC-Bayes bounds: how much weight noise a layer stands."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import TensorLike
 from tfphen.metrics.flatness.last_layer import checked_last_layer
 from tfphen.metrics.probabilities import float64_array, float_or_array, host_array
 
@@ -13,18 +15,18 @@ _MOST_DOUBLINGS = 60
 
 
 def pac_bayes_sigma(
-    features,
-    kernel,
-    bias,
-    labels,
-    accuracy_drop=0.1,
-    tolerance=0.01,
-    num_draws=10,
-    upper=None,
-    max_iterations=15,
-    noise="sigma",
-    seed=0,
-):
+    features: TensorLike,
+    kernel: TensorLike,
+    bias: TensorLike | None,
+    labels: TensorLike,
+    accuracy_drop: float = 0.1,
+    tolerance: float = 0.01,
+    num_draws: int = 10,
+    upper: float | None = None,
+    max_iterations: int = 15,
+    noise: str = "sigma",
+    seed: int = 0,
+) -> float | np.ndarray:
     """Scale σ of Gaussian noise on a last layer's weights that costs it a given accuracy.
 
         σ: mean over draws U of accuracy(W) - accuracy(W + σ U) = accuracy_drop,    U_ij ~ N(0, 1)
@@ -102,7 +104,13 @@ def pac_bayes_sigma(
         moves = layer.features[member] @ draws  # One disturbance of the logits a draw.
         right = (logits.argmax(-1) == own).mean()
 
-        def lost(sigma, logits=logits, moves=moves, own=own, right=right):
+        def lost(
+            sigma: float,
+            logits: np.ndarray = logits,
+            moves: np.ndarray = moves,
+            own: np.ndarray = own,
+            right: np.ndarray = right,
+        ) -> float:
             return right - ((logits + sigma**power * moves).argmax(-1) == own).mean()
 
         start = math.sqrt((layer.kernel[member] ** 2).mean()) or 1.0
@@ -110,7 +118,14 @@ def pac_bayes_sigma(
     return float_or_array(values)
 
 
-def _search(lost, drop, tolerance, upper, start, max_iterations: int) -> float:
+def _search(
+    lost: Callable[[float], float],
+    drop: float,
+    tolerance: float,
+    upper: float | None,
+    start: float,
+    max_iterations: int,
+) -> float:
     """Returns the σ at which `lost(σ)` is about `drop`, infinity if there is none."""
     lower = 0.0
     if upper is None:
@@ -131,7 +146,7 @@ def _search(lost, drop, tolerance, upper, start, max_iterations: int) -> float:
     return sigma
 
 
-def pac_bayes_orig(kernel, sigma, num_examples):
+def pac_bayes_orig(kernel: TensorLike, sigma: TensorLike, num_examples: int) -> float | np.ndarray:
     """The measure PAC-Bayes-orig of a layer: its squared norm against the noise that it stands.
 
         ‖W‖² / (4 σ²) + ln(n / σ) + 10

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfphen.core.types import TensorLike
 from tfphen.metrics.flatness.last_layer import (
     checked_features_and_kernel,
     checked_last_layer,
@@ -10,7 +11,9 @@ from tfphen.metrics.flatness.last_layer import (
 from tfphen.metrics.probabilities import float64_array, float_or_array
 
 
-def standardize_neurons(features, kernel, bias=None) -> tuple[np.ndarray, ...]:
+def standardize_neurons(
+    features: TensorLike, kernel: TensorLike, bias: TensorLike | None = None
+) -> tuple[np.ndarray, ...]:
     """Scales each feature to unit standard deviation and its weights by the inverse.
 
     With σ_j the standard deviation of feature j over the n examples,
@@ -73,8 +76,14 @@ def standardize_neurons(features, kernel, bias=None) -> tuple[np.ndarray, ...]:
 
 
 def relative_flatness(
-    features, kernel, bias, labels, loss="crossentropy", standardize=False, normalize=False
-):
+    features: TensorLike,
+    kernel: TensorLike,
+    bias: TensorLike | None,
+    labels: TensorLike,
+    loss: str = "crossentropy",
+    standardize: bool = False,
+    normalize: bool = False,
+) -> float | np.ndarray:
     """Relative flatness κ_Tr of a network's last layer: its Hessian's trace, weighted by its rows.
 
     For an output layer z = φ W^T + b with weight vectors w_1 ... w_K and the mean loss L of n
@@ -166,8 +175,13 @@ def relative_flatness(
 
 
 def maximal_relative_flatness(
-    features, kernel, bias, labels, loss="crossentropy", standardize=False
-):
+    features: TensorLike,
+    kernel: TensorLike,
+    bias: TensorLike | None,
+    labels: TensorLike,
+    loss: str = "crossentropy",
+    standardize: bool = False,
+) -> float | np.ndarray:
     """Relative flatness with largest eigenvalues in place of traces.
 
         κ_max = sum_s ‖w_s‖² λ_max(H_{s,s}),

@@ -2,8 +2,12 @@
 
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 
-def relative_flatness_penalty(features, kernel, bias=None):
+
+def relative_flatness_penalty(
+    features: TensorLike, kernel: TensorLike, bias: TensorLike | None = None
+) -> Tensor:
     """Relative flatness κ_Tr of a softmax output layer, differentiable in all its arguments.
 
     The value of `relative_flatness`, see there, for a batch inside a training step:
@@ -91,7 +95,7 @@ def relative_flatness_penalty(features, kernel, bias=None):
     return ops.mean(0.5 * pairs * ops.sum(ops.square(features), axis=-1), axis=-1)
 
 
-def _float(value):
+def _float(value: TensorLike) -> Tensor:
     value = ops.convert_to_tensor(value)
     return (
         value

@@ -5,6 +5,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from scipy.special import softmax
 
 from tfphen.core import checks
+from tfphen.core.types import TensorLike
 from tfphen.metrics.flatness.last_layer import (
     LastLayer,
     checked_last_layer,
@@ -14,7 +15,13 @@ from tfphen.metrics.flatness.relative_flatness import largest_eigenvalue
 from tfphen.metrics.probabilities import check_same_rows, float_or_array, labels_and_probabilities
 
 
-def hessian_trace(features, kernel, bias, labels, loss="crossentropy"):
+def hessian_trace(
+    features: TensorLike,
+    kernel: TensorLike,
+    bias: TensorLike | None,
+    labels: TensorLike,
+    loss: str = "crossentropy",
+) -> float | np.ndarray:
     """Trace of the Hessian of the mean loss in the weights of the last layer, in closed form.
 
         Tr(H) = 1/n sum_i ‖φ_i‖² (1 - ‖p_i‖²)                                     (cross-entropy)
@@ -61,7 +68,7 @@ def _crossentropy_eigenvalue(features: np.ndarray, logits: np.ndarray) -> float:
     probabilities = softmax(logits, axis=-1)
     count, shape = len(features), (features.shape[-1], logits.shape[-1])
 
-    def product(vector):
+    def product(vector: np.ndarray) -> np.ndarray:
         change = features @ vector.reshape(shape)
         mean = (probabilities * change).sum(-1, keepdims=True)
         return (features.T @ (probabilities * (change - mean))).ravel() / count
@@ -75,7 +82,13 @@ def _crossentropy_eigenvalue(features: np.ndarray, logits: np.ndarray) -> float:
     return float(eigsh(operator, k=1, which="LA", v0=start, return_eigenvectors=False)[0])
 
 
-def hessian_max_eigenvalue(features, kernel, bias, labels, loss="crossentropy"):
+def hessian_max_eigenvalue(
+    features: TensorLike,
+    kernel: TensorLike,
+    bias: TensorLike | None,
+    labels: TensorLike,
+    loss: str = "crossentropy",
+) -> float | np.ndarray:
     """Largest eigenvalue of the Hessian of the mean loss in the weights of the last layer.
 
     For softmax cross-entropy the Hessian, m K × m K, is never built: Lanczos iterations use
@@ -120,7 +133,9 @@ def hessian_max_eigenvalue(features, kernel, bias, labels, loss="crossentropy"):
     return float_or_array(values)
 
 
-def fisher_rao_norm(y, y_pred, num_hidden_layers):
+def fisher_rao_norm(
+    y: TensorLike, y_pred: TensorLike, num_hidden_layers: int
+) -> float | np.ndarray:
     """Fisher-Rao norm of a ReLU network, from its logits.
 
         ‖θ‖_fr = (L + 1) sqrt( 1/n sum_i (<p_i, z_i> - z_{i, y_i})² ),    p_i = softmax(z_i)

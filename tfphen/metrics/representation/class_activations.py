@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import TensorLike
 from tfphen.metrics.representation.class_features import features_and_labels
 
 
@@ -38,7 +39,9 @@ class UnitSelectivity(NamedTuple):
     selectivity: np.ndarray
 
 
-def _classes(features, predictions, num_classes: int, name: str):
+def _classes(
+    features: TensorLike, predictions: TensorLike, num_classes: int, name: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns checked float64 features `[n, d]` and classes `[n]` of 0..num_classes-1."""
     array, classes = features_and_labels(features, predictions, name, "predictions")
     checks.require(
@@ -50,7 +53,9 @@ def _classes(features, predictions, num_classes: int, name: str):
     return array, classes
 
 
-def class_activation_cosine(inputs, outputs, predictions, num_classes) -> ClassActivationCosine:
+def class_activation_cosine(
+    inputs: TensorLike, outputs: TensorLike, predictions: TensorLike, num_classes: int
+) -> ClassActivationCosine:
     """Mean cosine between the class activation matrices of pairs of predicted classes.
 
     The matrix of class c is the mean outer product of two layers' activations over the examples
@@ -110,7 +115,9 @@ def class_activation_cosine(inputs, outputs, predictions, num_classes) -> ClassA
     )
 
 
-def activation_complexity(features, predictions, *, block_size=20, num_draws=50) -> float:
+def activation_complexity(
+    features: TensorLike, predictions: TensorLike, *, block_size: int = 20, num_draws: int = 50
+) -> float:
     """The activation-based "Rademacher complexity" estimate of a layer: its mean level, mostly.
 
     The examples that are predicted as one class are cut, in order, into blocks of b; what is left
@@ -177,7 +184,9 @@ def _signs(number: int, block_size: int, num_draws: int) -> np.ndarray:
     return np.random.default_rng(number).choice([-1.0, 1.0], (num_draws, block_size))
 
 
-def unit_selectivity(features, predictions, num_classes) -> UnitSelectivity:
+def unit_selectivity(
+    features: TensorLike, predictions: TensorLike, num_classes: int
+) -> UnitSelectivity:
     """How sparse a layer's activations are, and for how few classes each of its units is active.
 
     With n_(1) ≥ n_(2) ≥ ... the numbers of examples of each predicted class on which a unit is not

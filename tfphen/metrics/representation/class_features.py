@@ -2,10 +2,16 @@
 
 import numpy as np
 
+from tfphen.core.types import TensorLike
 from tfphen.metrics.probabilities import float64_array, integer_array
 
 
-def features_and_labels(features, labels, features_name="features", labels_name="labels"):
+def features_and_labels(
+    features: TensorLike,
+    labels: TensorLike,
+    features_name: str = "features",
+    labels_name: str = "labels",
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns float64 features `[n, d]` and int64 labels `[n]`, checked.
 
     Raises:

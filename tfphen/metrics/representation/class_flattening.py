@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfphen.core.types import TensorLike
 from tfphen.metrics.representation.class_features import features_and_labels
 
 # A class's share of the total energy below this is the rounding of equal features.
@@ -34,7 +35,9 @@ class ClassFlattening(NamedTuple):
     sum_of_other_singular_values: np.ndarray
 
 
-def class_flattening(features, labels, centered=True) -> ClassFlattening:
+def class_flattening(
+    features: TensorLike, labels: TensorLike, centered: bool = True
+) -> ClassFlattening:
     """Share of the features' energy that lies within classes but outside their first direction.
 
     With H_c the features of class c minus their mean, s_ci its singular values in falling order,

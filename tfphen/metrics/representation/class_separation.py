@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from tfphen.core.types import TensorLike
 from tfphen.metrics.representation.class_features import class_means, features_and_labels
 
 # Squared distances of unit vectors below this are the rounding of one direction.
 _SAME_DIRECTION = 1e-28
 
 
-def class_separation(features, labels, centered=False) -> float:
+def class_separation(features: TensorLike, labels: TensorLike, centered: bool = False) -> float:
     """Class separation R² of features: 1 - (distance within classes) / (distance between any two).
 
     With cosine distances d(a, b) = 1 - cos(a, b), K classes and N_k examples of class k:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import TensorLike
 from tfphen.metrics.representation.class_features import class_means, features_and_labels
 
 
@@ -36,14 +37,22 @@ class FeatureDeviation(NamedTuple):
     subset_size: int
 
 
-def _total_variances(values, index, means, counts) -> np.ndarray:
+def _total_variances(
+    values: np.ndarray, index: np.ndarray, means: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
     """Returns the trace of the unbiased covariance of each class; NaN for a class of one."""
     spread = ((values - means[index]) ** 2).sum(1)
     sums = np.bincount(index, spread, len(counts))
     return np.where(counts > 1, sums / np.maximum(counts - 1, 1), np.nan)
 
 
-def _subset_distance(features, target, size, num_subsets, generator) -> float:
+def _subset_distance(
+    features: np.ndarray,
+    target: np.ndarray,
+    size: int,
+    num_subsets: int,
+    generator: np.random.Generator,
+) -> float:
     """Returns the mean distance to `target` of the means of random subsets of the rows."""
     distances = []
     for _ in range(num_subsets):
@@ -53,7 +62,13 @@ def _subset_distance(features, target, size, num_subsets, generator) -> float:
 
 
 def feature_deviation(
-    features, labels, test_features, test_labels, subset_size=None, num_subsets=100, seed=0
+    features: TensorLike,
+    labels: TensorLike,
+    test_features: TensorLike,
+    test_labels: TensorLike,
+    subset_size: int | None = None,
+    num_subsets: int = 100,
+    seed: int = 0,
 ) -> FeatureDeviation:
     """Distance of each class's mean feature between training and test data, fair to rare classes.
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from tfphen.core.types import TensorLike
 from tfphen.metrics.probabilities import float64_array
 
 # HSIC_1 divides by n - 3.
@@ -12,7 +13,7 @@ _FEWEST_UNBIASED = 4
 _ROUNDING = 1e-13
 
 
-def _centred(features, name: str, fewest: int) -> np.ndarray:
+def _centred(features: TensorLike, name: str, fewest: int) -> np.ndarray:
     """Returns the features, float64 `[n, features]`, with column means 0."""
     array = float64_array(features, name)
     if array.ndim != 2 or array.shape[0] < fewest or array.shape[1] < 1:
@@ -25,7 +26,7 @@ def _centred(features, name: str, fewest: int) -> np.ndarray:
     return array - array.mean(0)
 
 
-def _pair(x, y, fewest: int) -> tuple[np.ndarray, np.ndarray]:
+def _pair(x: TensorLike, y: TensorLike, fewest: int) -> tuple[np.ndarray, np.ndarray]:
     x, y = _centred(x, "x", fewest), _centred(y, "y", fewest)
     if len(x) != len(y):
         raise ValueError(
@@ -67,7 +68,7 @@ def _ratio(cross: float, of_x: float, of_y: float) -> float:
     return cross / (math.sqrt(of_x) * math.sqrt(of_y))
 
 
-def linear_cka(x, y, unbiased=False) -> float:
+def linear_cka(x: TensorLike, y: TensorLike, unbiased: bool = False) -> float:
     """Linear centred kernel alignment of two representations of the same n examples.
 
     With centred columns, so that XᵀX / n is the covariance of the features:
@@ -156,7 +157,7 @@ class MinibatchCKA:
         ICLR 2021, arXiv 2010.15327, section 3.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.reset_state()
 
     def reset_state(self) -> None:
@@ -164,7 +165,7 @@ class MinibatchCKA:
         self.num_batches = 0
         self._cross = self._of_x = self._of_y = 0.0
 
-    def update_state(self, x, y) -> None:
+    def update_state(self, x: TensorLike, y: TensorLike) -> None:
         """Adds a batch.
 
         Args:

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
 from tfphen.core import checks
+from tfphen.core.types import TensorLike
 from tfphen.metrics.probabilities import integer_array
 from tfphen.metrics.representation.class_features import features_and_labels
 
@@ -29,7 +30,12 @@ class NoisyNeighbours(NamedTuple):
 
 
 def noisy_neighbours(
-    features, labels, clean_labels, *, num_neighbors=5, distance="cosine"
+    features: TensorLike,
+    labels: TensorLike,
+    clean_labels: TensorLike,
+    *,
+    num_neighbors: int = 5,
+    distance: str = "cosine",
 ) -> NoisyNeighbours:
     """The class that correctly labelled neighbours give to wrongly labelled training examples.
 

@@ -1,12 +1,14 @@
 """Critical sample ratio: how many examples have another predicted class within a small box."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.metrics.flatness.hessian_products import compiled_gradient
 from tfphen.metrics.probabilities import host_array
 
@@ -33,16 +35,16 @@ class CriticalSamples(NamedTuple):
 
 
 def critical_sample_ratio(
-    model,
-    inputs,
-    radius,
-    step=None,
-    noise=None,
-    iterations=20,
-    data_range=None,
-    batch_size=256,
-    members=None,
-    seed=0,
+    model: keras.Model | Callable[..., Tensor],
+    inputs: TensorLike,
+    radius: float,
+    step: float | None = None,
+    noise: float | None = None,
+    iterations: int = 20,
+    data_range: tuple[float, float] | None = None,
+    batch_size: int = 256,
+    members: int | None = None,
+    seed: int = 0,
 ) -> CriticalSamples:
     """Share of examples whose predicted class changes within a small box, found by LASS.
 
@@ -148,7 +150,7 @@ def critical_sample_ratio(
     return CriticalSamples(float(ratio) if members is None else ratio, critical, taken, points)
 
 
-def _checked_inputs(inputs, data_range) -> np.ndarray:
+def _checked_inputs(inputs: TensorLike, data_range: tuple[float, float] | None) -> np.ndarray:
     array = host_array(inputs, "inputs")
     if array.dtype != "float64" or not hasattr(inputs, "dtype"):
         array = array.astype("float32")
@@ -177,7 +179,13 @@ class _Search:
         batch_size: Examples in one pass.
     """
 
-    def __init__(self, model, start: np.ndarray, lead: tuple, batch_size: int):
+    def __init__(
+        self,
+        model: keras.Model | Callable[..., Tensor],
+        start: np.ndarray,
+        lead: tuple,
+        batch_size: int,
+    ) -> None:
         count = len(start)
         self.size, self.lead = min(batch_size, count), lead
         self.batches = [
@@ -186,7 +194,7 @@ class _Search:
         self._logits, self._weights = logits_function(model)
         self._program = compiled_gradient(self._margin)
 
-    def _margin(self, points, classes, *weights):
+    def _margin(self, points: Tensor, classes: Tensor, *weights: Any) -> tuple[Tensor, Tensor]:
         """Returns the sum of margins, whose gradient is each example's own, and the classes."""
         logits = ops.convert_to_tensor(self._logits(points, *weights))
         rows = (*self.lead, self.size)
@@ -241,7 +249,9 @@ class _Search:
         return (*[slice(None)] * len(self.lead), part)
 
 
-def logits_function(model):
+def logits_function(
+    model: keras.Model | Callable[..., Tensor],
+) -> tuple[Callable[..., Tensor], tuple[list[Tensor], ...]]:
     """Returns a function of inputs and weights that runs a model for inference, and the weights.
 
     Args:
@@ -255,7 +265,7 @@ def logits_function(model):
             f"{model.name!r}, not built"
         )
 
-    def logits(inputs, trainable, non_trainable):
+    def logits(inputs: Tensor, trainable: list[Tensor], non_trainable: list[Tensor]) -> Tensor:
         return model.stateless_call(trainable, non_trainable, inputs, training=False)[0]
 
     groups = model.trainable_variables, model.non_trainable_variables

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfphen.core.errors import UsageError
+from tfphen.core.types import TensorLike
 
 
 class DcMargin(NamedTuple):
@@ -15,7 +16,7 @@ class DcMargin(NamedTuple):
     normal: np.ndarray
 
 
-def dc_component(inputs) -> np.ndarray:
+def dc_component(inputs: TensorLike) -> np.ndarray:
     """The projection of signals on the constant one, `f_dc(x) = Σ xᵢ / sqrt(d)`.
 
     Args:
@@ -34,7 +35,7 @@ def dc_component(inputs) -> np.ndarray:
     return flat.sum(1) / math.sqrt(flat.shape[1])
 
 
-def dc_margin(first, second) -> DcMargin:
+def dc_margin(first: TensorLike, second: TensorLike) -> DcMargin:
     """The largest margin of a linear classifier that is invariant to circular shifts.
 
     With S₁ and S₂ all circular shifts of the signals of both classes, a hyperplane separates them
@@ -87,7 +88,7 @@ def dc_margin(first, second) -> DcMargin:
     return DcMargin(float(-downward), -normal)
 
 
-def circular_shifts(signals) -> np.ndarray:
+def circular_shifts(signals: TensorLike) -> np.ndarray:
     """All circular shifts of signals, `[n, d] -> [n, d, d]`: entry (i, s) is `roll(signal i, -s)`.
 
     Example:

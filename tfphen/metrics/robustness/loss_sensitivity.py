@@ -1,5 +1,6 @@
 """Loss sensitivity: how far the training loss depends on each example, through all of training."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.metrics.flatness.hessian_products import compiled_gradient, compiled_hessian_products
 from tfphen.metrics.probabilities import host_array, integer_array
 
@@ -29,7 +31,13 @@ class LossSensitivity(NamedTuple):
 
 
 def loss_sensitivity(
-    model, inputs, labels, learning_rate, steps, at=None, weights=None
+    model: keras.Model,
+    inputs: TensorLike,
+    labels: TensorLike,
+    learning_rate: float,
+    steps: int,
+    at: TensorLike | None = None,
+    weights: Sequence[TensorLike] | None = None,
 ) -> LossSensitivity:
     """Mean total derivative of the training loss in each input, through gradient descent.
 
@@ -96,7 +104,7 @@ def loss_sensitivity(
     at = _sampled(at, steps)
     replay = _Replay(model, inputs, labels, weights)
     states, gradients, losses = replay.descend(learning_rate, steps, at)
-    total = 0.0
+    total = np.zeros(replay.rows)
     for step in at:
         gradient = gradients[step]
         derivative = gradient[replay.in_inputs].copy()
@@ -105,7 +113,7 @@ def loss_sensitivity(
             product = replay.product(states[earlier], adjoint)
             derivative -= learning_rate * product[replay.in_inputs]
             adjoint -= learning_rate * replay.without_inputs(product)
-        total = total + np.abs(derivative.astype("float64").reshape(*replay.rows, -1)).sum(-1)
+        total += np.abs(derivative.astype("float64").reshape(*replay.rows, -1)).sum(-1)
     found = total / len(at), np.stack([losses[step] for step in at], axis=-1)
     if not np.isfinite(found[0]).all():
         raise ValueError(
@@ -119,7 +127,7 @@ def loss_sensitivity(
     return LossSensitivity(*found, final)
 
 
-def _sampled(at, steps: int) -> list[int]:
+def _sampled(at: TensorLike | None, steps: int) -> list[int]:
     """Returns the steps at which the loss is differentiated."""
     if at is None:
         count = min(_SAMPLED_STEPS, max(steps, 1))
@@ -141,7 +149,13 @@ class _Replay:
         in_inputs: Where the inputs are in the vector.
     """
 
-    def __init__(self, model, inputs, labels, weights):
+    def __init__(
+        self,
+        model: keras.Model,
+        inputs: TensorLike,
+        labels: TensorLike,
+        weights: Sequence[TensorLike] | None,
+    ) -> None:
         if not isinstance(model, keras.Model) or not model.built:
             raise ValueError(
                 "`model` must be a `keras.Model` that is built: call it once, or give it a "
@@ -200,12 +214,12 @@ class _Replay:
             )
         return np.broadcast_to(inputs, leads[inputs.shape]).astype(self.dtype)
 
-    def _total(self, point, labels, state):
+    def _total(self, point: Tensor, labels: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Returns the sum of the members' losses, so that each has its own gradient, and them."""
         flat = ops.reshape(point[: self.in_inputs.start], self.start.shape)
         inputs = ops.reshape(point[self.in_inputs], self.inputs.shape)
 
-        def one(member):
+        def one(member: tuple[Tensor, ...]) -> Tensor:
             weights, inputs, labels = member
             values, first = [], 0
             for shape in self.shapes:
@@ -222,7 +236,9 @@ class _Replay:
     def _point(self, state: np.ndarray) -> np.ndarray:
         return np.concatenate((state.ravel(), self.inputs.ravel()))
 
-    def descend(self, learning_rate: float, steps: int, at: list[int]):
+    def descend(
+        self, learning_rate: float, steps: int, at: list[int]
+    ) -> tuple[list[np.ndarray], dict[int, np.ndarray], dict[int, np.ndarray]]:
         """Trains. Returns the states `[members, weights]` at every step, and at those of `at` the
         gradient in the whole vector and the losses."""
         states, gradients, losses = [self.start], {}, {}

@@ -1,9 +1,10 @@
 """How well a score tells out-of-distribution inputs, and the usual scores of a classifier."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from tfphen.core.types import TensorLike
 from tfphen.metrics.probabilities import float64_array, log_softmax
 
 
@@ -32,7 +33,7 @@ class OutOfDistributionScores(NamedTuple):
     num_out: int
 
 
-def _scores(values, name: str) -> np.ndarray:
+def _scores(values: TensorLike, name: str) -> np.ndarray:
     array = float64_array(values, name, finite=False)
     if array.ndim != 1 or not array.size:
         raise ValueError(
@@ -42,13 +43,16 @@ def _scores(values, name: str) -> np.ndarray:
     return array
 
 
-def _check_class(value, name: str) -> None:
+def _check_class(value: Any, name: str) -> None:
     if value not in ("out", "in"):
         raise ValueError(f'`{name}` must be "out" or "in". Received: {name}={value!r}')
 
 
 def ood_scores(
-    in_distribution_scores, out_of_distribution_scores, positive="out", higher="out"
+    in_distribution_scores: TensorLike,
+    out_of_distribution_scores: TensorLike,
+    positive: str = "out",
+    higher: str = "out",
 ) -> OutOfDistributionScores:
     """AUROC, AUPR and FPR at 95 % TPR of a score as a detector of out-of-distribution inputs.
 
@@ -121,7 +125,7 @@ def ood_scores(
     )
 
 
-def _logits(values) -> np.ndarray:
+def _logits(values: TensorLike) -> np.ndarray:
     array = float64_array(values, "logits", finite=False)
     if array.ndim < 1 or array.shape[-1] < 2 or np.isposinf(array).any():
         raise ValueError(
@@ -131,7 +135,7 @@ def _logits(values) -> np.ndarray:
     return array
 
 
-def maximum_probability_uncertainty(logits) -> np.ndarray:
+def maximum_probability_uncertainty(logits: TensorLike) -> np.ndarray:
     """One minus the largest probability of each prediction, a score for `ood_scores`.
 
         1 - max_c softmax(logits)_c
@@ -167,7 +171,7 @@ def maximum_probability_uncertainty(logits) -> np.ndarray:
     return np.sort(probabilities, axis=-1)[..., :-1].sum(-1)
 
 
-def dempster_shafer_uncertainty(logits) -> np.ndarray:
+def dempster_shafer_uncertainty(logits: TensorLike) -> np.ndarray:
     """Uncertainty mass that the size of the logits leaves, a score for `ood_scores`.
 
         K / (K + sum_c exp(logit_c))

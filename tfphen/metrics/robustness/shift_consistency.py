@@ -5,12 +5,13 @@ from collections.abc import Callable
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import TensorLike
 from tfphen.metrics.probabilities import float64_array, host_array
 
 _REFERENCES = ("unshifted", "shifted")
 
 
-def prediction_consistency(y_pred, other_y_pred) -> float:
+def prediction_consistency(y_pred: TensorLike, other_y_pred: TensorLike) -> float:
     """Share of examples to which two sets of predictions give the same class.
 
     Args:
@@ -46,7 +47,7 @@ def prediction_consistency(y_pred, other_y_pred) -> float:
     return float((first.argmax(-1) == second.argmax(-1)).mean())
 
 
-def _rolled(values: np.ndarray, shifts: np.ndarray, axes) -> np.ndarray:
+def _rolled(values: np.ndarray, shifts: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """Returns each example rolled by its own shifts, `[n, axes]`."""
     for axis, by in zip(axes, shifts.T, strict=True):
         size = values.shape[axis]
@@ -59,12 +60,12 @@ def _rolled(values: np.ndarray, shifts: np.ndarray, axes) -> np.ndarray:
 
 def shift_consistency(
     predict: Callable,
-    inputs,
-    num_shifts=8,
-    max_shift=None,
-    axes=(1, 2),
-    reference="unshifted",
-    seed=0,
+    inputs: TensorLike,
+    num_shifts: int = 8,
+    max_shift: int | None = None,
+    axes: int | tuple[int, ...] | list[int] = (1, 2),
+    reference: str = "unshifted",
+    seed: int = 0,
 ) -> float:
     """Probability that a random circular shift of the input leaves the predicted class as it is.
 
@@ -113,11 +114,11 @@ def shift_consistency(
     """
     images = host_array(inputs, "inputs")
     num_shifts = checks.whole("num_shifts", num_shifts)
-    axes = tuple(axes) if isinstance(axes, (tuple, list)) else (axes,)
-    if not axes or len(set(axes)) < len(axes) or not all(a in range(1, images.ndim) for a in axes):
+    along = tuple(axes) if isinstance(axes, (tuple, list)) else (axes,)
+    if not along or len({*along}) < len(along) or not {*along} <= {*range(1, images.ndim)}:
         raise ValueError(
             "`axes` must be different axes of `inputs` after the first. "
-            f"Received: axes={axes}, inputs.shape={images.shape}"
+            f"Received: axes={along}, inputs.shape={images.shape}"
         )
     if not images.size:
         raise ValueError(f"`inputs` must not be empty. Received: inputs.shape={images.shape}")
@@ -137,9 +138,9 @@ def shift_consistency(
                 generator.integers(0, images.shape[axis], len(images))
                 if max_shift is None
                 else generator.integers(-max_shift, max_shift + 1, len(images))
-                for axis in axes
+                for axis in along
             ]
-            batch = _rolled(images, np.stack(draws, -1), axes)
+            batch = _rolled(images, np.stack(draws, -1), along)
         found = float64_array(predict(batch), "predict", finite=False)
         if found.ndim != 2 or len(found) != len(images):
             raise ValueError(

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfphen.core.types import TensorLike
 from tfphen.metrics.probabilities import float64_array, host_array, labels_and_probabilities
 
 
@@ -35,7 +36,7 @@ class BiasVariance(NamedTuple):
     correct: np.ndarray
 
 
-def bias_variance(y, y_pred, from_logits=True) -> BiasVariance:
+def bias_variance(y: TensorLike, y_pred: TensorLike, from_logits: bool = True) -> BiasVariance:
     """Decomposes the squared error of an ensemble's probabilities at each point.
 
     With member m's probabilities h_m, m = 1..M, their mean h and the one-hot label e_y:
@@ -131,11 +132,15 @@ class Alignment(NamedTuple):
     median_log_ratio: float
     share_bounded: float
     share_dropped: float
-    count: int
+    count: int  # type: ignore[assignment]  # Instead of the method of tuples.
 
 
 def bias_variance_alignment(
-    squared_bias, variance, selected=None, floor=1e-10, bound=3.0
+    squared_bias: TensorLike,
+    variance: TensorLike,
+    selected: TensorLike | None = None,
+    floor: float = 1e-10,
+    bound: float = 3.0,
 ) -> Alignment:
     """Fits log variance to log squared bias over points.
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from tfphen.core.types import TensorLike
 from tfphen.metrics.probabilities import check_table, integer_array
 
 
-def churn(predictions, with_replacement=False) -> float:
+def churn(predictions: TensorLike, with_replacement: bool = False) -> float:
     """Share of points on which two runs disagree, on average over pairs of runs.
 
         churn = 2 / (R (R - 1)) sum_{r<s} mean_i 1[prediction_ri ≠ prediction_si]
@@ -49,7 +50,7 @@ def churn(predictions, with_replacement=False) -> float:
     return disagreement * (runs - 1) / runs if with_replacement else disagreement
 
 
-def disagreement(first, second) -> float:
+def disagreement(first: TensorLike, second: TensorLike) -> float:
     """Share of points on which two runs predict different classes: the churn of a pair.
 
         disagreement = mean_i 1[first_i ≠ second_i]

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from tfphen.core.types import TensorLike
 from tfphen.metrics.probabilities import float64_array, float_or_array
 
 
-def gini_coefficient(values):
+def gini_coefficient(values: TensorLike) -> float | np.ndarray:
     """Gini coefficient of nonnegative values: 0 where all are equal, 1 - 1 / n where one has all.
 
     With the values sorted, v_1 ≤ ... ≤ v_n:
@@ -56,7 +57,7 @@ def gini_coefficient(values):
     return float_or_array(result)
 
 
-def binomial_dispersion(correct) -> float:
+def binomial_dispersion(correct: TensorLike) -> float:
     """Spread of examples' success rates over runs, relative to that of coin tosses.
 
     With p_i the share of S runs in which example i is right, and p the mean of p_i:

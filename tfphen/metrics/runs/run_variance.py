@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfphen.core.types import TensorLike
 from tfphen.metrics.probabilities import check_table, host_array
 
 
@@ -34,7 +35,7 @@ class RunVariance(NamedTuple):
     num_examples: int
 
 
-def run_variance(wrong) -> RunVariance:
+def run_variance(wrong: TensorLike) -> RunVariance:
     """Splits the variance of test error between runs into chance and real differences.
 
     With e_ri whether run r errs at point i, and variances over runs with R - 1 in the denominator:

@@ -1,4 +1,4 @@
-"""Losses: pure functions of `(y_true, y_pred)` with one loss an example, and their Keras classes.
+"""Losses: pure functions of `(y_true, y_pred)` with one loss per example, and their Keras classes.
 
 Labels are sparse integers, predictions are logits by default.
 """

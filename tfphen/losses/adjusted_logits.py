@@ -1,6 +1,6 @@
-"""The one core of losses that scale and shift logits in training: LDAM, VS, CDT, logit adjustment.
+"""Scaled and shifted logits, the common core of LDAM, VS, CDT and logit adjustment.
 
-What tells them apart is which factors and shifts they take:
+They differ only in their factors and shifts:
 
     loss               factor of logit k        shift of logit k
     cross-entropy      1                        0

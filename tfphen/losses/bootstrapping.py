@@ -1,4 +1,4 @@
-"""Cross-entropy of a label mixed with what the model predicts: soft and hard bootstrapping.
+"""Soft and hard bootstrapping: cross-entropy with the label mixed with the prediction.
 
 Both are meant to tolerate label noise without a model of the noise.
 
@@ -43,10 +43,10 @@ def bootstrap_soft_crossentropy(
         from_logits: Whether `y_pred` holds logits.
 
     Returns:
-        One loss an example, in nats, `[...]`.
+        One loss per example, in nats, `[...]`.
 
     Raises:
-        ValueError: `beta` outside [0, 1], or shapes that do not go together.
+        ValueError: `beta` outside [0, 1], or incompatible shapes.
 
     Example:
 
@@ -76,8 +76,8 @@ class BootstrapSoftCrossentropy(FunctionalLoss):
         beta: β, the weight of the given label, in [0, 1].
         from_logits: Whether predictions are logits.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -96,11 +96,11 @@ class BootstrapSoftCrossentropy(FunctionalLoss):
         Where the noise is known or strong: in the comparison with loss correction on MNIST and
         CIFAR-10 this loss stays within a point of plain cross-entropy under every noise (53.0 %
         accuracy, as cross-entropy, under asymmetric noise of rate 0.6 on MNIST). With small `beta`
-        the entropy term decides, and the model grows sure of whatever it says.
+        the entropy term decides, and the model grows confident in whatever it predicts.
 
     Migration:
         From `boot_soft` of giorgiop/loss-correction (Keras 2): beta is 0.95 there too; labels are
-        integers in place of one-hot rows; `from_logits=False` for a model that ends in a softmax.
+        integers instead of one-hot rows; `from_logits=False` for a model that ends in a softmax.
 
     Reference:
         S. Reed et al., "Training Deep Neural Networks on Noisy Labels with Bootstrapping",
@@ -137,10 +137,10 @@ def bootstrap_hard_crossentropy(
         from_logits: Whether `y_pred` holds logits.
 
     Returns:
-        One loss an example, in nats, `[...]`.
+        One loss per example, in nats, `[...]`.
 
     Raises:
-        ValueError: `beta` outside [0, 1], or shapes that do not go together.
+        ValueError: `beta` outside [0, 1], or incompatible shapes.
 
     Example:
 
@@ -170,8 +170,8 @@ class BootstrapHardCrossentropy(FunctionalLoss):
         beta: β, the weight of the given label, in [0, 1].
         from_logits: Whether predictions are logits.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.

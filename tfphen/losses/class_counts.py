@@ -1,4 +1,4 @@
-"""What long-tailed losses know of the training set: class counts, and weights made of them."""
+"""Class counts of the training set, and class weights derived from them."""
 
 import math
 from collections.abc import Callable
@@ -100,7 +100,7 @@ def values_of_classes(
     graph that is being traced comes back unchecked, in the dtype of `y_pred`, with `keras.ops`.
 
     Args:
-        name: Of the argument, for messages.
+        name: Name of the argument, for error messages.
         values: `[K]`, or `[..., K]` with leading axes that broadcast against those of `y_pred`.
         y_pred: Logits, `[..., K]`.
         check: Function that checks an array, such as `checked_class_counts`.
@@ -253,7 +253,7 @@ def inverse_frequency_weights(
     [0.3333, 0.6667, 2.0]
 
     When not to use:
-        As for `effective_number_weights`. With classes of a handful of examples, single mislabelled
+        As for `effective_number_weights`. With classes of a handful of examples, single mislabeled
         ones get a large say.
 
     Reference:

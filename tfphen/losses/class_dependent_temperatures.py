@@ -73,7 +73,7 @@ def cdt_loss(
         class_weights: `[K]`, or `[..., K]` like `class_counts`. None stands for ones.
 
     Returns:
-        One weighted loss an example, in nats, `[...]`.
+        One weighted loss per example, in nats, `[...]`.
 
     Raises:
         ValueError: As in `vs_loss`.
@@ -109,8 +109,8 @@ class CDTLoss(ClassWeightedLoss):
             [0, 0.2] for CIFAR-100 and [0, 0.1] for iNaturalist.
         class_weights: List of K weights of at least 0, or None for ones.
         reduction: As in `ClassWeightedCrossentropy`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -121,7 +121,7 @@ class CDTLoss(ClassWeightedLoss):
         The loss, in nats: a scalar, or `[batch]` with `reduction=None`.
 
     Raises:
-        ValueError: A setting out of its range, or labels and predictions that do not go together.
+        ValueError: A setting out of range, or incompatible labels and predictions.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Cross-entropy with class weights, and what every loss with class weights shares.
+"""Cross-entropy with class weights, and the base of all class-weighted losses.
 
 A weighted mean can divide by the number of examples or by the sum of their weights. The two are
 different trainings, so the reduction is an argument of the class; the functions return one
@@ -54,11 +54,11 @@ class ClassWeightedLoss(FunctionalLoss):
         settings: As in `FunctionalLoss`, with `"class_weights"`, a list `[K]` or None, after
             `"class_counts"` where there is one.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Raises:
-        ValueError: `class_weights` is not one finite number of at least 0 a class.
+        ValueError: `class_weights` is not one finite number of at least 0 per class.
     """
 
     @property
@@ -104,7 +104,7 @@ class ClassWeightedLoss(FunctionalLoss):
         if self.class_weights is not None:
             labels, y_pred = labels_and_predictions(y_true, y_pred)
             given = given * weights_of_labels(self.class_weights, labels, y_pred)
-        # Gradients of replicas are added up, so a share of the global mean is what each returns.
+        # Gradients of replicas are added up, so a fraction of the global mean is what each returns.
         return ops.divide_no_nan(total, sum_over_replicas(ops.sum(given)))
 
 
@@ -128,11 +128,11 @@ def class_weighted_crossentropy(
         from_logits: Whether `y_pred` holds logits.
 
     Returns:
-        One weighted loss an example, in nats, `[...]`.
+        One weighted loss per example, in nats, `[...]`.
 
     Raises:
-        ValueError: Weights that are negative, not finite or of another number of classes; labels
-            and predictions that do not go together.
+        ValueError: Weights that are negative, not finite or of another number of classes;
+            incompatible labels and predictions.
 
     Example:
 
@@ -158,7 +158,7 @@ class ClassWeightedCrossentropy(ClassWeightedLoss):
         "sum_over_batch_size":        L = (1 / B) Σ_i w_{y_i} (-log p_{i, y_i})
         "mean_with_sample_weight":    L = Σ_i w_{y_i} (-log p_{i, y_i}) / Σ_i w_{y_i}
 
-    They are different trainings. The first is what Keras's `fit(class_weight=...)` minimises: a
+    They are different trainings. The first is what Keras's `fit(class_weight=...)` minimizes: a
     weight of 256 makes the steps of its class up to 256 times longer, so weights should have mean
     1 over the training set, as `effective_number_weights(counts, normalization="examples")` gives
     them. The second does not depend on the scale of the weights. Its divisor is summed over the
@@ -171,8 +171,8 @@ class ClassWeightedCrossentropy(ClassWeightedLoss):
             for ones, until `DeferredReweighting` sets others.
         from_logits: Whether predictions are logits.
         reduction: `"sum_over_batch_size"`, `"mean_with_sample_weight"`, `"sum"` or None.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -183,8 +183,8 @@ class ClassWeightedCrossentropy(ClassWeightedLoss):
         The loss, in nats: a scalar, or `[batch]` with `reduction=None`.
 
     Raises:
-        ValueError: `class_weights` is not one finite number of at least 0 a class, or labels and
-            predictions do not go together.
+        ValueError: `class_weights` is not one finite number of at least 0 per class, or labels and
+            predictions are incompatible.
 
     Example:
 
@@ -197,9 +197,9 @@ class ClassWeightedCrossentropy(ClassWeightedLoss):
 
     When not to use:
         For a network that fits its training set and is trained on: weights then hardly move the
-        decision boundary, because the loss is minimised at infinity for any weights. Use `VSLoss`
-        or `LDAMLoss`, whose terms stay, regularise, or start the weights late with
-        `DeferredReweighting`. For one weight an example rather than a class use `sample_weight`
+        decision boundary, because the loss is minimized at infinity for any weights. Use `VSLoss`
+        or `LDAMLoss`, whose terms stay, regularize, or start the weights late with
+        `DeferredReweighting`. For one weight per example rather than per class use `sample_weight`
         with a stock loss.
 
     Migration:

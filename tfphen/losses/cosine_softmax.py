@@ -31,10 +31,10 @@ def cosine_softmax_crossentropy(
         temperature: τ, above 0.
 
     Returns:
-        One loss an example, in nats, `[...]`.
+        One loss per example, in nats, `[...]`.
 
     Raises:
-        ValueError: `temperature` is not above 0, or shapes do not go together.
+        ValueError: `temperature` is not above 0, or the shapes are incompatible.
 
     Example:
 
@@ -61,8 +61,8 @@ class CosineSoftmaxCrossentropy(FunctionalLoss):
     Args:
         temperature: τ, above 0; 0.05 is the published value.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -79,7 +79,7 @@ class CosineSoftmaxCrossentropy(FunctionalLoss):
 
     When not to use:
         On the outputs of an ordinary dense layer: this is then cross-entropy at another
-        temperature, nothing more. For features that shall transfer by a linear readout: next to
+        temperature, nothing more. For features meant to transfer through a linear readout: next to
         squared error, this objective's transfer worst.
 
     Reference:

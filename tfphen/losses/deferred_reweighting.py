@@ -13,7 +13,7 @@ from tfphen.losses.class_weighted import ClassWeightedLoss
 
 
 def _checked_start(start_epoch: Any) -> int | float:
-    """Returns a whole number of epochs as int, and a share of the training as float."""
+    """Returns a whole number of epochs as int, and a fraction of the training as float."""
     start = checks.number("start_epoch", start_epoch, 0)
     if start.is_integer():
         return int(start)
@@ -49,12 +49,12 @@ class DeferredReweighting(keras.callbacks.Callback):
 
     Args:
         class_counts: List of the number of training examples of each class.
-        start_epoch: First epoch with weights, counted from 0; or, between 0 and 1, the share of
+        start_epoch: First epoch with weights, counted from 0; or, between 0 and 1, the fraction of
             `fit`'s epochs that go before, rounded up. The paper's is 160 of 200.
         beta: β, from 0 to 1: 0 gives equal weights, 1 weights in proportion to 1 / n_k.
 
     Raises:
-        ValueError: A setting out of its range. In `fit`: the model's loss has no class weights, is
+        ValueError: A setting out of range. In `fit`: the model's loss has no class weights, is
             for another number of classes, or has class weights of its own already.
 
     Example:

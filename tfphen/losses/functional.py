@@ -1,4 +1,4 @@
-"""What the Keras classes of pure loss functions share: they hold settings and nothing else."""
+"""Base of the Keras classes of pure loss functions: settings and nothing else."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -38,8 +38,8 @@ class FunctionalLoss(keras.losses.Loss):
         settings: Keyword arguments of the function by name. Each becomes an attribute, and an entry
             of the configuration, where arrays are lists.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
     """
 
     function: ClassVar[Callable[..., Tensor]]

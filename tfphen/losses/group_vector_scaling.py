@@ -72,7 +72,7 @@ def group_vs_loss(
         tau: Factor τ of the shift, at least 0.
 
     Returns:
-        One loss an example, in nats, `[...]`.
+        One loss per example, in nats, `[...]`.
 
     Raises:
         ValueError: Counts that are not whole numbers of at least 1, for another number of classes
@@ -134,8 +134,8 @@ class GroupVSLoss(FunctionalLoss):
         gamma: Exponent γ of the factors, at least 0; 0.3 in the authors' Waterbirds runs.
         tau: Factor τ of the shifts, at least 0.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integers `[batch, 2]`: class and group of each example. A metric of the classes
@@ -147,7 +147,7 @@ class GroupVSLoss(FunctionalLoss):
         The loss, in nats: a scalar, or `[batch]` with `reduction=None`.
 
     Raises:
-        ValueError: A setting out of its range, or labels and predictions that do not go together.
+        ValueError: A setting out of range, or incompatible labels and predictions.
 
     Example:
 
@@ -162,7 +162,7 @@ class GroupVSLoss(FunctionalLoss):
     When not to use:
         Where groups are not known in training. With an empty cell, whose shift would be infinite:
         merge it with another group. In one comparison on CelebA it did not beat distributionally
-        robust optimisation with plain cross-entropy (82.6 against 84.8 % worst-group accuracy).
+        robust optimization with plain cross-entropy (82.6 against 84.8 % worst-group accuracy).
 
     Migration:
         PyTorch, `VSLoss_4groups` of the authors adds ι to both logits of an example, which

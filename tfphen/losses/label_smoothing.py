@@ -1,4 +1,4 @@
-"""Label smoothing: cross-entropy with a share of each label spread over all classes."""
+"""Label smoothing: cross-entropy with a fraction of each label spread over all classes."""
 
 import keras
 from keras import ops
@@ -14,14 +14,14 @@ from tfphen.losses.sparse_labels import (
 
 
 def checked_alpha(alpha: float) -> float:
-    """Returns the share of a label that smoothing spreads as a float in [0, 1)."""
+    """Returns the fraction of a label that smoothing spreads as a float in [0, 1)."""
     return checks.number("alpha", alpha, 0, 1, high_open=True)
 
 
 def label_smoothed_crossentropy(
     y_true: TensorLike, y_pred: TensorLike, alpha: float = 0.1, from_logits: bool = True
 ) -> Tensor:
-    """Cross-entropy with a share of each label spread evenly over all classes.
+    """Cross-entropy with a fraction of each label spread evenly over all classes.
 
     With p = softmax(z) of the logits z and K classes:
 
@@ -33,14 +33,14 @@ def label_smoothed_crossentropy(
     Args:
         y_true: Integer labels, `[...]`.
         y_pred: Logits, or probabilities with `from_logits=False`, `[..., K]`.
-        alpha: α, the share that is spread, in [0, 1).
+        alpha: α, the fraction that is spread, in [0, 1).
         from_logits: Whether `y_pred` holds logits.
 
     Returns:
-        One loss an example, in nats, `[...]`.
+        One loss per example, in nats, `[...]`.
 
     Raises:
-        ValueError: `alpha` outside [0, 1), or shapes that do not go together.
+        ValueError: `alpha` outside [0, 1), or incompatible shapes.
 
     Example:
 
@@ -59,18 +59,18 @@ def label_smoothed_crossentropy(
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class LabelSmoothedCrossentropy(FunctionalLoss):
-    """Cross-entropy with a share of each label spread evenly over all classes.
+    """Cross-entropy with a fraction of each label spread evenly over all classes.
 
     With p = softmax(z) of the logits z and K classes:
 
         l(y, z) = -log p_y - α / ((1 - α) K) Σₖ log pₖ
 
     Args:
-        alpha: α, the share that is spread, in [0, 1); 0.1 is the published value.
+        alpha: α, the fraction that is spread, in [0, 1); 0.1 is the published value.
         from_logits: Whether predictions are logits.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -86,9 +86,9 @@ class LabelSmoothedCrossentropy(FunctionalLoss):
     0.77016...
 
     When not to use:
-        For features that shall serve another task by a linear readout: they separate classes more
-        than those of plain cross-entropy and transfer worse. Where probabilities of rare classes
-        matter: they are biased towards 1 / K on purpose.
+        For features meant to serve another task through a linear readout: they separate classes
+        more than those of plain cross-entropy and transfer worse. Where probabilities of rare
+        classes matter: they are biased toward 1 / K on purpose.
 
     Migration:
         `keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=alpha)` takes

@@ -34,7 +34,7 @@ def logit_adjusted_loss(
         class_weights: `[K]`, or `[..., K]` like `class_counts`. None stands for ones.
 
     Returns:
-        One weighted loss an example, in nats, `[...]`.
+        One weighted loss per example, in nats, `[...]`.
 
     Raises:
         ValueError: As in `vs_loss`.
@@ -68,8 +68,8 @@ class LogitAdjustedLoss(ClassWeightedLoss):
             as balanced softmax; runs on CIFAR-10 have used up to 2.25.
         class_weights: List of K weights of at least 0, or None for ones.
         reduction: As in `ClassWeightedCrossentropy`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -80,7 +80,7 @@ class LogitAdjustedLoss(ClassWeightedLoss):
         The loss, in nats: a scalar, or `[batch]` with `reduction=None`.
 
     Raises:
-        ValueError: A setting out of its range, or labels and predictions that do not go together.
+        ValueError: A setting out of range, or incompatible labels and predictions.
 
     Example:
 

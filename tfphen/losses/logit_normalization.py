@@ -19,7 +19,7 @@ from tfphen.losses.sparse_labels import (
 
 
 def normalized_logits(y_pred: TensorLike, temperature: float = 0.04) -> Tensor:
-    """Logits of fixed length, those that logit normalisation trains and predicts with.
+    """Logits of fixed length, those that logit normalization trains and predicts with.
 
         z / (τ ||z||)
 
@@ -41,7 +41,7 @@ def normalized_logits(y_pred: TensorLike, temperature: float = 0.04) -> Tensor:
 
     When not to use:
         Before `logit_normalized_crossentropy`, which does it. On logits of a model that was not
-        trained so: it makes every prediction equally sure.
+        trained so: it makes every prediction equally confident.
 
     Reference:
         S. Kornblith et al., NeurIPS 2021, arXiv 2010.16402.
@@ -73,10 +73,10 @@ def logit_normalized_crossentropy(
         temperature: τ, above 0.
 
     Returns:
-        One loss an example, in nats, `[...]`.
+        One loss per example, in nats, `[...]`.
 
     Raises:
-        ValueError: `temperature` is not above 0, or shapes do not go together.
+        ValueError: `temperature` is not above 0, or the shapes are incompatible.
 
     Example:
 
@@ -103,8 +103,8 @@ class LogitNormalizedCrossentropy(FunctionalLoss):
     Args:
         temperature: τ, above 0; 0.04 is the published value.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -122,7 +122,7 @@ class LogitNormalizedCrossentropy(FunctionalLoss):
     When not to use:
         With few classes and a large temperature: the loss cannot fall below
         log(1 + (K - 1) exp(-sqrt(K / (K - 1)) / τ)), 1.42 for K = 10 and τ = 1, and training looks
-        stuck. For features that shall transfer by a linear readout.
+        stuck. For features meant to transfer through a linear readout.
 
     Reference:
         S. Kornblith et al., "Why Do Better Loss Functions Lead to Less Transferable Features?",

@@ -32,10 +32,10 @@ def logit_penalty_crossentropy(
         beta: β, the weight of the penalty, at least 0.
 
     Returns:
-        One loss an example, in nats, `[...]`.
+        One loss per example, in nats, `[...]`.
 
     Raises:
-        ValueError: `beta` below 0, or shapes that do not go together.
+        ValueError: `beta` below 0, or incompatible shapes.
 
     Example:
 
@@ -61,8 +61,8 @@ class LogitPenaltyCrossentropy(FunctionalLoss):
     Args:
         beta: β, the weight of the penalty, at least 0; 6e-4 is the published value.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -78,7 +78,7 @@ class LogitPenaltyCrossentropy(FunctionalLoss):
     1.19314...
 
     When not to use:
-        For features that shall transfer by a linear readout. With the published `beta` on few
+        For features meant to transfer through a linear readout. With the published `beta` on few
         classes: it was tuned for 1000; with K logits of unit size the penalty is βK / 2.
 
     Reference:

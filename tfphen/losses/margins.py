@@ -38,7 +38,7 @@ def ldam_margins(class_counts: TensorLike, max_margin: float = 0.5) -> np.ndarra
 
         Δ_k = max_margin n_k^(-1/4) / max_j n_j^(-1/4)
 
-    For two classes this ratio minimises the sum of the generalisation bounds of both.
+    For two classes this ratio minimizes the sum of the generalization bounds of both.
 
     Args:
         class_counts: Number of training examples of each class, `[..., K]`.
@@ -100,11 +100,11 @@ def ldam_loss(
         class_weights: `[K]`, or `[..., K]` like `class_counts`. None stands for ones.
 
     Returns:
-        One weighted loss an example, in nats, `[...]`.
+        One weighted loss per example, in nats, `[...]`.
 
     Raises:
-        ValueError: Counts, weights or settings out of their range, or of another number of
-            classes; labels and predictions that do not go together.
+        ValueError: Counts, weights or settings out of range, or of another number of
+            classes; incompatible labels and predictions.
 
     Example:
 
@@ -143,7 +143,7 @@ def ldam_hinge_loss(
         class_weights: As in `ldam_loss`.
 
     Returns:
-        One weighted loss an example, `[...]`.
+        One weighted loss per example, `[...]`.
 
     Raises:
         ValueError: As in `ldam_loss`.
@@ -188,8 +188,8 @@ class LDAMLoss(ClassWeightedLoss):
             and with 1 a model under-fits.
         class_weights: List of K weights of at least 0, or None for ones.
         reduction: As in `ClassWeightedCrossentropy`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -201,7 +201,7 @@ class LDAMLoss(ClassWeightedLoss):
         The loss, in nats: a scalar, or `[batch]` with `reduction=None`.
 
     Raises:
-        ValueError: A setting out of its range, or labels and predictions that do not go together.
+        ValueError: A setting out of range, or incompatible labels and predictions.
 
     Example:
 
@@ -261,8 +261,8 @@ class LDAMHingeLoss(ClassWeightedLoss):
         max_margin: Margin of the rarest class, at least 0.
         class_weights: List of K weights of at least 0, or None for ones.
         reduction: As in `ClassWeightedCrossentropy`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -273,7 +273,7 @@ class LDAMHingeLoss(ClassWeightedLoss):
         The loss: a scalar, or `[batch]` with `reduction=None`.
 
     Raises:
-        ValueError: A setting out of its range, or labels and predictions that do not go together.
+        ValueError: A setting out of range, or incompatible labels and predictions.
 
     Example:
 

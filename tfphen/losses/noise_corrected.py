@@ -47,10 +47,10 @@ def forward_corrected_crossentropy(
         from_logits: Whether `y_pred` holds logits.
 
     Returns:
-        One loss an example, in nats, `[...]`.
+        One loss per example, in nats, `[...]`.
 
     Raises:
-        ValueError: An array that is no transition matrix, or shapes that do not go together.
+        ValueError: An array that is no transition matrix, or incompatible shapes.
 
     Example:
 
@@ -101,14 +101,14 @@ def backward_corrected_crossentropy(
         from_logits: Whether `y_pred` holds logits.
         clip: Keep p in [epsilon, 1 - epsilon] with `keras.config.epsilon()`, as the authors' code
             does; probabilities outside get no gradient. Always so for `from_logits=False`.
-        inverse_matrix: T⁻¹, in place of `transition_matrix`.
+        inverse_matrix: T⁻¹, instead of `transition_matrix`.
 
     Returns:
-        One loss an example, in nats, possibly negative, `[...]`.
+        One loss per example, in nats, possibly negative, `[...]`.
 
     Raises:
         ValueError: Both or neither of `transition_matrix` and `inverse_matrix`; an array that is
-            no transition matrix, or a singular one; shapes that do not go together.
+            no transition matrix, or a singular one; incompatible shapes.
 
     Example:
 
@@ -150,7 +150,7 @@ def _one_matrix(transition_matrix: TensorLike) -> np.ndarray:
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class ForwardCorrectedCrossentropy(FunctionalLoss):
-    """Cross-entropy of noisy labels whose minimiser is that of the clean ones.
+    """Cross-entropy of noisy labels whose minimizer is that of the clean ones.
 
     The model's posterior p is pushed through the noise and compared with the noisy label y:
 
@@ -163,8 +163,8 @@ class ForwardCorrectedCrossentropy(FunctionalLoss):
             example of clean class i carries label j.
         from_logits: Whether predictions are logits.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Noisy integer labels, `[batch]` or `[batch, 1]`.
@@ -187,11 +187,11 @@ class ForwardCorrectedCrossentropy(FunctionalLoss):
         another label. Where the noise depends on the input and not on the class alone. Where
         labels are clean: a T that is not the identity then costs accuracy. Where two classes are
         swapped with each other at a rate near 1/2: training may give one of them up. For few
-        labels per class, long training memorises the noise here too.
+        labels per class, long training memorizes the noise here too.
 
     Migration:
         From `robust("forward", P)` of giorgiop/loss-correction (Keras 2): `transition_matrix` is
-        P; labels are integers in place of one-hot rows; `from_logits=False` for a model that ends
+        P; labels are integers instead of one-hot rows; `from_logits=False` for a model that ends
         in a softmax.
 
     Reference:
@@ -231,8 +231,8 @@ class BackwardCorrectedCrossentropy(FunctionalLoss):
         from_logits: Whether predictions are logits.
         clip: Keep probabilities in [epsilon, 1 - epsilon], so that the loss is bounded below.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Noisy integer labels, `[batch]` or `[batch, 1]`.

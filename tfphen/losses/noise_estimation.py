@@ -1,4 +1,4 @@
-"""The label-noise transition matrix, read off a model that was trained on the noisy labels."""
+"""The label-noise transition matrix, estimated from a model trained on the noisy labels."""
 
 import keras
 import numpy as np
@@ -32,7 +32,7 @@ def estimate_transition_matrix(
         float64, `[K, K]`, rows sum to 1.
 
     Raises:
-        ValueError: Not a table of probabilities, or a setting out of its range.
+        ValueError: Not a table of probabilities, or a setting out of range.
 
     Example:
 
@@ -44,7 +44,7 @@ def estimate_transition_matrix(
     When not to use:
         Where more than half of some class carries one other label, and for sets with so few
         examples a class that none is typical of it alone. If the noise process can be looked at
-        (some examples labelled twice, or a clean subset), count it instead.
+        (some examples labeled twice, or a clean subset), count it instead.
 
     Migration:
         From `NoiseEstimator` of giorgiop/loss-correction (Keras 2): `probabilities` is

@@ -1,9 +1,9 @@
-"""Losses meant to tolerate label noise without a noise model, as compared with loss correction.
+"""Losses that tolerate label noise without a noise model, baselines of loss correction.
 
 They follow the code published with Patrini et al. 2017, which gives one-hot labels of zeros and
 ones, not of ±1, to losses written for ±1, and takes the mean over classes. The scores of the wrong
 classes then enter the unhinged, sigmoid, ramp and Savage losses only as constants. In that code
-the scores of the unhinged, sigmoid and ramp losses come out of a batch normalisation. Add one as
+the scores of the unhinged, sigmoid and ramp losses come out of a batch normalization. Add one as
 the last layer of the model for these three: it bounds the scores, and it alone lets classes
 compete. Without it nothing keeps the scores of wrong classes down, and training fails.
 
@@ -42,10 +42,10 @@ def unhinged_loss(y_true: TensorLike, y_pred: TensorLike) -> Tensor:
         y_pred: Scores z, `[..., K]`.
 
     Returns:
-        One loss an example, `[...]`.
+        One loss per example, `[...]`.
 
     Raises:
-        ValueError: Shapes that do not go together.
+        ValueError: Incompatible shapes.
 
     Example:
 
@@ -73,8 +73,8 @@ class UnhingedLoss(FunctionalLoss):
 
     Args:
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -118,10 +118,10 @@ def sigmoid_loss(y_true: TensorLike, y_pred: TensorLike) -> Tensor:
         y_pred: Scores z, `[..., K]`.
 
     Returns:
-        One loss an example, `[...]`.
+        One loss per example, `[...]`.
 
     Raises:
-        ValueError: Shapes that do not go together.
+        ValueError: Incompatible shapes.
 
     Example:
 
@@ -149,8 +149,8 @@ class SigmoidLoss(FunctionalLoss):
 
     Args:
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -195,10 +195,10 @@ def ramp_loss(y_true: TensorLike, y_pred: TensorLike) -> Tensor:
         y_pred: Scores z, `[..., K]`.
 
     Returns:
-        One loss an example, `[...]`.
+        One loss per example, `[...]`.
 
     Raises:
-        ValueError: Shapes that do not go together.
+        ValueError: Incompatible shapes.
 
     Example:
 
@@ -227,8 +227,8 @@ class RampLoss(FunctionalLoss):
 
     Args:
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -273,10 +273,10 @@ def savage_loss(y_true: TensorLike, y_pred: TensorLike, from_logits: bool = True
         from_logits: Whether `y_pred` holds logits.
 
     Returns:
-        One loss an example, `[...]`.
+        One loss per example, `[...]`.
 
     Raises:
-        ValueError: Shapes that do not go together.
+        ValueError: Incompatible shapes.
 
     Example:
 
@@ -308,8 +308,8 @@ class SavageLoss(FunctionalLoss):
     Args:
         from_logits: Whether predictions are logits.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.

@@ -40,7 +40,7 @@ def poly_tailed_loss(
             `y_pred`. None stands for ones.
 
     Returns:
-        One weighted loss an example, `[...]`.
+        One weighted loss per example, `[...]`.
 
     Raises:
         ValueError: Not two logits, `alpha` not above 0, or wrong class weights or labels.
@@ -81,7 +81,7 @@ class PolyTailedLoss(ClassWeightedLoss):
 
     Under cross-entropy the gradient of an example falls as e^-m, and a network that separates its
     training set ends at the same boundary for any weights. Under a power of m the direction that
-    training tends to minimises Σ_i w_i m_i^-α on the unit sphere, which the weights do move.
+    training tends to minimizes Σ_i w_i m_i^-α on the unit sphere, which the weights do move.
 
     Args:
         alpha: Exponent α of the tail, above 0. Small values look at all examples, large ones at
@@ -90,8 +90,8 @@ class PolyTailedLoss(ClassWeightedLoss):
             importance weights raised to the power 1.5 did better than the weights themselves
             (63.0 against 60.4 % on 4000 cats and 400 dogs of CIFAR-10, 10 seeds).
         reduction: As in `ClassWeightedCrossentropy`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels 0 and 1, `[batch]` or `[batch, 1]`.
@@ -103,7 +103,7 @@ class PolyTailedLoss(ClassWeightedLoss):
 
     Raises:
         ValueError: `alpha` is not above 0, `class_weights` are not two finite numbers of at least
-            0, or labels and predictions do not go together.
+            0, or labels and predictions are incompatible.
 
     Example:
 

@@ -53,10 +53,10 @@ def sigmoid_crossentropy(y_true: TensorLike, y_pred: TensorLike) -> Tensor:
         y_pred: Logits z, `[..., K]`.
 
     Returns:
-        One loss an example, in nats, `[...]`.
+        One loss per example, in nats, `[...]`.
 
     Raises:
-        ValueError: Shapes that do not go together.
+        ValueError: Incompatible shapes.
 
     Example:
 
@@ -83,8 +83,8 @@ class SigmoidCrossentropy(FunctionalLoss):
 
     Args:
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.

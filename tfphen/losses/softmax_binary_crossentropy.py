@@ -27,10 +27,10 @@ def softmax_binary_crossentropy(
         from_logits: Whether `y_pred` holds logits.
 
     Returns:
-        One loss an example, the mean over the classes, in nats, `[...]`.
+        One loss per example, the mean over the classes, in nats, `[...]`.
 
     Raises:
-        ValueError: Shapes that do not go together.
+        ValueError: Incompatible shapes.
 
     Example:
 
@@ -70,15 +70,15 @@ class SoftmaxBinaryCrossentropy(FunctionalLoss):
     Args:
         from_logits: Whether predictions are logits.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
         y_pred: Predictions, `[batch, K]`.
 
     Raises:
-        ValueError: Shapes that do not go together.
+        ValueError: Incompatible shapes.
 
     Example:
 
@@ -88,7 +88,7 @@ class SoftmaxBinaryCrossentropy(FunctionalLoss):
 
     When not to use:
         Anywhere but to repeat runs that were made with it: the softmax cross-entropy has the same
-        minimiser, and published negative log-likelihoods are those of the latter.
+        minimizer, and published negative log-likelihoods are those of the latter.
 
     Migration:
         From PyTorch: `nn.BCELoss()(softmax(z), one_hot(y))`, with the same clamp at -100 and the

@@ -1,4 +1,4 @@
-"""What the losses share: integer labels, log-probabilities, and rows of a matrix by label."""
+"""Helpers shared by the losses: integer labels, log-probabilities, matrix rows by label."""
 
 import keras
 import numpy as np
@@ -63,7 +63,7 @@ def labels_and_predictions(y_true: TensorLike, y_pred: TensorLike) -> tuple[Tens
         y_pred: Predictions, `[..., classes]`. 16-bit floats become float32.
 
     Raises:
-        ValueError: Shapes that do not go together, such as one-hot labels. Where values are known
+        ValueError: Incompatible shapes, such as one-hot labels. Where values are known
             when this is called, in eager calls, also labels that are no class, and NaN.
     """
     y_pred = in_float32(y_pred)

@@ -27,7 +27,7 @@ def squared_error_loss(
     target: float = 60.0,
     scale: float = 10.0,
 ) -> Tensor:
-    """Squared distance from a scaled one-hot label, the label's own term weighing more.
+    """Squared distance from a scaled one-hot label, with extra weight on the label's term.
 
         l(y, z) = s (κ (z_y - M)² + Σ_{k≠y} zₖ²)
 
@@ -35,14 +35,14 @@ def squared_error_loss(
         y_true: Integer labels, `[...]`.
         y_pred: Outputs z, `[..., K]`.
         kappa: κ, the weight of the label's term, above 0.
-        target: M, what the label's output shall be, above 0.
+        target: M, the target for the label's output, above 0.
         scale: s, above 0.
 
     Returns:
-        One loss an example, `[...]`.
+        One loss per example, `[...]`.
 
     Raises:
-        ValueError: A setting that is not above 0, or shapes that do not go together.
+        ValueError: A setting that is not above 0, or incompatible shapes.
 
     Example:
 
@@ -66,17 +66,17 @@ def squared_error_loss(
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class SquaredErrorLoss(FunctionalLoss):
-    """Squared distance from a scaled one-hot label, the label's own term weighing more.
+    """Squared distance from a scaled one-hot label, with extra weight on the label's term.
 
         l(y, z) = s (κ (z_y - M)² + Σ_{k≠y} zₖ²)
 
     Args:
         kappa: κ, the weight of the label's term, above 0.
-        target: M, what the label's output shall be, above 0.
+        target: M, the target for the label's output, above 0.
         scale: s, above 0.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -93,9 +93,9 @@ class SquaredErrorLoss(FunctionalLoss):
 
     When not to use:
         With the published defaults on a small network: κ = 9, M = 60, s = 10 were tuned for
-        ResNet-50 on 1000 classes; start from 1, 3 and 1 with ten. For features that shall transfer
-        by a linear readout: this objective's transfer worst. For probabilities: these are
-        no logits.
+        ResNet-50 on 1000 classes; start from 1, 3 and 1 with ten. For features meant to transfer
+        through a linear readout: this objective's transfer worst. For probabilities: these are no
+        logits.
 
     Migration:
         `keras.losses.MeanSquaredError` on one-hot labels is this loss with `kappa=target=1` and

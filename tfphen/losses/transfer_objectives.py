@@ -1,4 +1,4 @@
-"""The nine training objectives whose features were compared: a loss, a last layer, a prediction.
+"""The nine training objectives of a transfer study: loss, last layer, and prediction.
 
 Seven differ from softmax cross-entropy in the loss, two in the last layer alone. Each comes with
 the hyperparameters that were released for ResNet-50 on ImageNet.
@@ -89,10 +89,10 @@ class TransferObjective:
             features: h, a Keras tensor or a tensor, `[batch, d]`.
             num_classes: Number of classes K.
             seed: Integer from which the seeds of the kernel and of dropout are derived.
-            kernel_initializer: A Keras initialiser with a seed of its own; None for Glorot
+            kernel_initializer: A Keras initializer with a seed of its own; None for Glorot
                 uniform, or for columns of length one where the layer gives cosines. The published
                 networks start from `RandomNormal(stddev=0.01)`.
-            name: Of the layer with the kernel.
+            name: Name of the layer with the kernel.
 
         Returns:
             Outputs for `loss`, `[batch, K]`.
@@ -132,7 +132,7 @@ class TransferObjective:
     def prediction_logits(self, outputs: TensorLike) -> Tensor:
         """Returns the logits to predict from, `[..., K]`, of outputs `[..., K]` of `head`.
 
-        They are normalised or divided by the temperature where the loss does so. Their argmax is
+        They are normalized or divided by the temperature where the loss does so. Their argmax is
         that of the outputs. Their softmax is the model's posterior, except for `"sigmoid"`, whose
         classes have one sigmoid each, and `"squared_error"`, which has no probabilities.
         """
@@ -208,7 +208,7 @@ def transfer_objective(name: str, **settings: float | bool) -> TransferObjective
         `.prediction_logits(outputs)`.
 
     Raises:
-        ValueError: An objective or a setting that there is not, or a value out of its range.
+        ValueError: An objective or a setting that there is not, or a value out of range.
 
     Example:
 

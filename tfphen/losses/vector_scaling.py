@@ -103,11 +103,11 @@ def vs_loss(
         class_weights: `[K]`, or `[..., K]` like `class_counts`. None stands for ones.
 
     Returns:
-        One weighted loss an example, in nats, `[...]`.
+        One weighted loss per example, in nats, `[...]`.
 
     Raises:
-        ValueError: Counts, weights or settings out of their range, or of another number of
-            classes; labels and predictions that do not go together.
+        ValueError: Counts, weights or settings out of range, or of another number of
+            classes; incompatible labels and predictions.
 
     Example:
 
@@ -146,8 +146,8 @@ class VSLoss(ClassWeightedLoss):
         tau: Factor τ of the shifts, at least 0; 1.25 and 0.75 in the same runs.
         class_weights: List of K weights of at least 0, or None for ones.
         reduction: As in `ClassWeightedCrossentropy`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -158,7 +158,7 @@ class VSLoss(ClassWeightedLoss):
         The loss, in nats: a scalar, or `[batch]` with `reduction=None`.
 
     Raises:
-        ValueError: A setting out of its range, or labels and predictions that do not go together.
+        ValueError: A setting out of range, or incompatible labels and predictions.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Metrics: functions of labels first and predictions second, in float64 on the host.
+"""Metrics: functions of labels and predictions, in that order, in float64 on the host.
 
 They take arrays, lists and tensors of any backend. The Keras metrics with the same names stream
 over batches in `fit` and `evaluate`. A name is loaded when it is first used, so that importing this

@@ -20,7 +20,7 @@ def host_array(values: TensorLike, name: str) -> np.ndarray:
 
     Args:
         values: On any device, with or without a gradient, of any numeric dtype.
-        name: Of the argument, for the error.
+        name: Name of the argument, for error messages.
 
     Raises:
         ValueError: Ragged lists, or symbolic tensors, which have no values yet.
@@ -47,7 +47,7 @@ def float64_array(values: TensorLike, name: str, finite: bool = True) -> np.ndar
 
     Args:
         values: Anything that `host_array` takes.
-        name: Of the argument, for the error.
+        name: Name of the argument, for error messages.
         finite: Refuse infinite entries too, not only NaN.
 
     Raises:

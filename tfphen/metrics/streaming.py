@@ -1,4 +1,4 @@
-"""What the Keras metrics share: examples in a row with their weights, and sums over batches."""
+"""Base of the streaming Keras metrics: flattened examples, weights, and sums over batches."""
 
 from typing import Any
 
@@ -22,8 +22,8 @@ class StreamedMetric(keras.metrics.Metric):
     read outside of a step.
 
     Args:
-        name: Of the metric.
-        dtype: Of its result; "float64" is the dtype of its computations too.
+        name: Name of the metric.
+        dtype: Dtype of the result; "float64" is that of the computations too.
     """
 
     def __init__(self, name: str, dtype: str | keras.DTypePolicy | None) -> None:
@@ -40,7 +40,7 @@ class StreamedMetric(keras.metrics.Metric):
         """Returns labels `[N]`, predictions `[N, K]` and weights `[N]`, all axes but K in one.
 
         Raises:
-            ValueError: Shapes that do not go together, or fewer than two classes.
+            ValueError: Incompatible shapes, or fewer than two classes.
         """
         mask = getattr(y_pred, "_keras_mask", None)
         labels, y_pred = labels_and_predictions(y_true, y_pred)
@@ -106,8 +106,8 @@ class WeightedMean(StreamedMetric):
     """The weighted mean over examples of what `values` returns.
 
     Args:
-        name: Of the metric.
-        dtype: Of its result.
+        name: Name of the metric.
+        dtype: Dtype of the result.
     """
 
     def __init__(self, name: str, dtype: str | keras.DTypePolicy | None) -> None:
@@ -116,7 +116,7 @@ class WeightedMean(StreamedMetric):
         self.weight = self.add_sum((), "weight")
 
     def values(self, labels: Tensor, predictions: Tensor) -> Tensor:
-        """Returns one value an example, `[N]`, of labels `[N]` and predictions `[N, K]`."""
+        """Returns one value per example, `[N]`, of labels `[N]` and predictions `[N, K]`."""
         raise NotImplementedError
 
     def update_state(

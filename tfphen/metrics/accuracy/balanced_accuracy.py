@@ -1,4 +1,4 @@
-"""Balanced accuracy: every class weighs the same, however many examples it has."""
+"""Balanced accuracy: the mean of per-class accuracies."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ def balanced_accuracy(y: TensorLike, y_pred: TensorLike) -> float:
         y_pred: Logits or probabilities, `[n, K]`, K ≥ 2.
 
     Returns:
-        A share in [0, 1]. One minus it is the balanced error of the long-tail literature.
+        A fraction in [0, 1]. One minus it is the balanced error of the long-tail literature.
 
     Raises:
         ValueError: As `class_accuracies`.
@@ -55,8 +55,8 @@ class BalancedAccuracy(ClassAccuracyMetric):
 
     Args:
         num_classes: Number of classes K.
-        name: Of the metric.
-        dtype: Of its result.
+        name: Name of the metric.
+        dtype: Dtype of the result.
 
     Call arguments:
         y_true: Integer labels, `[...]` or `[..., 1]`.
@@ -65,8 +65,8 @@ class BalancedAccuracy(ClassAccuracyMetric):
             One weight for all examples of a class changes nothing.
 
     Raises:
-        ValueError: `num_classes` below 2 or not the last axis of `y_pred`, or shapes that do not
-            go together; in eager calls also NaN and labels that are not integers of 0..K-1.
+        ValueError: `num_classes` below 2 or not the last axis of `y_pred`, or incompatible
+            shapes; in eager calls also NaN and labels that are not integers of 0..K-1.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Accuracy on each class, where a few classes would drown the others."""
+"""Accuracy on each class."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from tfphen.metrics.probabilities import check_same_rows, labels_and_predictions
 
 
 def class_accuracies(y: TensorLike, y_pred: TensorLike) -> np.ndarray:
-    """Share of right predictions among the examples of each class: recall.
+    """Fraction of correct predictions among the examples of each class: recall.
 
         accuracy_c = |{i: y_i = c, argmax_k y_pred_ik = c}| / |{i: y_i = c}|
 
@@ -21,7 +21,7 @@ def class_accuracies(y: TensorLike, y_pred: TensorLike) -> np.ndarray:
         float64 `[K]`, NaN for classes without an example.
 
     Raises:
-        ValueError: NaN, shapes that do not go together, or labels that are not integers of 0..K-1.
+        ValueError: NaN, incompatible shapes, or labels that are not integers of 0..K-1.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""The accuracy on each class over batches: what the Keras metrics of this family are made of."""
+"""Base of the Keras metrics that stream the accuracy on each class over batches."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from tfphen.metrics.streaming import StreamedMetric
 
 
 class ClassAccuracyMetric(StreamedMetric):
-    """Counts right predictions and examples of each class.
+    """Counts correct predictions and examples of each class.
 
     Args:
         num_classes: Number of classes K.
-        name: Of the metric.
-        dtype: Of its result.
+        name: Name of the metric.
+        dtype: Dtype of the result.
     """
 
     def __init__(self, num_classes: int, name: str, dtype: str | keras.DTypePolicy | None) -> None:

@@ -1,4 +1,4 @@
-"""Accuracy on the class that is predicted worst."""
+"""Worst-class accuracy."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from tfphen.metrics.accuracy.streamed_class_accuracies import ClassAccuracyMetri
 
 
 def worst_class_accuracy(y: TensorLike, y_pred: TensorLike) -> float:
-    """Least accuracy on a class.
+    """Lowest accuracy on any class.
 
         worst-class accuracy = min_c accuracy_c        (over the classes with an example)
 
@@ -19,7 +19,7 @@ def worst_class_accuracy(y: TensorLike, y_pred: TensorLike) -> float:
         y_pred: Logits or probabilities, `[n, K]`, K ≥ 2.
 
     Returns:
-        A share in [0, 1].
+        A fraction in [0, 1].
 
     Raises:
         ValueError: As `class_accuracies`.
@@ -42,7 +42,7 @@ def worst_class_accuracy(y: TensorLike, y_pred: TensorLike) -> float:
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class WorstClassAccuracy(ClassAccuracyMetric):
-    """Least accuracy on a class, over batches.
+    """Lowest accuracy on any class, over batches.
 
         worst-class accuracy = min_c (sum_{i: y_i = c} w_i 1[argmax_k y_pred_ik = c]
                                       / sum_{i: y_i = c} w_i)
@@ -51,8 +51,8 @@ class WorstClassAccuracy(ClassAccuracyMetric):
 
     Args:
         num_classes: Number of classes K.
-        name: Of the metric.
-        dtype: Of its result.
+        name: Name of the metric.
+        dtype: Dtype of the result.
 
     Call arguments:
         y_true: Integer labels, `[...]` or `[..., 1]`.

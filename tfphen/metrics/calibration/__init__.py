@@ -1,1 +1,1 @@
-"""How well predicted probabilities match what happens: calibration errors and proper scores."""
+"""Calibration errors and proper scoring rules of predicted probabilities."""

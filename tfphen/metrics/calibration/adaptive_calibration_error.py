@@ -28,7 +28,7 @@ def adaptive_calibration_error(
         from_logits: Whether `y_pred` holds logits.
 
     Returns:
-        A share in [0, 2 / K]: a float, or an array `[...]` for inputs with leading axes.
+        A fraction in [0, 2 / K]: a float, or an array `[...]` for inputs with leading axes.
 
     Raises:
         ValueError: As `expected_calibration_error`.

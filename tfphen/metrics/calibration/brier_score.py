@@ -27,7 +27,7 @@ def brier_score(y: TensorLike, y_pred: TensorLike, from_logits: bool = True) -> 
         A float, or an array `[...]` for inputs with leading axes.
 
     Raises:
-        ValueError: NaN, shapes that do not go together, or values that are not what they should be.
+        ValueError: NaN, incompatible shapes, or invalid values.
 
     Example:
 
@@ -59,8 +59,8 @@ class BrierScore(WeightedMean):
 
     Args:
         from_logits: Whether predictions are logits.
-        name: Of the metric.
-        dtype: Of its result.
+        name: Name of the metric.
+        dtype: Dtype of the result.
 
     Call arguments:
         y_true: Integer labels, `[...]` or `[..., 1]`.
@@ -68,7 +68,7 @@ class BrierScore(WeightedMean):
         sample_weight: As in `ExpectedCalibrationError`.
 
     Raises:
-        ValueError: Shapes that do not go together; in eager calls also NaN and labels that are
+        ValueError: Incompatible shapes; in eager calls also NaN and labels that are
             not integers of 0..K-1.
 
     Example:

@@ -32,7 +32,7 @@ def classwise_calibration_error(
         from_logits: Whether `y_pred` holds logits.
 
     Returns:
-        A share in [0, 2 / K]: a float, or an array `[...]` for inputs with leading axes.
+        A fraction in [0, 2 / K]: a float, or an array `[...]` for inputs with leading axes.
 
     Raises:
         ValueError: As `expected_calibration_error`.
@@ -72,8 +72,8 @@ class ClasswiseCalibrationError(StreamedMetric):
         num_classes: Number of classes K.
         num_bins: Number of bins B.
         from_logits: Whether predictions are logits.
-        name: Of the metric.
-        dtype: Of its result.
+        name: Name of the metric.
+        dtype: Dtype of the result.
 
     Call arguments:
         y_true: Integer labels, `[...]` or `[..., 1]`.
@@ -82,7 +82,7 @@ class ClasswiseCalibrationError(StreamedMetric):
 
     Raises:
         ValueError: `num_classes` below 2 or not the last axis of `y_pred`, `num_bins` that is not
-            a positive integer, or shapes that do not go together; in eager calls also NaN and
+            a positive integer, or incompatible shapes; in eager calls also NaN and
             labels that are not integers of 0..K-1.
 
     Example:

@@ -33,11 +33,11 @@ def expected_calibration_error(
         from_logits: Whether `y_pred` holds logits.
 
     Returns:
-        A share in [0, 1]: a float, or an array `[...]` for inputs with leading axes.
+        A fraction in [0, 1]: a float, or an array `[...]` for inputs with leading axes.
 
     Raises:
-        ValueError: `num_bins` is not a positive integer, NaN, shapes that do not go together, or
-            values that are not what they should be.
+        ValueError: `num_bins` is not a positive integer, NaN, incompatible shapes, or
+            invalid values.
 
     Example:
 
@@ -82,8 +82,8 @@ class ExpectedCalibrationError(StreamedMetric):
     Args:
         num_bins: Number of bins B.
         from_logits: Whether predictions are logits.
-        name: Of the metric.
-        dtype: Of its result.
+        name: Name of the metric.
+        dtype: Dtype of the result.
 
     Call arguments:
         y_true: Integer labels, `[...]` or `[..., 1]`.
@@ -92,7 +92,7 @@ class ExpectedCalibrationError(StreamedMetric):
             weight 0 count nothing. A Keras mask of `y_pred` is a factor.
 
     Raises:
-        ValueError: `num_bins` is not a positive integer, or shapes that do not go together; in
+        ValueError: `num_bins` is not a positive integer, or incompatible shapes; in
             eager calls also NaN and labels that are not integers of 0..K-1.
 
     Example:

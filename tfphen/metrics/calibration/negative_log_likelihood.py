@@ -32,7 +32,7 @@ def negative_log_likelihood(
         given a probability of exactly 0; nothing is clipped.
 
     Raises:
-        ValueError: NaN, shapes that do not go together, or values that are not what they should be.
+        ValueError: NaN, incompatible shapes, or invalid values.
 
     Example:
 
@@ -70,8 +70,8 @@ class NegativeLogLikelihood(WeightedMean):
 
     Args:
         from_logits: Whether predictions are logits.
-        name: Of the metric.
-        dtype: Of its result.
+        name: Name of the metric.
+        dtype: Dtype of the result.
 
     Call arguments:
         y_true: Integer labels, `[...]` or `[..., 1]`.
@@ -79,7 +79,7 @@ class NegativeLogLikelihood(WeightedMean):
         sample_weight: As in `ExpectedCalibrationError`.
 
     Raises:
-        ValueError: Shapes that do not go together; in eager calls also NaN and labels that are
+        ValueError: Incompatible shapes; in eager calls also NaN and labels that are
             not integers of 0..K-1.
 
     Example:

@@ -18,7 +18,7 @@ class ReliabilityDiagram(NamedTuple):
         upper: Upper edges b / B, in the bin.
         count: Number of examples, int64.
         confidence: Mean of the largest probability; NaN in an empty bin.
-        accuracy: Share of examples whose most probable class is the label; NaN in an empty bin.
+        accuracy: Fraction of examples whose most probable class is the label; NaN in an empty bin.
     """
 
     lower: np.ndarray
@@ -49,8 +49,8 @@ def reliability_diagram(
         A `ReliabilityDiagram`.
 
     Raises:
-        ValueError: `num_bins` is not a positive integer, NaN, shapes that do not go together, or
-            values that are not what they should be.
+        ValueError: `num_bins` is not a positive integer, NaN, incompatible shapes, or
+            invalid values.
 
     Example:
 
@@ -62,7 +62,7 @@ def reliability_diagram(
 
     When not to use:
         As evidence from bins with a handful of examples: the accuracy of a bin of m examples has
-        a standard error of about sqrt(a (1 - a) / m). Draw `count` beside it.
+        a standard error of about sqrt(a (1 - a) / m). Draw `count` alongside it.
 
     Reference:
         M. DeGroot, S. Fienberg, "The Comparison and Evaluation of Forecasters", The Statistician

@@ -1,4 +1,4 @@
-"""Sums in bins of equal width, batch after batch: what the Keras calibration errors share."""
+"""Binned sums over a batch, shared by the Keras calibration errors."""
 
 import keras
 import numpy as np

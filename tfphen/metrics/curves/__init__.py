@@ -1,1 +1,1 @@
-"""Events in curves of training."""
+"""Events in training curves."""

@@ -10,7 +10,7 @@ from tfphen.metrics.probabilities import float64_array
 
 
 class GrokkingTimes(NamedTuple):
-    """What `grokking_times` found, one entry a training.
+    """Result of `grokking_times`, one entry per training run.
 
     Attributes:
         memorised: First step at which the training examples are learned, NaN for never.
@@ -26,7 +26,7 @@ class GrokkingTimes(NamedTuple):
 def grokking_times(
     steps: TensorLike, train_accuracy: TensorLike, test_accuracy: TensorLike, *, level: float = 0.99
 ) -> GrokkingTimes:
-    """Steps after which a network has memorised, and after which it generalises.
+    """Steps at which a network first memorizes and first generalizes.
 
         memorised = min {step: train accuracy ≥ level}
         generalised = min {step: test accuracy ≥ level}

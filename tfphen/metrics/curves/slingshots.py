@@ -13,7 +13,7 @@ _BLOCK = 4096
 
 
 class Slingshots(NamedTuple):
-    """What `slingshots` found.
+    """Result of `slingshots`.
 
     Attributes:
         cycles: Number of spikes with growth of the norm before and a plateau after.
@@ -59,7 +59,7 @@ def slingshots(
         window: Length w, in points: divide 200 steps by the steps between two points.
         rise: Least height of a spike, in powers of ten.
         growth_lag: Points before the spike that do not count as growth, below `window`.
-        plateau: Largest growth after a spike, as a share of that before.
+        plateau: Largest growth after a spike, as a fraction of that before.
         low_loss: Loss below which late training begins.
         settle: Points to wait from there.
         floor: Added to the loss before its logarithm.
@@ -69,7 +69,7 @@ def slingshots(
 
     Raises:
         ValueError: Curves that are not finite, of different lengths or of several axes, a negative
-            loss, or a setting out of its range.
+            loss, or a setting out of range.
 
     Example:
 

@@ -1,1 +1,1 @@
-"""Flatness of the loss around trained weights, and the derivatives behind it."""
+"""Flatness of the loss around trained weights, and the derivatives it needs."""

@@ -54,7 +54,7 @@ def input_gradient(function: Callable[..., Any], inputs: TensorLike) -> np.ndarr
 
     Args:
         function: Takes a float tensor of the shape of `inputs`, returns a scalar, or a tensor whose
-            sum is meant, such as one loss an example.
+            sum is meant, such as one loss per example.
         inputs: Where the gradient is taken, floats of any shape.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What the flatness measures share: a checked last layer, and the curvature of a loss at it."""
+"""Helpers of the flatness measures: a checked last layer and the curvature of a loss at it."""
 
 from typing import NamedTuple
 
@@ -40,7 +40,7 @@ def checked_features_and_kernel(
     """Returns features `[..., n, m]` and kernel `[..., m, K]` in float64.
 
     Raises:
-        ValueError: Shapes that do not go together, or values that are not finite.
+        ValueError: Incompatible shapes, or values that are not finite.
     """
     features = _finite(features, "features", 2, "(..., n, m)")
     kernel = _finite(kernel, "kernel", 2, "(..., m, K)")
@@ -91,7 +91,7 @@ def checked_last_layer(
         loss: One of `LOSSES`.
 
     Raises:
-        ValueError: An unknown loss, shapes that do not go together, or values out of range.
+        ValueError: An unknown loss, incompatible shapes, or values out of range.
     """
     if loss not in LOSSES:
         raise ValueError(f"`loss` must be one of {LOSSES}. Received: loss={loss!r}")
@@ -129,7 +129,7 @@ def output_curvature(layer: LastLayer) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         The diagonal of C_i, `[..., n, K]`, and sum_{s,t} <w_s, w_t> C_i[s, t], `[..., n]`. All
-        terms are sums of numbers of one sign: nothing cancels where predictions are nearly sure.
+        terms are sums of numbers of one sign: nothing cancels where predictions are nearly certain.
     """
     kernel, logits = layer.kernel, layer.logits
     if layer.loss == "squared_error":

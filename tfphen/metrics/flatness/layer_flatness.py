@@ -55,7 +55,7 @@ def relative_flatness_of_layer(
 
     For a convolution, w_s is the filter of output channel s, flattened: m = window size × input
     channels, and the inputs that W multiplies are the patches. The loss is taken in inference mode,
-    without regularisation losses. For a dense layer that ends a network trained on cross-entropy,
+    without regularization losses. For a dense layer that ends a network trained on cross-entropy,
     `relative_flatness` gives the same number in closed form, thousands of times faster.
 
     Args:
@@ -65,14 +65,14 @@ def relative_flatness_of_layer(
         inputs: Examples, `[n, ...]`, or a structure of arrays for a model of several inputs.
         labels: What `loss` takes as `y_true`, `[n, ...]`.
         loss: A `keras.losses.Loss`, its name, or a function of `y_true` and `y_pred` that gives one
-            loss an example. Averaged over examples, whatever the reduction of a `Loss`. None for
+            loss per example. Averaged over examples, whatever the reduction of a `Loss`. None for
             cross-entropy of integer labels with logits.
         method: `"exact"` or `"monte_carlo"`.
         num_draws: Draws of the Monte-Carlo method.
         normalize: Divide by m.
         batch_size: Examples in one pass. More are faster and take more memory.
         products_at_once: Vectors handed over at once; JAX multiplies memory by this.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Returns:
         A `LayerFlatness`. May be negative away from a minimum, except for layers on whose outputs
@@ -80,7 +80,7 @@ def relative_flatness_of_layer(
 
     Raises:
         ValueError: A layer without such a kernel, or not of this model; an unknown `method`; a loss
-            that does not give one value an example; counts below 1; a backend without automatic
+            that does not give one value per example; counts below 1; a backend without automatic
             differentiation.
 
     Example:
@@ -195,7 +195,7 @@ def _directions(
 def _per_example(
     loss: keras.losses.Loss | Callable[..., Tensor] | str | None,
 ) -> Callable[..., Tensor]:
-    """Returns a function of labels and outputs that gives one loss an example."""
+    """Returns a function of labels and outputs that gives one loss per example."""
     if loss is None:
         found = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     else:

@@ -29,7 +29,7 @@ def perceptron_hessian_traces(
 
     Args:
         inputs: `[n, d]`.
-        kernels: Of all layers, the last one's included, as in `keras.layers.Dense`: each
+        kernels: Kernels of all layers, the last one's included, as in `keras.layers.Dense`: each
             `[inputs, outputs]`, the last with K ≥ 2 classes.
         biases: As many, each `[outputs]`.
         rows_at_once: Rows of `inputs` in one pass; memory grows with rows × K × width.
@@ -38,7 +38,7 @@ def perceptron_hessian_traces(
         The traces, one for each kernel, `[layers]`, float64. Biases are not among the weights.
 
     Raises:
-        ValueError: Shapes that do not go together, values that are not finite.
+        ValueError: Incompatible shapes, values that are not finite.
 
     Example:
 
@@ -50,7 +50,7 @@ def perceptron_hessian_traces(
     [4.0, 2.0]
 
     When not to use:
-        Other activations, normalisation or residual connections: use `hessian_vector_product` with
+        Other activations, normalization or residual connections: use `hessian_vector_product` with
         random vectors. To compare networks whose layers may be rescaled without changing what they
         compute: the traces change, and those times the squared norms of the kernels do not.
 
@@ -88,8 +88,8 @@ def _summed(inputs: np.ndarray, kernels: list[np.ndarray], biases: list[np.ndarr
     slopes = np.broadcast_to(np.eye(weights.shape[1]), (len(inputs), *(weights.shape[1],) * 2))
     totals = np.zeros(len(kernels))
     for index in reversed(range(len(kernels))):
-        centred = slopes - (weights * slopes).sum(1, keepdims=True)
-        variances = (weights * centred**2).sum((1, 2))
+        centered = slopes - (weights * slopes).sum(1, keepdims=True)
+        variances = (weights * centered**2).sum((1, 2))
         totals[index] = ((features[index] ** 2).sum(-1) * variances).sum()
         if index:
             slopes = (slopes @ kernels[index].T) * (features[index] > 0)[:, None]

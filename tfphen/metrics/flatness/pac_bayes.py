@@ -1,4 +1,4 @@
-"""Measures that Jiang et al. derive from PAC-Bayes bounds: how much weight noise a layer stands."""
+"""Measures from PAC-Bayes bounds: how much weight noise a layer tolerates."""
 
 import math
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def pac_bayes_sigma(
         kernel: Its weights as in `keras.layers.Dense`, `[..., m, K]`, K ≥ 2.
         bias: Its bias, `[..., K]`, or None. It is not disturbed.
         labels: Integer classes, `[..., n]`, or `[n]` for all members.
-        accuracy_drop: Accuracy to lose, a share in (0, 1).
+        accuracy_drop: Accuracy to lose, a fraction in (0, 1).
         tolerance: How near to that the drop must come for an early end, at least 0.
         num_draws: Draws of the noise.
         upper: Largest σ. None starts from the root mean square of the kernel and doubles it until
@@ -50,7 +50,7 @@ def pac_bayes_sigma(
         max_iterations: Most halvings of the interval.
         noise: `"sigma"`: the standard deviation of the noise is σ. `"sigma_squared"`: it is σ², as
             in published code.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Returns:
         σ: a float, or an array `[...]` for inputs with leading axes. Infinite without `upper` where
@@ -58,8 +58,8 @@ def pac_bayes_sigma(
         number just below it.
 
     Raises:
-        ValueError: Shapes that do not go together, labels out of range, values that are not finite,
-            settings out of their range.
+        ValueError: Incompatible shapes, labels out of range, values that are not finite,
+            settings out of range.
 
     Example:
 
@@ -147,7 +147,7 @@ def _search(
 
 
 def pac_bayes_orig(kernel: TensorLike, sigma: TensorLike, num_examples: int) -> float | np.ndarray:
-    """The measure PAC-Bayes-orig of a layer: its squared norm against the noise that it stands.
+    """PAC-Bayes-orig of a layer: its squared norm relative to the weight noise it tolerates.
 
         ‖W‖² / (4 σ²) + ln(n / σ) + 10
 
@@ -163,7 +163,7 @@ def pac_bayes_orig(kernel: TensorLike, sigma: TensorLike, num_examples: int) -> 
         The measure: a float, or an array `[...]` for kernels with leading axes.
 
     Raises:
-        ValueError: A `sigma` that is not positive, shapes that do not go together.
+        ValueError: A `sigma` that is not positive, incompatible shapes.
 
     Example:
 

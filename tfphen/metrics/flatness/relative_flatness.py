@@ -40,7 +40,7 @@ def standardize_neurons(
         `(features, kernel, bias)`.
 
     Raises:
-        ValueError: Shapes that do not go together, or values that are not finite.
+        ValueError: Incompatible shapes, or values that are not finite.
 
     Example:
 
@@ -127,12 +127,12 @@ def relative_flatness(
         κ_Tr: a float, or an array `[...]` for inputs with leading axes. In units of the loss.
 
     Raises:
-        ValueError: Shapes that do not go together, labels out of range, values that are not finite,
+        ValueError: Incompatible shapes, labels out of range, values that are not finite,
             an unknown loss.
 
     Example:
 
-    Two examples, each sure of nothing: p = (½, ½) and ‖w_0 - w_1‖² = 4.
+    Two examples, both maximally uncertain: p = (½, ½) and ‖w_0 - w_1‖² = 4.
 
     >>> features, labels = [[1.0, 0.0], [0.0, 1.0]], [0, 1]
     >>> relative_flatness([[0.0, 1.0], [0.0, 1.0]], [[1.0, -1.0], [0.0, 0.0]], None, labels)
@@ -182,7 +182,7 @@ def maximal_relative_flatness(
     loss: str = "crossentropy",
     standardize: bool = False,
 ) -> float | np.ndarray:
-    """Relative flatness with largest eigenvalues in place of traces.
+    """Relative flatness with largest eigenvalues instead of traces.
 
         κ_max = sum_s ‖w_s‖² λ_max(H_{s,s}),
         H_{s,s} = 1/n sum_i p_is (1 - p_is) φ_i φ_i^T                             (cross-entropy)

@@ -1,4 +1,4 @@
-"""Measures of sharpness that relative flatness is compared with: trace, eigenvalue, Fisher-Rao."""
+"""Sharpness measures, baselines for relative flatness: trace, eigenvalue, Fisher-Rao."""
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
@@ -154,7 +154,7 @@ def fisher_rao_norm(
         The norm: a float, or an array `[...]` for inputs with leading axes.
 
     Raises:
-        ValueError: Shapes that do not go together, labels out of range, a negative number of
+        ValueError: Incompatible shapes, labels out of range, a negative number of
             layers.
 
     Example:
@@ -163,7 +163,7 @@ def fisher_rao_norm(
     2.51398...
 
     When not to use:
-        For networks with biases or batch normalisation, where this is not the norm of the
+        For networks with biases or batch normalization, where this is not the norm of the
         definition. To compare networks trained to different losses: it grows with their margins.
 
     Reference:

@@ -1,4 +1,4 @@
-"""How hidden units respond to the classes that a network predicts: alike, selectively, strongly."""
+"""Responses of hidden units to predicted classes: similarity, selectivity, and magnitude."""
 
 from typing import NamedTuple
 
@@ -28,9 +28,9 @@ class UnitSelectivity(NamedTuple):
     """How selective the units of a layer of width d are for predicted classes.
 
     Attributes:
-        active_ratio: Share of activations, over examples and units, that are not 0.
+        active_ratio: Fraction of activations, over examples and units, that are not 0.
         mean_selectivity: Mean of `selectivity` over units that are ever active; NaN if none is.
-        selectivity: Normalised NDCG of each unit, float64 `[d]`, in [0, 1]; NaN for a unit that is
+        selectivity: Normalized NDCG of each unit, float64 `[d]`, in [0, 1]; NaN for a unit that is
             never active.
     """
 
@@ -66,7 +66,7 @@ def class_activation_cosine(
     Computed as A_cᵀ B_c / n_c, one product of matrices a class, without the outer product of any
     example. Positive factors of `inputs` and `outputs` change nothing. A class that is never
     predicted has a zero matrix and cosine 0 with every other, which lowers the mean of networks
-    that predict few classes: read `num_predicted` beside it.
+    that predict few classes: read `num_predicted` alongside it.
 
     Args:
         inputs: Activations a of the lower layer, such as flattened inputs, `[n, d]`.
@@ -78,7 +78,7 @@ def class_activation_cosine(
         A `ClassActivationCosine`.
 
     Raises:
-        ValueError: Shapes that do not go together, NaN, infinite entries, or classes outside
+        ValueError: Incompatible shapes, NaN, infinite entries, or classes outside
             0..K-1.
 
     Example:
@@ -143,7 +143,7 @@ def activation_complexity(
         is predicted `block_size` times.
 
     Raises:
-        ValueError: Shapes that do not go together, NaN, infinite entries, or predictions that are
+        ValueError: Incompatible shapes, NaN, infinite entries, or predictions that are
             not integers.
 
     Example:
@@ -204,7 +204,7 @@ def unit_selectivity(
         often active in each.
 
     Raises:
-        ValueError: Shapes that do not go together, NaN, infinite entries, or classes outside
+        ValueError: Incompatible shapes, NaN, infinite entries, or classes outside
             0..K-1.
 
     Example:

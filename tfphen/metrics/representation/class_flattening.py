@@ -1,4 +1,4 @@
-"""In how many directions the features of one class vary: the flattening of manifold mixup."""
+"""Class flattening: how many directions the features of one class vary in."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class ClassFlattening(NamedTuple):
 
     Attributes:
         classes: The classes, ascending, int64.
-        share_outside_first: Sum of s_i², i ≥ 2, as a share of the total energy of all features.
+        share_outside_first: Sum of s_i², i ≥ 2, as a fraction of the total energy of all features.
         total_share: Their sum over classes, a float in [0, 1]: 0 where each class varies along one
             line at most.
         participation_ratio: (Σ s_i²)² / Σ s_i⁴, the number of directions that a class varies in;
@@ -38,7 +38,7 @@ class ClassFlattening(NamedTuple):
 def class_flattening(
     features: TensorLike, labels: TensorLike, centered: bool = True
 ) -> ClassFlattening:
-    """Share of the features' energy that lies within classes but outside their first direction.
+    """Fraction of the features' energy that lies within classes but outside their first direction.
 
     With H_c the features of class c minus their mean, s_ci its singular values in falling order,
     and H all features minus their mean:
@@ -58,7 +58,7 @@ def class_flattening(
         A `ClassFlattening`.
 
     Raises:
-        ValueError: Shapes that do not go together, entries that are NaN or infinite, labels that
+        ValueError: Incompatible shapes, entries that are NaN or infinite, labels that
             are not integers, or features that are all the same.
 
     Example:
@@ -68,7 +68,7 @@ def class_flattening(
     (0.0, [1.0, 1.0])
 
     When not to use:
-        With fewer examples of a class than directions to tell apart: n_c centred examples span
+        With fewer examples of a class than directions to tell apart: n_c centered examples span
         n_c - 1. Across layers of different width, or networks trained for different times. It says
         nothing about directions that classes share; classes pooled, the paper saw no difference.
 

@@ -1,4 +1,4 @@
-"""How far the mean feature of each class moves between training and test data."""
+"""Feature deviation: distance of each class's mean feature between training and test data."""
 
 from typing import NamedTuple
 
@@ -91,13 +91,13 @@ def feature_deviation(
         test_labels: Integers, `[m]`, of the same classes.
         subset_size: K. None for the size of the smallest class of the training examples.
         num_subsets: Number R of subsets of each class; one suffices where K is all of a class.
-        seed: Of the subsets. Those of a class do not depend on the other classes.
+        seed: Seed of the subsets. Those of a class do not depend on the other classes.
 
     Returns:
         A `FeatureDeviation`. What needs a variance is NaN for a class of one example.
 
     Raises:
-        ValueError: Shapes that do not go together, NaN, infinite entries, labels that are not
+        ValueError: Incompatible shapes, NaN, infinite entries, labels that are not
             integers, classes that are in one set only, K larger than the smallest class, or
             settings that are not integers.
 
@@ -109,7 +109,7 @@ def feature_deviation(
 
     When not to use:
         Before training is over: early on rare classes are under-fitted, not over-fitted. On
-        features of batch normalisation in training mode. To compare the distances of two networks
+        features of batch normalization in training mode. To compare the distances of two networks
         without dividing by `scale`. With K of one or two: chance then drowns the deviation.
 
     Reference:

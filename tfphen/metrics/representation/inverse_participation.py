@@ -1,4 +1,4 @@
-"""How few frequencies a vector is made of."""
+"""Inverse participation ratio: concentration of a vector's Fourier spectrum."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def inverse_participation_ratio(rows: TensorLike) -> float | np.ndarray:
 
     It lies between 1 / (n // 2 + 1), all frequencies alike, and 1, one of them alone. A factor or a
     cyclic shift of the vector changes nothing. Normal noise has about 4 / n. In a network that
-    has learned sums modulo n, the rows of the first layer, one entry a number, are near 1.
+    has learned sums modulo n, the rows of the first layer, one entry per number, are near 1.
 
     Args:
         rows: Real vectors, `[..., n]`, n of at least 2.

@@ -1,4 +1,4 @@
-"""Similarity of two representations of the same examples: linear CKA, whole or in batches."""
+"""Linear CKA, the similarity of two representations, on full data or in batches."""
 
 import math
 
@@ -13,7 +13,7 @@ _FEWEST_UNBIASED = 4
 _ROUNDING = 1e-13
 
 
-def _centred(features: TensorLike, name: str, fewest: int) -> np.ndarray:
+def _centered(features: TensorLike, name: str, fewest: int) -> np.ndarray:
     """Returns the features, float64 `[n, features]`, with column means 0."""
     array = float64_array(features, name)
     if array.ndim != 2 or array.shape[0] < fewest or array.shape[1] < 1:
@@ -27,7 +27,7 @@ def _centred(features: TensorLike, name: str, fewest: int) -> np.ndarray:
 
 
 def _pair(x: TensorLike, y: TensorLike, fewest: int) -> tuple[np.ndarray, np.ndarray]:
-    x, y = _centred(x, "x", fewest), _centred(y, "y", fewest)
+    x, y = _centered(x, "x", fewest), _centered(y, "y", fewest)
     if len(x) != len(y):
         raise ValueError(
             "`x` and `y` must hold the same examples in the same order. "
@@ -44,9 +44,9 @@ def _product(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _unbiased_product(x: np.ndarray, y: np.ndarray) -> float:
-    """Returns HSIC_1 of centred features `[n, p]` and `[n, q]`, without the Gram matrices' size.
+    """Returns HSIC_1 of centered features `[n, p]` and `[n, q]`, without the Gram matrices' size.
 
-    With K = XXᵀ and L = YYᵀ, diagonals set to 0, and centred columns, every row of K sums to
+    With K = XXᵀ and L = YYᵀ, diagonals set to 0, and centered columns, every row of K sums to
     -|x_i|² and K to -sum_i |x_i|².
     """
     count = len(x)
@@ -69,9 +69,9 @@ def _ratio(cross: float, of_x: float, of_y: float) -> float:
 
 
 def linear_cka(x: TensorLike, y: TensorLike, unbiased: bool = False) -> float:
-    """Linear centred kernel alignment of two representations of the same n examples.
+    """Linear centered kernel alignment of two representations of the same n examples.
 
-    With centred columns, so that XᵀX / n is the covariance of the features:
+    With centered columns, so that XᵀX / n is the covariance of the features:
 
         CKA = |XᵀY|² / (|XᵀX| |YᵀY|)        (Frobenius norms)
 
@@ -161,7 +161,7 @@ class MinibatchCKA:
         self.reset_state()
 
     def reset_state(self) -> None:
-        """Forgets all batches."""
+        """Discards all batches."""
         self.num_batches = 0
         self._cross = self._of_x = self._of_y = 0.0
 

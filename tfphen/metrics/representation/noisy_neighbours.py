@@ -1,4 +1,4 @@
-"""Where wrongly labelled examples lie: among those of their true class, or of their label's."""
+"""Nearest-neighbor votes on mislabeled examples: for their true class or for their label."""
 
 from typing import NamedTuple
 
@@ -14,13 +14,13 @@ _DISTANCES = ("cosine", "euclidean")
 
 
 class NoisyNeighbours(NamedTuple):
-    """How the neighbours of N wrongly labelled examples vote.
+    """Votes of the nearest neighbors of N mislabeled examples.
 
     Attributes:
-        clean_vote: P_clean, the share of them whose neighbours vote for the true class, in [0, 1];
-            NaN, which means "not applicable", where N = 0.
-        noisy_vote: P_noisy, the share whose neighbours vote for the given label, likewise. The two
-            add up to 1 at most.
+        clean_vote: P_clean, the fraction of them whose neighbors vote for the true class,
+            in [0, 1]; NaN, which means "not applicable", where N = 0.
+        noisy_vote: P_noisy, the fraction whose neighbors vote for the given label, likewise. The
+            two add up to 1 at most.
         num_noisy: N.
     """
 
@@ -37,7 +37,7 @@ def noisy_neighbours(
     num_neighbors: int = 5,
     distance: str = "cosine",
 ) -> NoisyNeighbours:
-    """The class that correctly labelled neighbours give to wrongly labelled training examples.
+    """Votes of correctly labeled nearest neighbors on mislabeled training examples.
 
     With given labels g, true labels t, C the examples with g = t and N those with g ≠ t: each
     example of N asks its nearest `num_neighbors` examples of C, which have one vote each for their
@@ -45,7 +45,7 @@ def noisy_neighbours(
 
         P_clean = mean over N of 1[vote = t],    P_noisy = mean over N of 1[vote = g]
 
-    Where label noise redraws the true class, the example counts as correctly labelled. A row of
+    Where label noise redraws the true class, the example counts as correctly labeled. A row of
     zeros has no direction: its cosine distance to every other is 1. Of classes with equally many
     votes the smallest wins.
 
@@ -61,8 +61,8 @@ def noisy_neighbours(
         A `NoisyNeighbours`.
 
     Raises:
-        ValueError: Shapes that do not go together, NaN, infinite entries, labels that are not
-            integers, another distance, or fewer correctly labelled examples than
+        ValueError: Incompatible shapes, NaN, infinite entries, labels that are not
+            integers, another distance, or fewer correctly labeled examples than
             `num_neighbors`.
 
     Example:
@@ -75,9 +75,9 @@ def noisy_neighbours(
 
     When not to use:
         As evidence that training isolates noise, without its value on the inputs and on the
-        untrained network beside it: nearest neighbours of raw images often have the same class.
-        With few wrongly labelled examples, or on more noise than signal, where no majority of the
-        neighbours is left.
+        untrained network beside it: nearest neighbors of raw images often have the same class.
+        With few mislabeled examples, or on more noise than signal, where no majority of the
+        neighbors is left.
 
     Reference:
         Y. Gu, X. Zheng, T. Aste, "Unraveling the Enigma of Double Descent: An In-depth Analysis

@@ -1,1 +1,1 @@
-"""What changes a prediction: small perturbations, shifts, single examples, foreign inputs."""
+"""Sensitivity to perturbations, shifts, training examples, and out-of-distribution inputs."""

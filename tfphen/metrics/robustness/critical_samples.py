@@ -1,4 +1,4 @@
-"""Critical sample ratio: how many examples have another predicted class within a small box."""
+"""Critical sample ratio: fraction of examples near a decision boundary."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,10 +18,10 @@ _NOISE_OF_RADIUS = 2 / 3
 
 
 class CriticalSamples(NamedTuple):
-    """What the search found. With members in front, arrays have a leading axis.
+    """Result of the search. With members in front, arrays have a leading axis.
 
     Attributes:
-        ratio: Share of examples that are critical: a float, or `[members]`.
+        ratio: Fraction of examples that are critical: a float, or `[members]`.
         critical: Whether each example is, bool, `[n]` or `[members, n]`.
         iterations: Iterations until its predicted class changed, from 1; 0 where it did not.
         points: Where the search ended: for critical examples the point with another predicted
@@ -46,7 +46,7 @@ def critical_sample_ratio(
     members: int | None = None,
     seed: int = 0,
 ) -> CriticalSamples:
-    """Share of examples whose predicted class changes within a small box, found by LASS.
+    """Fraction of examples whose predicted class changes within a small box, found by LASS.
 
     An example x is critical if some x' with max_j |x'_j - x_j| ≤ r has another predicted class
     than x; its true class plays no part. The ratio grows with the complexity of the decision
@@ -67,7 +67,7 @@ def critical_sample_ratio(
     Args:
         model: A built `keras.Model` from inputs to logits `[n, K]`, run in inference mode; or a
             function of a tensor that gives logits, made of operations of the Keras backend.
-            Logits, not probabilities, whose gradient vanishes where they are sure.
+            Logits, not probabilities, whose gradient vanishes where the model is confident.
         inputs: Examples, `[n, ...]`, floats. Use held-out ones: for training examples the ratio
             first rises and then falls, since training moves the boundary away from them.
         radius: r ≥ 0, in the units of `inputs`. The paper's is 0.3 of 255 levels; digits and the
@@ -79,7 +79,7 @@ def critical_sample_ratio(
         batch_size: Examples in one pass.
         members: For functions that run a population: their number. The function then maps
             `[members, batch, ...]` to `[members, batch, K]`.
-        seed: Of the noise.
+        seed: Seed of the noise.
 
     Returns:
         A `CriticalSamples`.

@@ -1,4 +1,4 @@
-"""Loss sensitivity: how far the training loss depends on each example, through all of training."""
+"""Loss sensitivity: dependence of the training loss on each example through training."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,7 +16,7 @@ _SAMPLED_STEPS = 10
 
 
 class LossSensitivity(NamedTuple):
-    """What a replayed training says. With `weights` of members, arrays have a leading axis.
+    """Result of a replayed training run. With `weights` of members, arrays have a leading axis.
 
     Attributes:
         sensitivity: Of each example, `[n]` or `[members, n]`.
@@ -93,7 +93,7 @@ def loss_sensitivity(
     When not to use:
         On trainings with mini-batches, momentum or another optimizer, whose path is another. With
         ReLU networks second derivatives miss the kinks. For models with dropout or batch
-        normalisation the path differs from that of `fit`, which runs them in training mode.
+        normalization the path differs from that of `fit`, which runs them in training mode.
 
     Reference:
         D. Arpit et al., "A Closer Look at Memorization in Deep Networks", ICML 2017,
@@ -256,7 +256,7 @@ class _Replay:
         return self._products(self._point(state), vector[None], *self._data)[0]
 
     def without_inputs(self, vector: np.ndarray) -> np.ndarray:
-        """Returns the vector with zeros in the place of the inputs."""
+        """Returns the vector with the inputs set to zero."""
         kept = np.array(vector, self.dtype)
         kept[self.in_inputs] = 0
         return kept

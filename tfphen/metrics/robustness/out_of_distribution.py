@@ -1,4 +1,4 @@
-"""How well a score tells out-of-distribution inputs, and the usual scores of a classifier."""
+"""Out-of-distribution detection: metrics of a score, and the usual scores of a classifier."""
 
 from typing import Any, NamedTuple
 
@@ -17,9 +17,9 @@ class OutOfDistributionScores(NamedTuple):
         auroc: Probability that a random out-of-distribution input looks more so than a random one
             in distribution, ties counting one half; .5 by chance.
         aupr: Average precision; `prevalence` by chance.
-        false_positive_rate: Share of the other class taken for positive at the strictest threshold
-            that finds at least 95 % of the positive class.
-        prevalence: Share of inputs that are of the positive class.
+        false_positive_rate: Fraction of the other class taken for positive at the strictest
+            threshold that finds at least 95 % of the positive class.
+        prevalence: Fraction of inputs that are of the positive class.
         num_in: Number of inputs in distribution.
         num_out: Number of inputs out of distribution.
     """
@@ -65,9 +65,9 @@ def ood_scores(
     nothing depends on their order. Only the order of scores matters, never their size.
 
     Args:
-        in_distribution_scores: One score an input, `[n]`, such as test examples of the training
+        in_distribution_scores: One score per input, `[n]`, such as test examples of the training
             distribution. Infinite scores are allowed.
-        out_of_distribution_scores: One score an input, `[m]`.
+        out_of_distribution_scores: One score per input, `[m]`.
         positive: The class to find, "out" or "in". Papers differ, and AUPR and FPR with them.
         higher: The class that high scores mean: "out" for uncertainties, as
             `maximum_probability_uncertainty` gives, "in" for confidences.
@@ -87,7 +87,7 @@ def ood_scores(
     0.95
 
     When not to use:
-        AUPR to compare sets of different prevalence: it rises with the share of positives at the
+        AUPR to compare sets of different prevalence: it rises with the fraction of positives at the
         same detector, from `prevalence` by chance. FPR with fewer than some hundred positives:
         5 % of them decide it.
 

@@ -1,4 +1,4 @@
-"""How often a classifier's label survives a circular shift of its input."""
+"""Consistency of a classifier's predictions under circular shifts of its input."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ _REFERENCES = ("unshifted", "shifted")
 
 
 def prediction_consistency(y_pred: TensorLike, other_y_pred: TensorLike) -> float:
-    """Share of examples to which two sets of predictions give the same class.
+    """Fraction of examples that two sets of predictions assign to the same class.
 
     Args:
         y_pred: Logits or probabilities, `[..., n, K]`.
@@ -20,10 +20,10 @@ def prediction_consistency(y_pred: TensorLike, other_y_pred: TensorLike) -> floa
             same shape.
 
     Returns:
-        A share in [0, 1].
+        A fraction in [0, 1].
 
     Raises:
-        ValueError: Shapes that do not go together, or NaN.
+        ValueError: Incompatible shapes, or NaN.
 
     Example:
 
@@ -67,7 +67,7 @@ def shift_consistency(
     reference: str = "unshifted",
     seed: int = 0,
 ) -> float:
-    """Probability that a random circular shift of the input leaves the predicted class as it is.
+    """Probability that a random circular shift of the input leaves the predicted class unchanged.
 
         P over x, s [argmax f(roll(x, s)) = argmax f(x)]
 
@@ -86,7 +86,7 @@ def shift_consistency(
         seed: Integer seed of the shifts.
 
     Returns:
-        A share in [0, 1]; 1 for a network that is invariant.
+        A fraction in [0, 1]; 1 for a network that is invariant.
 
     Raises:
         ValueError: A setting that is not as above, or predictions of another shape.

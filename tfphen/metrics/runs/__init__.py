@@ -1,1 +1,1 @@
-"""What differs between runs of one training, and between members of an ensemble."""
+"""Variation between training runs, and between members of an ensemble."""

@@ -58,8 +58,8 @@ def bias_variance(y: TensorLike, y_pred: TensorLike, from_logits: bool = True) -
         A `BiasVariance`.
 
     Raises:
-        ValueError: Shapes that do not go together, one member only, NaN, or values that are not
-            what they should be.
+        ValueError: Incompatible shapes, one member only, NaN, or invalid
+            values.
 
     Example:
 
@@ -119,10 +119,10 @@ class Alignment(NamedTuple):
     Attributes:
         slope: Of the least-squares line of log variance on log squared bias.
         intercept: Of that line, natural logarithm.
-        r_squared: Share of the variance of log variance that the line explains.
+        r_squared: Fraction of the variance of log variance that the line explains.
         median_log_ratio: Median of log(variance / squared bias): the intercept at slope 1.
-        share_bounded: Share of all points with variance ≤ `bound` × squared bias.
-        share_dropped: Share of the selected points that are at or below the floor.
+        share_bounded: Fraction of all points with variance ≤ `bound` × squared bias.
+        share_dropped: Fraction of the selected points that are at or below the floor.
         count: Number of points the line is fitted to.
     """
 
@@ -146,7 +146,7 @@ def bias_variance_alignment(
 
         log variance = intercept + slope · log squared bias
 
-    Slope and R² depend on the range of points that is kept: report `share_dropped` beside them.
+    Slope and R² depend on the range of points that is kept: report `share_dropped` alongside them.
     They come out near 1 for any error of constant relative spread; only the median ratio tells
     whether the two are equal.
 
@@ -198,8 +198,8 @@ def bias_variance_alignment(
     slope = intercept = r_squared = nan
     ratio = float(np.median(y - x)) if x.size else nan
     if x.size >= 3 and np.ptp(x) > 0:
-        centred = x - x.mean()
-        slope = float(centred @ y / (centred @ centred))
+        centered = x - x.mean()
+        slope = float(centered @ y / (centered @ centered))
         intercept = float(y.mean() - slope * x.mean())
         total = float(((y - y.mean()) ** 2).sum())
         residual = float(((y - intercept - slope * x) ** 2).sum())

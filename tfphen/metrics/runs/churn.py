@@ -7,7 +7,7 @@ from tfphen.metrics.probabilities import check_table, integer_array
 
 
 def churn(predictions: TensorLike, with_replacement: bool = False) -> float:
-    """Share of points on which two runs disagree, on average over pairs of runs.
+    """Fraction of points on which two runs disagree, on average over pairs of runs.
 
         churn = 2 / (R (R - 1)) sum_{r<s} mean_i 1[prediction_ri ≠ prediction_si]
 
@@ -16,10 +16,10 @@ def churn(predictions: TensorLike, with_replacement: bool = False) -> float:
     Args:
         predictions: Predicted classes, integers, `[R, n]`, R ≥ 2.
         with_replacement: Count pairs of a run with itself too, as an estimate with the observed
-            class shares in place of probabilities does; (R - 1) / R times the value without.
+            class frequencies instead of probabilities does; (R - 1) / R times the value without.
 
     Returns:
-        A share in [0, 1].
+        A fraction in [0, 1].
 
     Raises:
         ValueError: Another shape, NaN, or predictions that are not integers, such as logits.
@@ -51,7 +51,7 @@ def churn(predictions: TensorLike, with_replacement: bool = False) -> float:
 
 
 def disagreement(first: TensorLike, second: TensorLike) -> float:
-    """Share of points on which two runs predict different classes: the churn of a pair.
+    """Fraction of points on which two runs predict different classes: the churn of a pair.
 
         disagreement = mean_i 1[first_i ≠ second_i]
 
@@ -60,7 +60,7 @@ def disagreement(first: TensorLike, second: TensorLike) -> float:
         second: Those of the other, on the same points in the same order, `[n]`.
 
     Returns:
-        A share in [0, 1].
+        A fraction in [0, 1].
 
     Raises:
         ValueError: Another shape, NaN, or predictions that are not integers, such as logits.

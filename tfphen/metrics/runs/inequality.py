@@ -1,4 +1,4 @@
-"""How unequally a quantity is spread over examples."""
+"""Inequality of a quantity over examples."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from tfphen.metrics.probabilities import float64_array, float_or_array
 
 
 def gini_coefficient(values: TensorLike) -> float | np.ndarray:
-    """Gini coefficient of nonnegative values: 0 where all are equal, 1 - 1 / n where one has all.
+    """Gini coefficient of nonnegative values: 0 if all are equal, 1 - 1 / n if one has everything.
 
     With the values sorted, v_1 ≤ ... ≤ v_n:
 
@@ -60,7 +60,7 @@ def gini_coefficient(values: TensorLike) -> float | np.ndarray:
 def binomial_dispersion(correct: TensorLike) -> float:
     """Spread of examples' success rates over runs, relative to that of coin tosses.
 
-    With p_i the share of S runs in which example i is right, and p the mean of p_i:
+    With p_i the fraction of S runs in which example i is right, and p the mean of p_i:
 
         D = S · mean_i (p_i - p)² / (p (1 - p))
 

@@ -9,10 +9,10 @@ from tfphen.metrics.probabilities import check_table, host_array
 
 
 class RunVariance(NamedTuple):
-    """Where the spread of test error between runs comes from. Variances are of shares, not of %.
+    """Parts of the variance of test error between runs, of fractions rather than percentages.
 
     Attributes:
-        mean_error: Mean share of wrong predictions.
+        mean_error: Mean fraction of wrong predictions.
         test_variance: Variance over runs of the error on this test set.
         independent_variance: What that would be if each point's errors were independent of those
             of other points, as in coin tosses of their own rates.
@@ -36,7 +36,7 @@ class RunVariance(NamedTuple):
 
 
 def run_variance(wrong: TensorLike) -> RunVariance:
-    """Splits the variance of test error between runs into chance and real differences.
+    """Splits the variance of test error between runs into finite-sample noise and real variance.
 
     With e_ri whether run r errs at point i, and variances over runs with R - 1 in the denominator:
     test variance V = Var_r(mean_i e_ri), independent-error variance V_0 = sum_i Var_r(e_ri) / n²,
@@ -101,11 +101,11 @@ def binary_variance_formula(error: float, num_examples: int) -> float:
 
         variance = error / (2 n)
 
-    It holds where runs are calibrated as a group: the share of runs that predict a
+    It holds where runs are calibrated as a group: the fraction of runs that predict a
     class is the probability of that class. For K classes error / (K n) is a lower bound.
 
     Args:
-        error: Mean test error, a share in [0, 1].
+        error: Mean test error, a fraction in [0, 1].
         num_examples: Number n of test points.
 
     Returns:

@@ -8,13 +8,13 @@ import numpy as np
 from keras import ops
 
 from tfphen.core import checks
-from tfphen.core.types import Tensor, TensorLike
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.losses.sparse_labels import known_values, row_of_label
 
 _NORMALIZATIONS = ("classes", "examples")
 
 
-def _array_of(name: str, values: TensorLike) -> np.ndarray:
+def _array_of(name: str, values: TensorLike) -> Array:
     try:
         return np.asarray(values, dtype="float64")
     except (TypeError, ValueError):
@@ -23,7 +23,7 @@ def _array_of(name: str, values: TensorLike) -> np.ndarray:
         ) from None
 
 
-def checked_class_counts(class_counts: TensorLike, name: str = "class_counts") -> np.ndarray:
+def checked_class_counts(class_counts: TensorLike, name: str = "class_counts") -> Array:
     """Returns class counts, `[..., K]`, as float64.
 
     Raises:
@@ -59,7 +59,7 @@ def listed_class_counts(class_counts: TensorLike) -> list[int]:
     return counts.astype("int64").tolist()
 
 
-def reversed_class_counts(class_counts: TensorLike) -> np.ndarray:
+def reversed_class_counts(class_counts: TensorLike) -> Array:
     """Returns the counts, `[..., K]`, on the wrong classes: a negative control.
 
     The rarest class has that of the most frequent one, the second rarest that of the second most
@@ -70,7 +70,7 @@ def reversed_class_counts(class_counts: TensorLike) -> np.ndarray:
     return np.take_along_axis(np.sort(counts, axis=-1)[..., ::-1], rank, axis=-1)
 
 
-def checked_class_weights(class_weights: TensorLike, name: str = "class_weights") -> np.ndarray:
+def checked_class_weights(class_weights: TensorLike, name: str = "class_weights") -> Array:
     """Returns class weights, `[..., K]`, as float64.
 
     Raises:
@@ -92,7 +92,7 @@ def checked_class_weights(class_weights: TensorLike, name: str = "class_weights"
 
 
 def values_of_classes(
-    name: str, values: TensorLike, y_pred: Tensor, check: Callable[[Any], np.ndarray]
+    name: str, values: TensorLike, y_pred: Tensor, check: Callable[[Any], Array]
 ) -> tuple[Any, Any]:
     """Returns checked per-class values that fit the logits, and the module to compute with.
 
@@ -130,7 +130,7 @@ def value_of_label(values: Tensor, labels: Tensor) -> Tensor:
     return ops.squeeze(row_of_label(ops.expand_dims(values, -1), labels), -1)
 
 
-def class_priors(class_counts: TensorLike) -> np.ndarray:
+def class_priors(class_counts: TensorLike) -> Array:
     """Returns the frequency of each class in the training set.
 
     With n_k training examples of class k,
@@ -164,7 +164,7 @@ def class_priors(class_counts: TensorLike) -> np.ndarray:
     return counts / counts.sum(-1, keepdims=True)
 
 
-def _normalized(weights: np.ndarray, counts: np.ndarray, normalization: str) -> np.ndarray:
+def _normalized(weights: Array, counts: Array, normalization: str) -> Array:
     if normalization not in _NORMALIZATIONS:
         raise ValueError(
             f"`normalization` must be one of {_NORMALIZATIONS}. "
@@ -178,7 +178,7 @@ def _normalized(weights: np.ndarray, counts: np.ndarray, normalization: str) -> 
 
 def effective_number_weights(
     class_counts: TensorLike, beta: float = 0.9999, normalization: str = "classes"
-) -> np.ndarray:
+) -> Array:
     """Class-balanced weights: the inverse of the effective number of examples of each class.
 
     With n_k examples of class k,
@@ -228,9 +228,7 @@ def effective_number_weights(
     return _normalized(1.0 / effective, counts, normalization)
 
 
-def inverse_frequency_weights(
-    class_counts: TensorLike, normalization: str = "classes"
-) -> np.ndarray:
+def inverse_frequency_weights(class_counts: TensorLike, normalization: str = "classes") -> Array:
     """Class weights under which every class has the same total weight.
 
     With n_k training examples of class k,

@@ -6,16 +6,15 @@ Reference:
 """
 
 import keras
-import numpy as np
 
 from tfphen.core import checks
-from tfphen.core.types import Tensor, TensorLike
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.losses.class_counts import checked_class_counts, listed_class_counts
 from tfphen.losses.class_weighted import ClassWeightedLoss
 from tfphen.losses.vector_scaling import vs_loss
 
 
-def class_temperatures(class_counts: TensorLike, gamma: float = 0.2) -> np.ndarray:
+def class_temperatures(class_counts: TensorLike, gamma: float = 0.2) -> Array:
     """Returns the temperature of each class, 1 for the most frequent and higher for rarer ones.
 
     With n_k training examples of class k,

@@ -57,7 +57,7 @@ class FunctionalLoss(keras.losses.Loss):
             setattr(self, key, value)
 
     @property
-    def settings(self) -> dict:
+    def settings(self) -> dict[str, Any]:
         """The keyword arguments of the function, as they are now."""
         return {key: getattr(self, key) for key in self._names}
 

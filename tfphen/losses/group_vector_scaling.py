@@ -5,14 +5,14 @@ import numpy as np
 from keras import ops
 
 from tfphen.core import checks
-from tfphen.core.types import Tensor, TensorLike
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.losses.adjusted_logits import adjusted_crossentropy
 from tfphen.losses.class_counts import checked_class_counts, value_of_label
 from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import known_values, labels_and_predictions
 
 
-def _checked_group_counts(group_counts: TensorLike) -> np.ndarray:
+def _checked_group_counts(group_counts: TensorLike) -> Array:
     """Returns counts `[..., K, G]` as float64, or raises ValueError."""
     shape = np.shape(group_counts)
     if len(shape) < 2 or shape[-2] < 2 or shape[-1] < 1:

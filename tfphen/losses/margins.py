@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from tfphen.core import checks
-from tfphen.core.types import Tensor, TensorLike
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.losses.adjusted_logits import adjusted_crossentropy, adjusted_logits
 from tfphen.losses.class_counts import (
     checked_class_counts,
@@ -31,7 +31,7 @@ def _checked_scale(scale: float) -> float:
     return checks.number("scale", scale, 0, low_open=True)
 
 
-def ldam_margins(class_counts: TensorLike, max_margin: float = 0.5) -> np.ndarray:
+def ldam_margins(class_counts: TensorLike, max_margin: float = 0.5) -> Array:
     """Returns the margin of each class, the largest for the rarest.
 
     With n_k training examples of class k,

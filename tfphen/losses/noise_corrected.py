@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfphen.core.types import Tensor, TensorLike
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import labels_and_predictions, log_probabilities, row_of_label
 from tfphen.losses.transition_matrices import (
@@ -138,7 +138,7 @@ def backward_corrected_crossentropy(
     return -ops.sum(weights * log_probabilities(y_pred, from_logits, clip), axis=-1)
 
 
-def _one_matrix(transition_matrix: TensorLike) -> np.ndarray:
+def _one_matrix(transition_matrix: TensorLike) -> Array:
     """The matrix of a loss class as float64: one for all examples."""
     matrix = checked_transition_matrix(transition_matrix)
     if matrix.ndim != 2:

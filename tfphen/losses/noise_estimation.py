@@ -4,12 +4,12 @@ import keras
 import numpy as np
 
 from tfphen.core import checks
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 
 
 def estimate_transition_matrix(
     probabilities: TensorLike, percentile: float | None = 97.0, mixing: float = 0.0
-) -> np.ndarray:
+) -> Array:
     """Estimates T, T[i, j] = P(label j | clean class i), from noisy posteriors.
 
     For each class i the example that the model finds most typical stands for a certain member of

@@ -5,10 +5,10 @@ import numpy as np
 from keras import ops
 
 from tfphen.core import checks
-from tfphen.core.types import Tensor, TensorLike
+from tfphen.core.types import Array, Tensor, TensorLike
 
 
-def known_values(tensor: Tensor) -> np.ndarray | None:
+def known_values(tensor: Tensor) -> Array | None:
     """Returns the values as a NumPy array where they are known by now, else None.
 
     They are not known while a graph or a program is traced, nor looked at where a gradient is

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from tfphen.core.types import Tensor, TensorLike
+from tfphen.core.types import Array, Tensor, TensorLike
 
 # Above this condition number the inverse has no correct digit left in float32.
 _LARGEST_CONDITION = 1e6
 
 
-def checked_transition_matrix(matrix: TensorLike, name: str = "transition_matrix") -> np.ndarray:
+def checked_transition_matrix(matrix: TensorLike, name: str = "transition_matrix") -> Array:
     """Returns a matrix, or a stack of them, as float64 after checking that rows sum to 1.
 
     Raises:
@@ -33,7 +33,7 @@ def checked_transition_matrix(matrix: TensorLike, name: str = "transition_matrix
     return array
 
 
-def inverse_of(matrix: np.ndarray, name: str = "transition_matrix") -> np.ndarray:
+def inverse_of(matrix: Array, name: str = "transition_matrix") -> Array:
     """Returns the inverse of `[..., K, K]` in float64.
 
     Raises:

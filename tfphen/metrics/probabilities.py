@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 
 # Rounding of one entry in 16 bits is at most 2^-8: sums of rows then miss 1 by less than this.
 _SUM_TOLERANCE = {False: 1e-4, True: 1e-2}
@@ -15,7 +15,7 @@ def is_16_bit(values: TensorLike) -> bool:
     return "float16" in str(getattr(values, "dtype", ""))
 
 
-def host_array(values: TensorLike, name: str) -> np.ndarray:
+def host_array(values: TensorLike, name: str) -> Array:
     """Returns an array, a list or a tensor of TensorFlow, JAX or PyTorch as a NumPy array.
 
     Args:
@@ -42,7 +42,7 @@ def host_array(values: TensorLike, name: str) -> np.ndarray:
     return array
 
 
-def float64_array(values: TensorLike, name: str, finite: bool = True) -> np.ndarray:
+def float64_array(values: TensorLike, name: str, finite: bool = True) -> Array:
     """Returns `values` as a float64 array.
 
     Args:
@@ -73,7 +73,7 @@ def float64_array(values: TensorLike, name: str, finite: bool = True) -> np.ndar
     return array
 
 
-def integer_array(values: TensorLike, name: str) -> np.ndarray:
+def integer_array(values: TensorLike, name: str) -> Array:
     """Returns whole numbers as an array of their own integer or bool dtype, floats as int64.
 
     Raises:
@@ -91,7 +91,7 @@ def integer_array(values: TensorLike, name: str) -> np.ndarray:
     return array
 
 
-def log_softmax(logits: np.ndarray) -> np.ndarray:
+def log_softmax(logits: Array) -> Array:
     """Returns log-probabilities `[..., K]`, in nats; logits and log-probabilities alike go in."""
     shifted = logits - logits.max(-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
@@ -99,7 +99,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 def labels_and_predictions(
     y: TensorLike, y_pred: TensorLike, from_logits: bool
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     """Returns int64 labels and float64 logits or probabilities `[..., K]`, checked.
 
     Args:
@@ -156,7 +156,7 @@ def labels_and_predictions(
 
 def labels_and_probabilities(
     y: TensorLike, y_pred: TensorLike, from_logits: bool
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     """Returns int64 labels and float64 probabilities `[..., K]`.
 
     Takes and raises what `labels_and_predictions` does.
@@ -165,7 +165,7 @@ def labels_and_probabilities(
     return labels, np.exp(log_softmax(predictions)) if from_logits else predictions
 
 
-def check_same_rows(labels: np.ndarray, predictions: np.ndarray) -> None:
+def check_same_rows(labels: Array, predictions: Array) -> None:
     """Raises ValueError unless labels `[..., n]` go with predictions `[..., n, K]`."""
     if labels.shape != predictions.shape[:-1]:
         raise ValueError(
@@ -175,9 +175,7 @@ def check_same_rows(labels: np.ndarray, predictions: np.ndarray) -> None:
         )
 
 
-def checked_rows(
-    y: TensorLike, y_pred: TensorLike, from_logits: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def checked_rows(y: TensorLike, y_pred: TensorLike, from_logits: bool) -> tuple[Array, Array]:
     """Returns int64 labels `[..., n]` and float64 probabilities `[..., n, K]`, row by row.
 
     Takes and raises what `labels_and_predictions` and `check_same_rows` do.
@@ -187,12 +185,12 @@ def checked_rows(
     return labels, probabilities
 
 
-def float_or_array(value: np.ndarray) -> float | np.ndarray:
+def float_or_array(value: Array) -> float | Array:
     """Returns a float for an array without axes, else the array."""
     return float(value) if np.ndim(value) == 0 else value
 
 
-def check_table(array: np.ndarray, name: str, fewest: tuple[int, int]) -> None:
+def check_table(array: Array, name: str, fewest: tuple[int, int]) -> None:
     """Raises ValueError unless an array is a table of at least as many runs and examples."""
     if array.ndim != 2 or array.shape[0] < fewest[0] or array.shape[1] < fewest[1]:
         raise ValueError(

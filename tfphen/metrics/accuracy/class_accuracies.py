@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.probabilities import check_same_rows, labels_and_predictions
 
 
-def class_accuracies(y: TensorLike, y_pred: TensorLike) -> np.ndarray:
+def class_accuracies(y: TensorLike, y_pred: TensorLike) -> Array:
     """Fraction of correct predictions among the examples of each class: recall.
 
         accuracy_c = |{i: y_i = c, argmax_k y_pred_ik = c}| / |{i: y_i = c}|

@@ -3,14 +3,14 @@
 import numpy as np
 
 from tfphen.core import checks
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.calibration.bins import gaps_of_classes, mean_of_gaps
 from tfphen.metrics.probabilities import checked_rows, float_or_array
 
 
 def adaptive_calibration_error(
     y: TensorLike, y_pred: TensorLike, num_bins: int = 15, from_logits: bool = True
-) -> float | np.ndarray:
+) -> float | Array:
     """Calibration error of every class's probability over bins of equal mass (ACE).
 
     As `classwise_calibration_error`, but an example is in bin

@@ -6,12 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfphen.core.types import Tensor, TensorLike
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.metrics.probabilities import checked_rows, float_or_array
 from tfphen.metrics.streaming import WeightedMean, class_probabilities
 
 
-def brier_score(y: TensorLike, y_pred: TensorLike, from_logits: bool = True) -> float | np.ndarray:
+def brier_score(y: TensorLike, y_pred: TensorLike, from_logits: bool = True) -> float | Array:
     """Mean squared distance of the probabilities from the one-hot label, between 0 and 2.
 
         1 / n · sum_i sum_c (p_ic - 1[y_i = c])²

@@ -3,11 +3,10 @@
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from tfphen.core import checks
-from tfphen.core.types import Tensor, TensorLike
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.metrics.calibration.bins import bin_of, gaps_of_classes, mean_of_gaps
 from tfphen.metrics.calibration.streamed_bins import sums_in_bins
 from tfphen.metrics.probabilities import checked_rows, float_or_array
@@ -16,7 +15,7 @@ from tfphen.metrics.streaming import StreamedMetric, class_probabilities
 
 def classwise_calibration_error(
     y: TensorLike, y_pred: TensorLike, num_bins: int = 15, from_logits: bool = True
-) -> float | np.ndarray:
+) -> float | Array:
     """Calibration error of every class's probability, averaged over classes.
 
     With the n_bk examples whose probability of class k is in bin b of B:

@@ -3,11 +3,10 @@
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from tfphen.core import checks
-from tfphen.core.types import Tensor, TensorLike
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.metrics.calibration.bins import bin_of, mean_of_gaps
 from tfphen.metrics.calibration.streamed_bins import sums_in_bins
 from tfphen.metrics.probabilities import checked_rows, float_or_array
@@ -16,7 +15,7 @@ from tfphen.metrics.streaming import StreamedMetric, class_probabilities
 
 def expected_calibration_error(
     y: TensorLike, y_pred: TensorLike, num_bins: int = 15, from_logits: bool = True
-) -> float | np.ndarray:
+) -> float | Array:
     """Mean distance of confidence and accuracy over bins of equal width (ECE).
 
     With the confidence max_c p_c of each example, and n_b examples in bin b of B:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfphen.core.types import Tensor, TensorLike
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.losses.sparse_labels import entry_of_label
 from tfphen.metrics.probabilities import (
     check_same_rows,
@@ -19,7 +19,7 @@ from tfphen.metrics.streaming import WeightedMean
 
 def negative_log_likelihood(
     y: TensorLike, y_pred: TensorLike, from_logits: bool = True
-) -> float | np.ndarray:
+) -> float | Array:
     """Mean of -log p_y over examples, in nats: cross-entropy as a measurement, in float64.
 
     Args:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfphen.core import checks
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.calibration.bins import bin_of, inner_edges
 from tfphen.metrics.probabilities import checked_rows
 
@@ -21,11 +21,11 @@ class ReliabilityDiagram(NamedTuple):
         accuracy: Fraction of examples whose most probable class is the label; NaN in an empty bin.
     """
 
-    lower: np.ndarray
-    upper: np.ndarray
-    count: np.ndarray  # type: ignore[assignment]  # Instead of the method of tuples.
-    confidence: np.ndarray
-    accuracy: np.ndarray
+    lower: Array
+    upper: Array
+    count: Array  # type: ignore[assignment]  # Instead of the method of tuples.
+    confidence: Array
+    accuracy: Array
 
 
 def reliability_diagram(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfphen.core import checks
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.probabilities import float64_array
 
 
@@ -18,9 +18,9 @@ class GrokkingTimes(NamedTuple):
         test_accuracy: Test accuracy at `memorised`, NaN where that is.
     """
 
-    memorised: np.ndarray
-    generalised: np.ndarray
-    test_accuracy: np.ndarray
+    memorised: Array
+    generalised: Array
+    test_accuracy: Array
 
 
 def grokking_times(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfphen.core import checks
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.probabilities import float64_array
 
 # Points whose medians are taken at a time, which bounds the memory of long curves.
@@ -24,8 +24,8 @@ class Slingshots(NamedTuple):
 
     cycles: int
     spikes: int
-    positions: np.ndarray
-    spike_positions: np.ndarray
+    positions: Array
+    spike_positions: Array
 
 
 def slingshots(
@@ -115,7 +115,7 @@ def slingshots(
     return Slingshots(len(cycles), len(spikes), *found)
 
 
-def _spikes(curve: np.ndarray, start: int, window: int, rise: float) -> list[int]:
+def _spikes(curve: Array, start: int, window: int, rise: float) -> list[int]:
     """Returns where the spikes peak."""
     if start >= len(curve):
         return []
@@ -138,7 +138,7 @@ def _spikes(curve: np.ndarray, start: int, window: int, rise: float) -> list[int
     return spikes
 
 
-def _rests(norm: np.ndarray, spike: int, window: int, lag: int, plateau: float) -> bool:
+def _rests(norm: Array, spike: int, window: int, lag: int, plateau: float) -> bool:
     """Whether the norm grew before a spike and rests after it."""
     if spike + 2 * window >= len(norm):
         return False

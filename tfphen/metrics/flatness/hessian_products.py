@@ -12,11 +12,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfphen.core.types import Tensor, TensorLike
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.metrics.probabilities import host_array
 
 
-def compiled_gradient(function: Callable[..., Any]) -> Callable[..., list[np.ndarray]]:
+def compiled_gradient(function: Callable[..., Any]) -> Callable[..., list[Array]]:
     """Compiles the gradient of a function that `keras.ops` express.
 
     Args:
@@ -33,7 +33,7 @@ def compiled_gradient(function: Callable[..., Any]) -> Callable[..., list[np.nda
     return _of_backend(_GRADIENTS)(function, keras.ops.convert_to_tensor)
 
 
-def compiled_hessian_products(function: Callable[..., Any]) -> Callable[..., np.ndarray]:
+def compiled_hessian_products(function: Callable[..., Any]) -> Callable[..., Array]:
     """Compiles products of a function's Hessian with vectors.
 
     Args:
@@ -49,7 +49,7 @@ def compiled_hessian_products(function: Callable[..., Any]) -> Callable[..., np.
     return _of_backend(_HESSIAN_PRODUCTS)(function, keras.ops.convert_to_tensor)
 
 
-def input_gradient(function: Callable[..., Any], inputs: TensorLike) -> np.ndarray:
+def input_gradient(function: Callable[..., Any], inputs: TensorLike) -> Array:
     """Gradient of a function in its input, on the current Keras backend.
 
     Args:
@@ -88,7 +88,7 @@ def input_gradient(function: Callable[..., Any], inputs: TensorLike) -> np.ndarr
 
 def hessian_vector_product(
     function: Callable[..., Any], point: TensorLike, vectors: TensorLike
-) -> np.ndarray:
+) -> Array:
     """Products of the Hessian of a scalar function with vectors, on the current Keras backend.
 
     No Hessian is built: TensorFlow and PyTorch differentiate the gradient backwards, JAX forwards.
@@ -129,14 +129,14 @@ def hessian_vector_product(
     return products[0] if single else products
 
 
-def _floats(value: TensorLike, name: str) -> np.ndarray:
+def _floats(value: TensorLike, name: str) -> Array:
     """Returns float64 where the value is an array of it, else float32."""
     array = host_array(value, name)
     double = hasattr(value, "dtype") and array.dtype == "float64"
     return array if double else array.astype("float32")
 
 
-def _of_backend(table: dict) -> Callable[..., Any]:
+def _of_backend(table: dict[str, Callable[..., Any]]) -> Callable[..., Any]:
     backend = keras.config.backend()
     if backend not in table:
         raise ValueError(
@@ -160,7 +160,7 @@ def _tensorflow_program(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _tensorflow_gradient(
     function: Callable[..., Any], to_tensor: Callable[[Any], Tensor]
-) -> Callable[..., list[np.ndarray]]:
+) -> Callable[..., list[Array]]:
     import tensorflow as tf
 
     zero = tf.UnconnectedGradients.ZERO
@@ -177,7 +177,7 @@ def _tensorflow_gradient(
 
 def _tensorflow_hessian_products(
     function: Callable[..., Any], to_tensor: Callable[[Any], Tensor]
-) -> Callable[..., np.ndarray]:
+) -> Callable[..., Array]:
     import tensorflow as tf
 
     zero = tf.UnconnectedGradients.ZERO
@@ -206,7 +206,7 @@ def _tensorflow_hessian_products(
 
 def _jax_gradient(
     function: Callable[..., Any], to_tensor: Callable[[Any], Tensor]
-) -> Callable[..., list[np.ndarray]]:
+) -> Callable[..., list[Array]]:
     import jax
 
     program = jax.jit(jax.grad(function, has_aux=True))
@@ -215,7 +215,7 @@ def _jax_gradient(
 
 def _jax_hessian_products(
     function: Callable[..., Any], to_tensor: Callable[[Any], Tensor]
-) -> Callable[..., np.ndarray]:
+) -> Callable[..., Array]:
     import jax
 
     def run(point: Tensor, vectors: Tensor, *data: Any) -> Any:
@@ -230,7 +230,7 @@ def _jax_hessian_products(
 
 def _torch_gradient(
     function: Callable[..., Any], to_tensor: Callable[[Any], Tensor]
-) -> Callable[..., list[np.ndarray]]:
+) -> Callable[..., list[Array]]:
     import torch
 
     def run(point: Tensor, *data: Any) -> Any:
@@ -247,7 +247,7 @@ def _torch_gradient(
 
 def _torch_hessian_products(
     function: Callable[..., Any], to_tensor: Callable[[Any], Tensor]
-) -> Callable[..., np.ndarray]:
+) -> Callable[..., Array]:
     import torch
 
     def run(point: Tensor, vectors: Tensor, *data: Any) -> Any:

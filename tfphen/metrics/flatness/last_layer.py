@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, softmax
 
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.probabilities import float64_array, host_array
 
 LOSSES = ("crossentropy", "squared_error", "binary")
@@ -21,22 +21,20 @@ class LastLayer(NamedTuple):
         loss: One of `LOSSES`.
     """
 
-    features: np.ndarray
-    kernel: np.ndarray
-    logits: np.ndarray
+    features: Array
+    kernel: Array
+    logits: Array
     loss: str
 
 
-def _finite(value: TensorLike, name: str, fewest_axes: int, shape: str) -> np.ndarray:
+def _finite(value: TensorLike, name: str, fewest_axes: int, shape: str) -> Array:
     array = float64_array(value, name)
     if array.ndim < fewest_axes or 0 in array.shape:
         raise ValueError(f"`{name}` must have shape {shape}. Received: {name}.shape={array.shape}")
     return array
 
 
-def checked_features_and_kernel(
-    features: TensorLike, kernel: TensorLike
-) -> tuple[np.ndarray, np.ndarray]:
+def checked_features_and_kernel(features: TensorLike, kernel: TensorLike) -> tuple[Array, Array]:
     """Returns features `[..., n, m]` and kernel `[..., m, K]` in float64.
 
     Raises:
@@ -53,7 +51,7 @@ def checked_features_and_kernel(
     return features, kernel
 
 
-def _check_labels(labels: np.ndarray, layer: LastLayer) -> None:
+def _check_labels(labels: Array, layer: LastLayer) -> None:
     rows, outputs = layer.features.shape[:-1], layer.kernel.shape[-1]
     if layer.loss == "squared_error" and labels.shape == (*rows, outputs):
         allowed = np.isfinite(labels.astype("float64")).all()
@@ -116,7 +114,7 @@ def checked_last_layer(
     return layer
 
 
-def squared_distances(kernel: np.ndarray) -> np.ndarray:
+def squared_distances(kernel: Array) -> Array:
     """Returns ‖w_s - w_t‖² of all pairs of columns of `[..., m, K]`, `[..., K, K]`."""
     # One column at a time: all differences at once would take K times the memory of the kernel.
     columns = range(kernel.shape[-1])
@@ -124,7 +122,7 @@ def squared_distances(kernel: np.ndarray) -> np.ndarray:
     return np.stack(rows, axis=-2)
 
 
-def output_curvature(layer: LastLayer) -> tuple[np.ndarray, np.ndarray]:
+def output_curvature(layer: LastLayer) -> tuple[Array, Array]:
     """Returns what the Hessian C_i of one example's loss in its outputs contributes.
 
     Returns:

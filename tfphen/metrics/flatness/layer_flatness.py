@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfphen.core.types import Tensor, TensorLike
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.metrics.flatness.hessian_products import compiled_hessian_products
 from tfphen.metrics.probabilities import host_array
 
@@ -168,7 +168,7 @@ def _kernel_of(
 
 def _directions(
     kernel: keras.Variable, method: str, num_draws: int, seed: int
-) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
+) -> tuple[Callable[[Array], Array], int]:
     """Returns a function from numbers of directions to them, `[count, m, K]`, and rank(W)."""
     outputs = kernel.shape[-1]
     matrix = host_array(kernel, "kernel").astype("float64").reshape(-1, outputs)
@@ -177,7 +177,7 @@ def _directions(
     scaled = left[:, kept] * singular[kept]  # [K, rank]: sum_r of outer products is W W^T
     size, rank = len(matrix), int(kept.sum())
 
-    def units(rows: np.ndarray) -> np.ndarray:
+    def units(rows: Array) -> Array:
         chosen = np.zeros((len(rows), size, outputs))
         chosen[np.arange(len(rows)), rows // rank] = scaled.T[rows % rank]
         return chosen
@@ -185,7 +185,7 @@ def _directions(
     # Each draw has a generator of its own, so that the number in a stack changes nothing.
     seeds = np.random.SeedSequence(seed).spawn(num_draws) if method == "monte_carlo" else []
 
-    def drawn(rows: np.ndarray) -> np.ndarray:
+    def drawn(rows: Array) -> Array:
         signs = [np.random.default_rng(seeds[row]).integers(0, 2, (size, rank)) for row in rows]
         return (2.0 * np.stack(signs) - 1.0) @ scaled.T
 
@@ -242,7 +242,7 @@ def _batches(
 ) -> Iterator[tuple[Any, Tensor, Tensor]]:
     """Yields inputs, labels and weights that sum to 1 over all batches, tensors of equal shapes."""
 
-    def array(value: TensorLike, name: str = "inputs") -> np.ndarray:
+    def array(value: TensorLike, name: str = "inputs") -> Array:
         value = host_array(value, name)
         narrow = {"i": "int32", "u": "int32"}
         return value.astype(narrow.get(value.dtype.kind, value.dtype))

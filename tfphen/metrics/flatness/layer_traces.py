@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import softmax
 
 from tfphen.core import checks
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.probabilities import float64_array
 
 
@@ -15,7 +15,7 @@ def perceptron_hessian_traces(
     kernels: Sequence[TensorLike],
     biases: Sequence[TensorLike],
     rows_at_once: int = 4096,
-) -> np.ndarray:
+) -> Array:
     """Trace of the Hessian of the mean cross-entropy in each kernel of a ReLU perceptron.
 
     With φ_i the inputs of a layer, a_i its outputs before the ReLU, z_i the logits and
@@ -79,7 +79,7 @@ def perceptron_hessian_traces(
     return totals / len(inputs)
 
 
-def _summed(inputs: np.ndarray, kernels: list[np.ndarray], biases: list[np.ndarray]) -> np.ndarray:
+def _summed(inputs: Array, kernels: list[Array], biases: list[Array]) -> Array:
     """Returns the traces of some rows, summed over rows."""
     features = [inputs]
     for kernel, bias in zip(kernels[:-1], biases[:-1], strict=True):

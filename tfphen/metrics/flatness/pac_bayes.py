@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tfphen.core import checks
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.flatness.last_layer import checked_last_layer
 from tfphen.metrics.probabilities import float64_array, float_or_array, host_array
 
@@ -26,7 +26,7 @@ def pac_bayes_sigma(
     max_iterations: int = 15,
     noise: str = "sigma",
     seed: int = 0,
-) -> float | np.ndarray:
+) -> float | Array:
     """Scale σ of Gaussian noise on a last layer's weights that costs it a given accuracy.
 
         σ: mean over draws U of accuracy(W) - accuracy(W + σ U) = accuracy_drop,    U_ij ~ N(0, 1)
@@ -106,10 +106,10 @@ def pac_bayes_sigma(
 
         def lost(
             sigma: float,
-            logits: np.ndarray = logits,
-            moves: np.ndarray = moves,
-            own: np.ndarray = own,
-            right: np.ndarray = right,
+            logits: Array = logits,
+            moves: Array = moves,
+            own: Array = own,
+            right: Array = right,
         ) -> float:
             return right - ((logits + sigma**power * moves).argmax(-1) == own).mean()
 
@@ -146,7 +146,7 @@ def _search(
     return sigma
 
 
-def pac_bayes_orig(kernel: TensorLike, sigma: TensorLike, num_examples: int) -> float | np.ndarray:
+def pac_bayes_orig(kernel: TensorLike, sigma: TensorLike, num_examples: int) -> float | Array:
     """PAC-Bayes-orig of a layer: its squared norm relative to the weight noise it tolerates.
 
         ‖W‖² / (4 σ²) + ln(n / σ) + 10

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.flatness.last_layer import (
     checked_features_and_kernel,
     checked_last_layer,
@@ -13,7 +13,7 @@ from tfphen.metrics.probabilities import float64_array, float_or_array
 
 def standardize_neurons(
     features: TensorLike, kernel: TensorLike, bias: TensorLike | None = None
-) -> tuple[np.ndarray, ...]:
+) -> tuple[Array, ...]:
     """Scales each feature to unit standard deviation and its weights by the inverse.
 
     With σ_j the standard deviation of feature j over the n examples,
@@ -83,7 +83,7 @@ def relative_flatness(
     loss: str = "crossentropy",
     standardize: bool = False,
     normalize: bool = False,
-) -> float | np.ndarray:
+) -> float | Array:
     """Relative flatness κ_Tr of a network's last layer: its Hessian's trace, weighted by its rows.
 
     For an output layer z = φ W^T + b with weight vectors w_1 ... w_K and the mean loss L of n
@@ -181,7 +181,7 @@ def maximal_relative_flatness(
     labels: TensorLike,
     loss: str = "crossentropy",
     standardize: bool = False,
-) -> float | np.ndarray:
+) -> float | Array:
     """Relative flatness with largest eigenvalues instead of traces.
 
         κ_max = sum_s ‖w_s‖² λ_max(H_{s,s}),
@@ -229,7 +229,7 @@ def maximal_relative_flatness(
     return float_or_array(total)
 
 
-def largest_eigenvalue(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def largest_eigenvalue(features: Array, weights: Array) -> Array:
     """Returns λ_max of 1/n sum_i weights_i φ_i φ_i^T, `[...]`.
 
     Args:

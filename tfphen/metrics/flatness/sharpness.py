@@ -5,7 +5,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from scipy.special import softmax
 
 from tfphen.core import checks
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.flatness.last_layer import (
     LastLayer,
     checked_last_layer,
@@ -21,7 +21,7 @@ def hessian_trace(
     bias: TensorLike | None,
     labels: TensorLike,
     loss: str = "crossentropy",
-) -> float | np.ndarray:
+) -> float | Array:
     """Trace of the Hessian of the mean loss in the weights of the last layer, in closed form.
 
         Tr(H) = 1/n sum_i ‖φ_i‖² (1 - ‖p_i‖²)                                     (cross-entropy)
@@ -63,12 +63,12 @@ def hessian_trace(
     return float_or_array(((layer.features**2).sum(-1) * diagonal.sum(-1)).mean(-1))
 
 
-def _crossentropy_eigenvalue(features: np.ndarray, logits: np.ndarray) -> float:
+def _crossentropy_eigenvalue(features: Array, logits: Array) -> float:
     """Largest eigenvalue by Lanczos iterations on products with the Hessian, `[m K, m K]`."""
     probabilities = softmax(logits, axis=-1)
     count, shape = len(features), (features.shape[-1], logits.shape[-1])
 
-    def product(vector: np.ndarray) -> np.ndarray:
+    def product(vector: Array) -> Array:
         change = features @ vector.reshape(shape)
         mean = (probabilities * change).sum(-1, keepdims=True)
         return (features.T @ (probabilities * (change - mean))).ravel() / count
@@ -88,7 +88,7 @@ def hessian_max_eigenvalue(
     bias: TensorLike | None,
     labels: TensorLike,
     loss: str = "crossentropy",
-) -> float | np.ndarray:
+) -> float | Array:
     """Largest eigenvalue of the Hessian of the mean loss in the weights of the last layer.
 
     For softmax cross-entropy the Hessian, m K × m K, is never built: Lanczos iterations use
@@ -133,9 +133,7 @@ def hessian_max_eigenvalue(
     return float_or_array(values)
 
 
-def fisher_rao_norm(
-    y: TensorLike, y_pred: TensorLike, num_hidden_layers: int
-) -> float | np.ndarray:
+def fisher_rao_norm(y: TensorLike, y_pred: TensorLike, num_hidden_layers: int) -> float | Array:
     """Fisher-Rao norm of a ReLU network, from its logits.
 
         ‖θ‖_fr = (L + 1) sqrt( 1/n sum_i (<p_i, z_i> - z_{i, y_i})² ),    p_i = softmax(z_i)

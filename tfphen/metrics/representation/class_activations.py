@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfphen.core import checks
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.representation.class_features import features_and_labels
 
 
@@ -21,7 +21,7 @@ class ClassActivationCosine(NamedTuple):
 
     mean_cosine: float
     num_predicted: int
-    cosines: np.ndarray
+    cosines: Array
 
 
 class UnitSelectivity(NamedTuple):
@@ -36,12 +36,12 @@ class UnitSelectivity(NamedTuple):
 
     active_ratio: float
     mean_selectivity: float
-    selectivity: np.ndarray
+    selectivity: Array
 
 
 def _classes(
     features: TensorLike, predictions: TensorLike, num_classes: int, name: str
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     """Returns checked float64 features `[n, d]` and classes `[n]` of 0..num_classes-1."""
     array, classes = features_and_labels(features, predictions, name, "predictions")
     checks.require(
@@ -179,7 +179,7 @@ def activation_complexity(
     return float(np.mean(found)) if found else float("nan")
 
 
-def _signs(number: int, block_size: int, num_draws: int) -> np.ndarray:
+def _signs(number: int, block_size: int, num_draws: int) -> Array:
     """Returns the sign vectors of the block with this number, `[draws, block_size]`."""
     return np.random.default_rng(number).choice([-1.0, 1.0], (num_draws, block_size))
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.probabilities import float64_array, integer_array
 
 
@@ -11,7 +11,7 @@ def features_and_labels(
     labels: TensorLike,
     features_name: str = "features",
     labels_name: str = "labels",
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     """Returns float64 features `[n, d]` and int64 labels `[n]`, checked.
 
     Raises:
@@ -29,7 +29,7 @@ def features_and_labels(
     return array, classes
 
 
-def class_means(values: np.ndarray, index: np.ndarray, num_classes: int) -> np.ndarray:
+def class_means(values: Array, index: Array, num_classes: int) -> Array:
     """Returns the mean of the rows of each class, `[classes, d]`; every class has a row."""
     order = np.argsort(index, kind="stable")
     starts = np.searchsorted(index[order], np.arange(num_classes))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.representation.class_features import features_and_labels
 
 # A class's share of the total energy below this is the rounding of equal features.
@@ -27,12 +27,12 @@ class ClassFlattening(NamedTuple):
         sum_of_other_singular_values: Σ s_i, i ≥ 2.
     """
 
-    classes: np.ndarray
-    share_outside_first: np.ndarray
+    classes: Array
+    share_outside_first: Array
     total_share: float
-    participation_ratio: np.ndarray
-    largest_singular_value: np.ndarray
-    sum_of_other_singular_values: np.ndarray
+    participation_ratio: Array
+    largest_singular_value: Array
+    sum_of_other_singular_values: Array
 
 
 def class_flattening(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfphen.core import checks
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.representation.class_features import class_means, features_and_labels
 
 
@@ -27,19 +27,17 @@ class FeatureDeviation(NamedTuple):
         subset_size: K, the same for all classes.
     """
 
-    classes: np.ndarray
-    distance: np.ndarray
-    null_distance: np.ndarray
-    squared_deviation: np.ndarray
+    classes: Array
+    distance: Array
+    null_distance: Array
+    squared_deviation: Array
     scale: float
-    train_count: np.ndarray
-    test_count: np.ndarray
+    train_count: Array
+    test_count: Array
     subset_size: int
 
 
-def _total_variances(
-    values: np.ndarray, index: np.ndarray, means: np.ndarray, counts: np.ndarray
-) -> np.ndarray:
+def _total_variances(values: Array, index: Array, means: Array, counts: Array) -> Array:
     """Returns the trace of the unbiased covariance of each class; NaN for a class of one."""
     spread = ((values - means[index]) ** 2).sum(1)
     sums = np.bincount(index, spread, len(counts))
@@ -47,8 +45,8 @@ def _total_variances(
 
 
 def _subset_distance(
-    features: np.ndarray,
-    target: np.ndarray,
+    features: Array,
+    target: Array,
     size: int,
     num_subsets: int,
     generator: np.random.Generator,

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.probabilities import float64_array, float_or_array
 
 
-def inverse_participation_ratio(rows: TensorLike) -> float | np.ndarray:
+def inverse_participation_ratio(rows: TensorLike) -> float | Array:
     """Inverse participation ratio of a vector's Fourier spectrum: 1 for a single frequency.
 
     With c_0, ..., c_{n // 2} the discrete Fourier transform of a real vector of n entries, without

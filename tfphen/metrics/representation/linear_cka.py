@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.probabilities import float64_array
 
 # HSIC_1 divides by n - 3.
@@ -13,7 +13,7 @@ _FEWEST_UNBIASED = 4
 _ROUNDING = 1e-13
 
 
-def _centered(features: TensorLike, name: str, fewest: int) -> np.ndarray:
+def _centered(features: TensorLike, name: str, fewest: int) -> Array:
     """Returns the features, float64 `[n, features]`, with column means 0."""
     array = float64_array(features, name)
     if array.ndim != 2 or array.shape[0] < fewest or array.shape[1] < 1:
@@ -26,7 +26,7 @@ def _centered(features: TensorLike, name: str, fewest: int) -> np.ndarray:
     return array - array.mean(0)
 
 
-def _pair(x: TensorLike, y: TensorLike, fewest: int) -> tuple[np.ndarray, np.ndarray]:
+def _pair(x: TensorLike, y: TensorLike, fewest: int) -> tuple[Array, Array]:
     x, y = _centered(x, "x", fewest), _centered(y, "y", fewest)
     if len(x) != len(y):
         raise ValueError(
@@ -36,14 +36,14 @@ def _pair(x: TensorLike, y: TensorLike, fewest: int) -> tuple[np.ndarray, np.nda
     return x, y
 
 
-def _product(x: np.ndarray, y: np.ndarray) -> float:
+def _product(x: Array, y: Array) -> float:
     """Returns |XᵀY|², the sum over all pairs of examples of K_ij L_ij, by the cheaper way."""
     if x.shape[1] * y.shape[1] > len(x) * (x.shape[1] + y.shape[1]):
         return float(((x @ x.T) * (y @ y.T)).sum())
     return float(((x.T @ y) ** 2).sum())
 
 
-def _unbiased_product(x: np.ndarray, y: np.ndarray) -> float:
+def _unbiased_product(x: Array, y: Array) -> float:
     """Returns HSIC_1 of centered features `[n, p]` and `[n, q]`, without the Gram matrices' size.
 
     With K = XXᵀ and L = YYᵀ, diagonals set to 0, and centered columns, every row of K sums to

@@ -97,7 +97,7 @@ def noisy_neighbours(
         return NoisyNeighbours(float("nan"), float("nan"), 0)
     if len(given) - num_noisy < num_neighbors:
         raise ValueError(
-            "`num_neighbors` must be at most the number of correctly labelled examples, "
+            "`num_neighbors` must be at most the number of correctly labeled examples, "
             f"{len(given) - num_noisy}. Received: num_neighbors={num_neighbors}"
         )
     # Directions do not change with scale, and squares of huge or tiny entries would.

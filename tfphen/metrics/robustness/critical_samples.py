@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from tfphen.core import checks
-from tfphen.core.types import Tensor, TensorLike
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.metrics.flatness.hessian_products import compiled_gradient
 from tfphen.metrics.probabilities import host_array
 
@@ -28,10 +28,10 @@ class CriticalSamples(NamedTuple):
             class, `[n, ...]` or `[members, n, ...]`.
     """
 
-    ratio: float | np.ndarray
-    critical: np.ndarray
-    iterations: np.ndarray
-    points: np.ndarray
+    ratio: float | Array
+    critical: Array
+    iterations: Array
+    points: Array
 
 
 def critical_sample_ratio(
@@ -150,7 +150,7 @@ def critical_sample_ratio(
     return CriticalSamples(float(ratio) if members is None else ratio, critical, taken, points)
 
 
-def _checked_inputs(inputs: TensorLike, data_range: tuple[float, float] | None) -> np.ndarray:
+def _checked_inputs(inputs: TensorLike, data_range: tuple[float, float] | None) -> Array:
     array = host_array(inputs, "inputs")
     if array.dtype != "float64" or not hasattr(inputs, "dtype"):
         array = array.astype("float32")
@@ -182,8 +182,8 @@ class _Search:
     def __init__(
         self,
         model: keras.Model | Callable[..., Tensor],
-        start: np.ndarray,
-        lead: tuple,
+        start: Array,
+        lead: tuple[int, ...],
         batch_size: int,
     ) -> None:
         count = len(start)
@@ -212,7 +212,7 @@ class _Search:
         margins = ops.max(others, axis=-1) - ops.sum(logits * chosen, axis=-1)
         return ops.sum(margins), ops.argmax(logits, axis=-1)
 
-    def step(self, points: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def step(self, points: Array, classes: Array) -> tuple[Array, Array]:
         """Looks at one batch of points.
 
         Returns:
@@ -236,7 +236,7 @@ class _Search:
             )
         return np.sign(np.take(gradient, range(count), axis)), found[..., :count]
 
-    def classes(self, points: np.ndarray) -> np.ndarray:
+    def classes(self, points: Array) -> Array:
         """Returns the predicted classes of all points, `[..., n]`."""
         parts = []
         for part in self.batches:
@@ -244,7 +244,7 @@ class _Search:
             parts.append(self.step(here, np.zeros(here.shape[: len(self.lead) + 1]))[1])
         return np.concatenate(parts, axis=-1)
 
-    def rows(self, part: slice) -> tuple:
+    def rows(self, part: slice) -> tuple[slice, ...]:
         """Returns the index of the examples of a batch in an array of points."""
         return (*[slice(None)] * len(self.lead), part)
 

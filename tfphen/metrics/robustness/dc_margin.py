@@ -6,17 +6,17 @@ from typing import NamedTuple
 import numpy as np
 
 from tfphen.core.errors import UsageError
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 
 
 class DcMargin(NamedTuple):
     """A margin and the unit normal that attains it."""
 
     margin: float
-    normal: np.ndarray
+    normal: Array
 
 
-def dc_component(inputs: TensorLike) -> np.ndarray:
+def dc_component(inputs: TensorLike) -> Array:
     """The projection of signals on the constant one, `f_dc(x) = Σ xᵢ / sqrt(d)`.
 
     Args:
@@ -88,7 +88,7 @@ def dc_margin(first: TensorLike, second: TensorLike) -> DcMargin:
     return DcMargin(float(-downward), -normal)
 
 
-def circular_shifts(signals: TensorLike) -> np.ndarray:
+def circular_shifts(signals: TensorLike) -> Array:
     """All circular shifts of signals, `[n, d] -> [n, d, d]`: entry (i, s) is `roll(signal i, -s)`.
 
     Example:

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from tfphen.core import checks
-from tfphen.core.types import Tensor, TensorLike
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.metrics.flatness.hessian_products import compiled_gradient, compiled_hessian_products
 from tfphen.metrics.probabilities import host_array, integer_array
 
@@ -25,9 +25,9 @@ class LossSensitivity(NamedTuple):
         weights: Those after the last update, one array for each trainable variable of the model.
     """
 
-    sensitivity: np.ndarray
-    losses: np.ndarray
-    weights: list
+    sensitivity: Array
+    losses: Array
+    weights: list[Array]
 
 
 def loss_sensitivity(
@@ -202,7 +202,7 @@ class _Replay:
         self._gradient = compiled_gradient(self._total)
         self._products = compiled_hessian_products(lambda *given: self._total(*given)[0])
 
-    def _checked_inputs(self, inputs: np.ndarray, members: int) -> np.ndarray:
+    def _checked_inputs(self, inputs: Array, members: int) -> Array:
         shape = tuple(self.model.input_shape[1:])
         leads = {(*inputs.shape[:1], *shape): (members, *inputs.shape)}
         leads[(members, *inputs.shape[1:2], *shape)] = inputs.shape
@@ -233,12 +233,12 @@ class _Replay:
         losses = ops.vectorized_map(one, (flat, inputs, labels))
         return ops.sum(losses), losses
 
-    def _point(self, state: np.ndarray) -> np.ndarray:
+    def _point(self, state: Array) -> Array:
         return np.concatenate((state.ravel(), self.inputs.ravel()))
 
     def descend(
         self, learning_rate: float, steps: int, at: list[int]
-    ) -> tuple[list[np.ndarray], dict[int, np.ndarray], dict[int, np.ndarray]]:
+    ) -> tuple[list[Array], dict[int, Array], dict[int, Array]]:
         """Trains. Returns the states `[members, weights]` at every step, and at those of `at` the
         gradient in the whole vector and the losses."""
         states, gradients, losses = [self.start], {}, {}
@@ -251,17 +251,17 @@ class _Replay:
                 states.append((states[-1] - learning_rate * moved).astype(self.dtype))
         return states, gradients, losses
 
-    def product(self, state: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    def product(self, state: Array, vector: Array) -> Array:
         """Returns the Hessian in the whole vector, at these weights, times a vector."""
         return self._products(self._point(state), vector[None], *self._data)[0]
 
-    def without_inputs(self, vector: np.ndarray) -> np.ndarray:
+    def without_inputs(self, vector: Array) -> Array:
         """Returns the vector with the inputs set to zero."""
         kept = np.array(vector, self.dtype)
         kept[self.in_inputs] = 0
         return kept
 
-    def cut(self, state: np.ndarray) -> list[np.ndarray]:
+    def cut(self, state: Array) -> list[Array]:
         """Returns flat weights as one array `[members, *shape]` for each variable."""
         ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])[:-1]
         return [

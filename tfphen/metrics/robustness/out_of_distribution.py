@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.probabilities import float64_array, log_softmax
 
 
@@ -33,7 +33,7 @@ class OutOfDistributionScores(NamedTuple):
     num_out: int
 
 
-def _scores(values: TensorLike, name: str) -> np.ndarray:
+def _scores(values: TensorLike, name: str) -> Array:
     array = float64_array(values, name, finite=False)
     if array.ndim != 1 or not array.size:
         raise ValueError(
@@ -125,7 +125,7 @@ def ood_scores(
     )
 
 
-def _logits(values: TensorLike) -> np.ndarray:
+def _logits(values: TensorLike) -> Array:
     array = float64_array(values, "logits", finite=False)
     if array.ndim < 1 or array.shape[-1] < 2 or np.isposinf(array).any():
         raise ValueError(
@@ -135,7 +135,7 @@ def _logits(values: TensorLike) -> np.ndarray:
     return array
 
 
-def maximum_probability_uncertainty(logits: TensorLike) -> np.ndarray:
+def maximum_probability_uncertainty(logits: TensorLike) -> Array:
     """One minus the largest probability of each prediction, a score for `ood_scores`.
 
         1 - max_c softmax(logits)_c
@@ -171,7 +171,7 @@ def maximum_probability_uncertainty(logits: TensorLike) -> np.ndarray:
     return np.sort(probabilities, axis=-1)[..., :-1].sum(-1)
 
 
-def dempster_shafer_uncertainty(logits: TensorLike) -> np.ndarray:
+def dempster_shafer_uncertainty(logits: TensorLike) -> Array:
     """Uncertainty mass that the size of the logits leaves, a score for `ood_scores`.
 
         K / (K + sum_c exp(logit_c))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tfphen.core import checks
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.probabilities import float64_array, host_array
 
 _REFERENCES = ("unshifted", "shifted")
@@ -47,7 +47,7 @@ def prediction_consistency(y_pred: TensorLike, other_y_pred: TensorLike) -> floa
     return float((first.argmax(-1) == second.argmax(-1)).mean())
 
 
-def _rolled(values: np.ndarray, shifts: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+def _rolled(values: Array, shifts: Array, axes: tuple[int, ...]) -> Array:
     """Returns each example rolled by its own shifts, `[n, axes]`."""
     for axis, by in zip(axes, shifts.T, strict=True):
         size = values.shape[axis]
@@ -59,7 +59,7 @@ def _rolled(values: np.ndarray, shifts: np.ndarray, axes: tuple[int, ...]) -> np
 
 
 def shift_consistency(
-    predict: Callable,
+    predict: Callable[[Array], TensorLike],
     inputs: TensorLike,
     num_shifts: int = 8,
     max_shift: int | None = None,
@@ -131,7 +131,7 @@ def shift_consistency(
         max_shift = checks.whole("max_shift", max_shift)
     generator = np.random.default_rng(seed)
 
-    def predictions(shifted: bool) -> np.ndarray:
+    def predictions(shifted: bool) -> Array:
         batch = images
         if shifted:
             draws = [

@@ -5,11 +5,11 @@ All exact, in float64 NumPy.
 
 import numpy as np
 
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.robustness.dc_margin import circular_shifts
 
 
-def relu_tangent_function(cosines: TensorLike) -> np.ndarray:
+def relu_tangent_function(cosines: TensorLike) -> Array:
     """The neural tangent kernel of two ReLU layers without biases, on unit vectors.
 
         κ(u) = u κ₀(u) + κ₁(u),  κ₀ = (π - arccos u) / π,
@@ -37,7 +37,7 @@ def relu_tangent_function(cosines: TensorLike) -> np.ndarray:
     return (2 * cosines * angle + np.sqrt(1 - cosines**2)) / np.pi
 
 
-def dense_tangent_kernel(first: TensorLike, second: TensorLike) -> np.ndarray:
+def dense_tangent_kernel(first: TensorLike, second: TensorLike) -> Array:
     """The tangent kernel of a wide fully connected ReLU network with one hidden layer.
 
         K(x, z) = |x| |z| κ(⟨x, z⟩ / |x| |z|)
@@ -56,7 +56,7 @@ def dense_tangent_kernel(first: TensorLike, second: TensorLike) -> np.ndarray:
     return lengths * relu_tangent_function(cosines)
 
 
-def pooled_tangent_kernel(first: TensorLike, second: TensorLike) -> np.ndarray:
+def pooled_tangent_kernel(first: TensorLike, second: TensorLike) -> Array:
     """The tangent kernel of a wide circular convolution with ReLU and global average pooling.
 
         K(x, z) = Σ_{i,j} K_dense(shift_i x, shift_j z) / d²

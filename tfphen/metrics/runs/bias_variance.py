@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.probabilities import float64_array, host_array, labels_and_probabilities
 
 
@@ -26,14 +26,14 @@ class BiasVariance(NamedTuple):
         correct: bool: the ensemble's largest probability is the label's.
     """
 
-    squared_bias: np.ndarray
-    variance: np.ndarray
-    unbiased_squared_bias: np.ndarray
-    unbiased_variance: np.ndarray
-    squared_error: np.ndarray
-    impurity: np.ndarray
-    calibration_gap: np.ndarray
-    correct: np.ndarray
+    squared_bias: Array
+    variance: Array
+    unbiased_squared_bias: Array
+    unbiased_variance: Array
+    squared_error: Array
+    impurity: Array
+    calibration_gap: Array
+    correct: Array
 
 
 def bias_variance(y: TensorLike, y_pred: TensorLike, from_logits: bool = True) -> BiasVariance:

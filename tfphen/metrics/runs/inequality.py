@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from tfphen.core.types import TensorLike
+from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.probabilities import float64_array, float_or_array
 
 
-def gini_coefficient(values: TensorLike) -> float | np.ndarray:
+def gini_coefficient(values: TensorLike) -> float | Array:
     """Gini coefficient of nonnegative values: 0 if all are equal, 1 - 1 / n if one has everything.
 
     With the values sorted, v_1 ≤ ... ≤ v_n:

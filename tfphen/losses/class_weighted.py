@@ -1,7 +1,7 @@
 """Cross-entropy with class weights, and the base of all class-weighted losses.
 
 A weighted mean can divide by the number of examples or by the sum of their weights. The two are
-different trainings, so the reduction is an argument of the class; the functions return one
+different objectives, so the reduction is an argument of the class; the functions return one
 weighted loss an example.
 """
 
@@ -158,7 +158,7 @@ class ClassWeightedCrossentropy(ClassWeightedLoss):
         "sum_over_batch_size":        L = (1 / B) Σ_i w_{y_i} (-log p_{i, y_i})
         "mean_with_sample_weight":    L = Σ_i w_{y_i} (-log p_{i, y_i}) / Σ_i w_{y_i}
 
-    They are different trainings. The first is what Keras's `fit(class_weight=...)` minimizes: a
+    They are different objectives. The first is what Keras's `fit(class_weight=...)` minimizes: a
     weight of 256 makes the steps of its class up to 256 times longer, so weights should have mean
     1 over the training set, as `effective_number_weights(counts, normalization="examples")` gives
     them. The second does not depend on the scale of the weights. Its divisor is summed over the

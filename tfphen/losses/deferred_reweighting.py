@@ -99,7 +99,7 @@ class DeferredReweighting(keras.callbacks.Callback):
         self.class_weights = None if (weights == 1).all() else weights.tolist()
 
     def first_epoch(self, epochs: int) -> int:
-        """Returns the first epoch with weights, counted from 0, of a training of `epochs`."""
+        """Returns the first epoch with weights, counted from 0, of a training run of `epochs`."""
         if isinstance(self.start_epoch, int):
             return self.start_epoch
         # 0.7 of 10 epochs is 7, whatever the product is in floating point.

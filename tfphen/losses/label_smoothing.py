@@ -28,7 +28,7 @@ def label_smoothed_crossentropy(
         l(y, z) = -log p_y - α / ((1 - α) K) Σₖ log pₖ
 
     This is 1 / (1 - α) times the cross-entropy with labels (1 - α) onehot(y) + α / K: the term of
-    the label keeps its weight of 1 whatever α.
+    the label keeps its weight of 1 for any α.
 
     Args:
         y_true: Integer labels, `[...]`.

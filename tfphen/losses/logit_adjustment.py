@@ -59,7 +59,7 @@ class LogitAdjustedLoss(ClassWeightedLoss):
 
         L = -w_y log softmax(z + τ log π)_y
 
-    With τ = 1 the logits of the best model are log posteriors less log π, so that their argmax is
+    With τ = 1 the logits of the best model are log posteriors minus log π, so that their argmax is
     the Bayes rule for equally frequent classes. Predict with argmax of the raw logits z.
 
     Args:

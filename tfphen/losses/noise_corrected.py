@@ -1,7 +1,7 @@
 """Cross-entropy corrected for label noise with a known transition matrix, forward and backward.
 
 T[i, j] is the probability that an example of clean class i carries label j: rows are clean
-classes and sum to 1. Predictions at test time are argmax of the logits, whatever the correction.
+classes and sum to 1. Predictions at test time are argmax of the logits for either correction.
 """
 
 from typing import Any

@@ -16,7 +16,7 @@ from tfphen.losses.sparse_labels import entry_of_label, in_float32, labels_and_p
 
 
 def shifted_logits(y_pred: TensorLike) -> Tensor:
-    """Logits less log K: sigmoids of zeros then sum to K / (K + 1), almost as softmax does.
+    """Logits minus log K, so that sigmoids of zeros sum to K / (K + 1), almost as softmax does.
 
     Args:
         y_pred: Logits z, `[..., K]`.

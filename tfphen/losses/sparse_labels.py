@@ -9,9 +9,9 @@ from tfphen.core.types import Array, Tensor, TensorLike
 
 
 def known_values(tensor: Tensor) -> Array | None:
-    """Returns the values as a NumPy array where they are known by now, else None.
+    """Returns the values as a NumPy array if they are already known, else None.
 
-    They are not known while a graph or a program is traced, nor looked at where a gradient is
+    They are not known while a graph or a program is traced, nor inspected where a gradient is
     being recorded by PyTorch: a training that diverges shows NaN losses, as in stock Keras.
     """
     backend = keras.backend.backend()

@@ -208,7 +208,7 @@ def transfer_objective(name: str, **settings: float | bool) -> TransferObjective
         `.prediction_logits(outputs)`.
 
     Raises:
-        ValueError: An objective or a setting that there is not, or a value out of range.
+        ValueError: An unknown objective or setting, or a value out of range.
 
     Example:
 

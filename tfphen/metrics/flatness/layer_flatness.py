@@ -65,13 +65,13 @@ def relative_flatness_of_layer(
         inputs: Examples, `[n, ...]`, or a structure of arrays for a model of several inputs.
         labels: What `loss` takes as `y_true`, `[n, ...]`.
         loss: A `keras.losses.Loss`, its name, or a function of `y_true` and `y_pred` that gives one
-            loss per example. Averaged over examples, whatever the reduction of a `Loss`. None for
-            cross-entropy of integer labels with logits.
+            loss per example. Averaged over examples, regardless of the reduction of a `Loss`. None
+            for cross-entropy of integer labels with logits.
         method: `"exact"` or `"monte_carlo"`.
         num_draws: Draws of the Monte-Carlo method.
         normalize: Divide by m.
         batch_size: Examples in one pass. More are faster and take more memory.
-        products_at_once: Vectors handed over at once; JAX multiplies memory by this.
+        products_at_once: Vectors per call; JAX multiplies memory by this.
         seed: Seed of the draws.
 
     Returns:

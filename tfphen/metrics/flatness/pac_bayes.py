@@ -40,7 +40,7 @@ def pac_bayes_sigma(
     Args:
         features: Inputs φ of the last layer, `[..., n, m]`.
         kernel: Its weights as in `keras.layers.Dense`, `[..., m, K]`, K ≥ 2.
-        bias: Its bias, `[..., K]`, or None. It is not disturbed.
+        bias: Its bias, `[..., K]`, or None. It is not perturbed.
         labels: Integer classes, `[..., n]`, or `[n]` for all members.
         accuracy_drop: Accuracy to lose, a fraction in (0, 1).
         tolerance: How near to that the drop must come for an early end, at least 0.
@@ -73,7 +73,7 @@ def pac_bayes_sigma(
 
     When not to use:
         To compare networks whose layers may be rescaled without changing what they compute: σ then
-        says how they were scaled. As the σ of a whole network, which disturbs all layers. For
+        says how they were scaled. As the σ of a whole network, which perturbs all layers. For
         networks less accurate than `accuracy_drop` above chance.
 
     Migration:
@@ -101,7 +101,7 @@ def pac_bayes_sigma(
     values = np.empty(layer.features.shape[:-2])
     for member in np.ndindex(values.shape):
         logits, own = layer.logits[member], labels[member]
-        moves = layer.features[member] @ draws  # One disturbance of the logits a draw.
+        moves = layer.features[member] @ draws  # One perturbation of the logits per draw.
         right = (logits.argmax(-1) == own).mean()
 
         def lost(

@@ -102,7 +102,7 @@ def relative_flatness(
     κ_Tr ≥ 0 is unchanged when the layer is multiplied by c and its features by 1/c, by an
     orthogonal change of the feature basis, and (cross-entropy) by adding one vector to all w_s. It
     changes with the scale of single neurons, unless `standardize=True`. It bounds how much the loss
-    rises, on average, when features are disturbed in proportion to their size:
+    rises, on average, when features are perturbed in proportion to their size:
     E[L(W + δ W O)] - L(W) = δ² κ_Tr / (2 m) + O(δ⁴) for a random orthogonal O.
 
     The Hessian of these losses does not depend on the labels. They are an argument all the same,
@@ -194,7 +194,7 @@ def maximal_relative_flatness(
         features: Inputs of the last layer, `[..., n, m]`.
         kernel: `[..., m, K]`.
         bias: `[..., K]`, or None.
-        labels: As in `relative_flatness`, and as little used.
+        labels: As in `relative_flatness`: checked; the Hessian does not depend on them.
         loss: As in `relative_flatness`.
         standardize: As in `relative_flatness`.
 

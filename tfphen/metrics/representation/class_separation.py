@@ -20,7 +20,7 @@ def class_separation(features: TensorLike, labels: TensorLike, centered: bool = 
 
     (equation 11). Pairs of an example with itself count, and classes weigh equally. It is
     computed in O(N d) from the class means of the normalized features, without differences of
-    nearly equal numbers: R² of 1 - 1e-12 keeps its digits. Labels in other than 0..K-1 are fine.
+    nearly equal numbers: R² of 1 - 1e-12 keeps its digits. Labels need not be 0..K-1.
 
     Args:
         features: Such as the inputs of the last layer, not centered, `[n, d]`.
@@ -46,7 +46,7 @@ def class_separation(features: TensorLike, labels: TensorLike, centered: bool = 
 
     When not to use:
         To compare networks trained for different times: R² grows with training as classes
-        collapse, whatever the loss. As a measure of accuracy or of transfer by itself: across
+        collapse, under any loss. As a measure of accuracy or of transfer by itself: across
         losses it went with worse transfer. Over sets with different classes.
 
     Reference:

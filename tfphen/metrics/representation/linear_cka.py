@@ -134,7 +134,7 @@ class MinibatchCKA:
         CKA = mean HSIC_1(K, L) / sqrt(mean HSIC_1(K, K) · mean HSIC_1(L, L))
 
     with the means over batches of the unbiased estimate that `linear_cka` states. Each mean is an
-    unbiased estimate of the population's value whatever the batch size, so batches of 4 examples
+    unbiased estimate of the population's value for any batch size, so batches of 4 examples
     and of 4000 aim at the same number; every batch counts alike.
 
     Example:

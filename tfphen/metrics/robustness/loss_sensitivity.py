@@ -67,7 +67,7 @@ def loss_sensitivity(
         steps: Number of updates T ≥ 0.
         at: The sampled steps t, integers of 0..T: the loss after t updates. None for ten, or T,
             that are evenly spaced up to T.
-        weights: Where members begin, to replay many trainings at once: one array
+        weights: Where members begin, to replay many runs at once: one array
             `[members, *shape]` for each of `model.trainable_variables`. Inputs and labels without
             an axis of members are those of all.
 
@@ -91,7 +91,7 @@ def loss_sensitivity(
     [0.407, 0.5]
 
     When not to use:
-        On trainings with mini-batches, momentum or another optimizer, whose path is another. With
+        On runs with mini-batches, momentum or another optimizer, whose path differs. With
         ReLU networks second derivatives miss the kinks. For models with dropout or batch
         normalization the path differs from that of `fit`, which runs them in training mode.
 

@@ -70,7 +70,7 @@ def bias_variance(y: TensorLike, y_pred: TensorLike, from_logits: bool = True) -
 
     When not to use:
         The plain estimates with few members: variance is then at most M - 1 squared biases, and
-        squared bias contains variance / (M - 1), whatever the model; use the unbiased ones and 20
+        squared bias contains variance / (M - 1), for any model; use the unbiased ones and 20
         members or more. For the Kullback-Leibler decomposition, which is another.
 
     Reference:

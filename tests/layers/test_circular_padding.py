@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tfphen.layers.circular_padding import CircularPadding2D, circular_padding_2d
-from tfphen.metrics.shift_consistency import shift_consistency
+from tfphen.metrics import shift_consistency
 
 
 def images(shape=(2, 5, 4, 3), seed=0):

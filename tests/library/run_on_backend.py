@@ -25,7 +25,8 @@ from conftest import load_rows
 from keras import ops
 
 from tfphen import density_ratio, layers, losses, metrics, models, optimizers
-from tfphen.metrics.hessian_products import compiled_gradient, input_gradient
+from tfphen.metrics import input_gradient
+from tfphen.metrics.flatness.hessian_products import compiled_gradient
 
 COUNT = 16
 NO_ARGUMENTS = "its row has no arguments to call it with"

@@ -13,7 +13,7 @@ PACKAGES = tuple(f"tfphen.{area}" for area in AREAS)
 def modules():
     for package in PACKAGES:
         found = importlib.import_module(package)
-        yield from (f"{package}.{m.name}" for m in pkgutil.iter_modules(found.__path__))
+        yield from (m.name for m in pkgutil.walk_packages(found.__path__, f"{package}."))
 
 
 @pytest.mark.parametrize("name", sorted(modules()))

@@ -14,7 +14,7 @@ from scipy import optimize
 from sklearn import svm
 
 from tfphen.losses import class_weighted_crossentropy, group_vs_loss
-from tfphen.metrics.hessian_products import compiled_gradient
+from tfphen.metrics.flatness.hessian_products import compiled_gradient
 
 COUNTS = [[24], [6]]  # classes by groups: one group
 FACTOR = 3.0  # of the rare class's margin

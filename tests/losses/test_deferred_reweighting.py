@@ -14,7 +14,7 @@ import pytest
 from tfphen.losses.class_counts import effective_number_weights
 from tfphen.losses.class_weighted import ClassWeightedCrossentropy
 from tfphen.losses.deferred_reweighting import DeferredReweighting
-from tfphen.losses.vector_scaling_classes import VSLoss
+from tfphen.losses.vector_scaling import VSLoss
 
 COUNTS = [24, 6, 2]
 SELF_NORMALIZED = "mean_with_sample_weight"

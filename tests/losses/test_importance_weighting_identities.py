@@ -11,7 +11,7 @@ import pytest
 from scipy import optimize
 
 from tfphen.losses import class_weighted_crossentropy
-from tfphen.metrics.hessian_products import compiled_gradient
+from tfphen.metrics.flatness.hessian_products import compiled_gradient
 
 RATIO = 10.0
 

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfphen.losses.class_dependent_temperatures import CDTLoss, cdt_loss
 from tfphen.losses.class_weighted import ClassWeightedCrossentropy, class_weighted_crossentropy
 from tfphen.losses.group_vector_scaling import GroupVSLoss, group_vs_loss
+from tfphen.losses.logit_adjustment import LogitAdjustedLoss, logit_adjusted_loss
 from tfphen.losses.margins import LDAMHingeLoss, LDAMLoss, ldam_hinge_loss, ldam_loss
 from tfphen.losses.poly_tailed import PolyTailedLoss, poly_tailed_loss
-from tfphen.losses.vector_scaling import cdt_loss, logit_adjusted_loss, vs_loss
-from tfphen.losses.vector_scaling_classes import CDTLoss, LogitAdjustedLoss, VSLoss
+from tfphen.losses.vector_scaling import VSLoss, vs_loss
 
 BATCH = 24
 COUNTS, CELLS = np.array([400.0, 60.0, 8.0]), np.array([[300.0, 20.0], [40.0, 5.0], [30.0, 9.0]])

@@ -5,25 +5,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfphen.losses.squared_and_sigmoid import (
-    SigmoidCrossentropy,
-    SquaredErrorLoss,
-    shifted_logits,
-    sigmoid_crossentropy,
-    squared_error_loss,
-)
-from tfphen.losses.transfer_loss_classes import (
+from tfphen.losses import (
     CosineSoftmaxCrossentropy,
     LabelSmoothedCrossentropy,
     LogitNormalizedCrossentropy,
     LogitPenaltyCrossentropy,
-)
-from tfphen.losses.transfer_losses import (
+    SigmoidCrossentropy,
+    SquaredErrorLoss,
     cosine_softmax_crossentropy,
     label_smoothed_crossentropy,
     logit_normalized_crossentropy,
     logit_penalty_crossentropy,
     normalized_logits,
+    shifted_logits,
+    sigmoid_crossentropy,
+    squared_error_loss,
 )
 
 COUNT, CLASSES = 24, 7

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfphen.losses.group_vector_scaling import GroupVSLoss, group_vs_loss
-from tfphen.losses.vector_scaling import (
+from tfphen.losses import (
+    GroupVSLoss,
     cdt_loss,
     class_temperatures,
+    group_vs_loss,
     logit_adjusted_loss,
     vector_scaled_logits,
     vs_loss,

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss
 
-from tfphen.metrics.calibration import (
+from tfphen.metrics import (
     adaptive_calibration_error,
     brier_score,
     classwise_calibration_error,
     expected_calibration_error,
     negative_log_likelihood,
+    reliability_diagram,
 )
-from tfphen.metrics.reliability import bin_of, reliability_diagram
+from tfphen.metrics.calibration.bins import bin_of
 
 METRICS = [
     adaptive_calibration_error,
@@ -253,10 +254,12 @@ def test_few_examples_of_a_calibrated_model_have_the_stated_error():
 
 
 def test_functions_import_neither_keras_nor_scikit_learn():
-    modules = "calibration, class_accuracy, class_separation, feature_deviation, inequality, "
-    modules += "out_of_distribution, reliability, similarity"
+    names = "adaptive_calibration_error, class_accuracies, class_separation, feature_deviation, "
+    names += (
+        "gini_coefficient, linear_cka, ood_scores, reliability_diagram, run_variance, slingshots"
+    )
     code = (
-        f"import sys; from tfphen.metrics import {modules}; "
+        f"import sys; from tfphen.metrics import {names}; "
         "print(sorted({'keras', 'tensorflow', 'sklearn', 'torch', 'jax'} & sys.modules.keys()))"
     )
     done = subprocess.run(

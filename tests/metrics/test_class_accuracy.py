@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from tfphen.metrics.class_accuracy import (
-    balanced_accuracy,
-    class_accuracies,
-    worst_class_accuracy,
-)
+from tfphen.metrics import balanced_accuracy, class_accuracies, worst_class_accuracy
 
 
 def long_tail(seed=0):

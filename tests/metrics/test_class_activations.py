@@ -5,11 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tfphen.metrics.class_activations import (
-    activation_complexity,
-    class_activation_cosine,
-    unit_selectivity,
-)
+from tfphen.metrics import activation_complexity, class_activation_cosine, unit_selectivity
 
 
 def activations(count=300, classes=10, seed=0):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from tfphen.metrics.critical_samples import critical_sample_ratio
+from tfphen.metrics import critical_sample_ratio
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 

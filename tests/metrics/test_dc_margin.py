@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from tfphen.core.errors import UsageError
-from tfphen.metrics.dc_margin import (
-    circular_shifts,
-    dc_component,
-    dc_margin,
+from tfphen.metrics import dc_margin
+from tfphen.metrics.robustness.dc_margin import circular_shifts, dc_component
+from tfphen.metrics.robustness.tangent_kernels import (
     dense_tangent_kernel,
     pooled_tangent_kernel,
     relu_tangent_function,

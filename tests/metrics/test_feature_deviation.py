@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from tfphen.metrics.feature_deviation import feature_deviation
+from tfphen.metrics import feature_deviation
 
 SIZES = np.array([400, 270, 180, 120, 80, 54, 36, 24, 16, 8])
 

@@ -6,9 +6,12 @@ import pytest
 from keras import layers, ops
 from scipy.special import logsumexp
 
-from tfphen.metrics.hessian_products import hessian_vector_product, input_gradient
-from tfphen.metrics.layer_flatness import relative_flatness_of_layer
-from tfphen.metrics.relative_flatness import relative_flatness
+from tfphen.metrics import (
+    hessian_vector_product,
+    input_gradient,
+    relative_flatness,
+    relative_flatness_of_layer,
+)
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfphen.metrics.inequality import binomial_dispersion, gini_coefficient
+from tfphen.metrics import binomial_dispersion, gini_coefficient
 
 
 def test_gini_of_known_values():

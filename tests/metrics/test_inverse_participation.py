@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfphen.metrics.inverse_participation import inverse_participation_ratio
+from tfphen.metrics import inverse_participation_ratio
 
 
 def test_waves():

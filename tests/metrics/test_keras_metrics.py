@@ -6,22 +6,22 @@ import keras
 import numpy as np
 import pytest
 
-from tfphen.metrics.calibration import (
-    brier_score,
-    classwise_calibration_error,
-    expected_calibration_error,
-    negative_log_likelihood,
-)
-from tfphen.metrics.class_accuracy import balanced_accuracy, worst_class_accuracy
-from tfphen.metrics.keras_calibration import (
+from tfphen.metrics import (
+    BalancedAccuracy,
     BrierScore,
     ClasswiseCalibrationError,
     ExpectedCalibrationError,
     NegativeLogLikelihood,
+    WorstClassAccuracy,
+    balanced_accuracy,
+    brier_score,
+    classwise_calibration_error,
+    expected_calibration_error,
+    negative_log_likelihood,
+    worst_class_accuracy,
 )
-from tfphen.metrics.keras_class_accuracy import BalancedAccuracy, WorstClassAccuracy
-from tfphen.metrics.keras_streaming import rounded_down_edges
-from tfphen.metrics.reliability import bin_of
+from tfphen.metrics.calibration.bins import bin_of
+from tfphen.metrics.calibration.streamed_bins import rounded_down_edges
 
 # Class, its settings, the function on all examples and that function's settings.
 METRICS = {

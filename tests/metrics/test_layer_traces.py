@@ -5,8 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tfphen.metrics.layer_traces import perceptron_hessian_traces
-from tfphen.metrics.sharpness import hessian_trace
+from tfphen.metrics import hessian_trace, perceptron_hessian_traces
 
 WIDTHS = (6, 9, 7, 5, 4)
 

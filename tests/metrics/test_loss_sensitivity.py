@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from tfphen.metrics.hessian_products import input_gradient
-from tfphen.metrics.loss_sensitivity import loss_sensitivity
+from tfphen.metrics import input_gradient, loss_sensitivity
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 

@@ -1,11 +1,11 @@
-"""The vote of clean neighbours: limits that are known, chance, and a loop beside it."""
+"""The vote of clean neighbors: limits that are known, chance, and a loop beside it."""
 
 import math
 
 import numpy as np
 import pytest
 
-from tfphen.metrics.noisy_neighbours import noisy_neighbours
+from tfphen.metrics import noisy_neighbours
 
 
 def labels(count=600, classes=10, rate=0.2, seed=0):

@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from tfphen.metrics.out_of_distribution import (
-    dempster_shafer_uncertainty,
-    maximum_probability_uncertainty,
-    ood_scores,
-)
+from tfphen.metrics import dempster_shafer_uncertainty, maximum_probability_uncertainty, ood_scores
 
 
 def scores(seed=0, ties=False):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from tfphen.metrics.pac_bayes import pac_bayes_orig, pac_bayes_sigma
+from tfphen.metrics import pac_bayes_orig, pac_bayes_sigma
 
 N, M, K = 400, 12, 5
 FINE = {"tolerance": 0.0, "max_iterations": 30}

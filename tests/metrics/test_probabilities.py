@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tfphen.core import checks
-from tfphen.metrics.calibration import brier_score, expected_calibration_error
+from tfphen.metrics import brier_score, expected_calibration_error
 from tfphen.metrics.probabilities import float64_array, host_array, integer_array
 
 VALUES = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")

@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from tfphen.metrics.flatness_penalty import relative_flatness_penalty
-from tfphen.metrics.hessian_products import hessian_vector_product, input_gradient
-from tfphen.metrics.relative_flatness import (
+from tfphen.metrics import (
+    fisher_rao_norm,
+    hessian_max_eigenvalue,
+    hessian_trace,
+    hessian_vector_product,
+    input_gradient,
     maximal_relative_flatness,
     relative_flatness,
+    relative_flatness_penalty,
     standardize_neurons,
 )
-from tfphen.metrics.sharpness import fisher_rao_norm, hessian_max_eigenvalue, hessian_trace
 
 N, M, K = 23, 7, 4
 
@@ -140,7 +143,7 @@ def test_constant_neurons_leave_standardised_flatness_invariant(measure):
     # Weights of a dead neuron do nothing, however large.
     kernel[2] *= 1e6
     assert measure(features, kernel, bias, labels, standardize=True) == pytest.approx(value, 1e-10)
-    # Were they left beside the standardised ones, they would count.
+    # Were they left beside the standardized ones, they would count.
     others = [0, 1, 3, 4, 5, 6]
     left, kept = features.copy(), kernel.copy()
     left[:, others], kept[others] = standardize_neurons(features[:, others], kernel[others])

@@ -4,11 +4,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tfphen.metrics.shift_consistency import (
-    _rolled,
-    prediction_consistency,
-    shift_consistency,
-)
+from tfphen.metrics import prediction_consistency, shift_consistency
+from tfphen.metrics.robustness.shift_consistency import _rolled
 
 
 def images(count=200, shape=(6, 5, 2), seed=0):

@@ -12,7 +12,7 @@ from tfphen.core.errors import UsageError
 from tfphen.core.trial import Data, Spec, Trial
 from tfphen.experiment import training
 from tfphen.experiment.phenomenon import Phenomenon
-from tfphen.losses.transfer_losses import cosine_softmax_crossentropy
+from tfphen.losses import cosine_softmax_crossentropy
 from tfphen.measures.basic import Measure
 from tfphen.phenomena.loss_transfer.measures import network
 from tfphen.train import objectives

@@ -1,17 +1,33 @@
-"""Losses: pure functions of `(y_true, y_pred)` with one loss an example, and their Keras classes.
+"""Losses: pure functions of `(y_true, y_pred)` with one loss per example, and their Keras classes.
 
 Labels are sparse integers, predictions are logits by default.
 """
 
 from tfphen.core.errors import UsageError, nearest
+from tfphen.losses.bootstrapping import (
+    BootstrapHardCrossentropy,
+    BootstrapSoftCrossentropy,
+    bootstrap_hard_crossentropy,
+    bootstrap_soft_crossentropy,
+)
 from tfphen.losses.class_counts import (
     class_priors,
     effective_number_weights,
     inverse_frequency_weights,
 )
+from tfphen.losses.class_dependent_temperatures import CDTLoss, cdt_loss, class_temperatures
 from tfphen.losses.class_weighted import ClassWeightedCrossentropy, class_weighted_crossentropy
+from tfphen.losses.cosine_softmax import CosineSoftmaxCrossentropy, cosine_softmax_crossentropy
 from tfphen.losses.deferred_reweighting import DeferredReweighting
 from tfphen.losses.group_vector_scaling import GroupVSLoss, group_vs_loss
+from tfphen.losses.label_smoothing import LabelSmoothedCrossentropy, label_smoothed_crossentropy
+from tfphen.losses.logit_adjustment import LogitAdjustedLoss, logit_adjusted_loss
+from tfphen.losses.logit_normalization import (
+    LogitNormalizedCrossentropy,
+    logit_normalized_crossentropy,
+    normalized_logits,
+)
+from tfphen.losses.logit_penalty import LogitPenaltyCrossentropy, logit_penalty_crossentropy
 from tfphen.losses.margins import LDAMHingeLoss, LDAMLoss, ldam_hinge_loss, ldam_loss, ldam_margins
 from tfphen.losses.noise_corrected import (
     BackwardCorrectedCrossentropy,
@@ -21,59 +37,32 @@ from tfphen.losses.noise_corrected import (
 )
 from tfphen.losses.noise_estimation import estimate_transition_matrix
 from tfphen.losses.noise_robust import (
-    bootstrap_hard_crossentropy,
-    bootstrap_soft_crossentropy,
+    RampLoss,
+    SavageLoss,
+    SigmoidLoss,
+    UnhingedLoss,
     ramp_loss,
     savage_loss,
     sigmoid_loss,
     unhinged_loss,
 )
-from tfphen.losses.noise_robust_classes import (
-    BootstrapHardCrossentropy,
-    BootstrapSoftCrossentropy,
-    RampLoss,
-    SavageLoss,
-    SigmoidLoss,
-    UnhingedLoss,
-)
 from tfphen.losses.poly_tailed import PolyTailedLoss, poly_tailed_loss
+from tfphen.losses.sigmoid_crossentropy import (
+    SigmoidCrossentropy,
+    shifted_logits,
+    sigmoid_crossentropy,
+)
 from tfphen.losses.softmax_binary_crossentropy import (
     SoftmaxBinaryCrossentropy,
     softmax_binary_crossentropy,
 )
-from tfphen.losses.squared_and_sigmoid import (
-    SigmoidCrossentropy,
-    SquaredErrorLoss,
-    shifted_logits,
-    sigmoid_crossentropy,
-    squared_error_loss,
-)
-from tfphen.losses.transfer_loss_classes import (
-    CosineSoftmaxCrossentropy,
-    LabelSmoothedCrossentropy,
-    LogitNormalizedCrossentropy,
-    LogitPenaltyCrossentropy,
-)
-from tfphen.losses.transfer_losses import (
-    cosine_softmax_crossentropy,
-    label_smoothed_crossentropy,
-    logit_normalized_crossentropy,
-    logit_penalty_crossentropy,
-    normalized_logits,
-)
+from tfphen.losses.squared_error import SquaredErrorLoss, squared_error_loss
 from tfphen.losses.transfer_objectives import (
     TRANSFER_OBJECTIVES,
     TransferObjective,
     transfer_objective,
 )
-from tfphen.losses.vector_scaling import (
-    cdt_loss,
-    class_temperatures,
-    logit_adjusted_loss,
-    vector_scaled_logits,
-    vs_loss,
-)
-from tfphen.losses.vector_scaling_classes import CDTLoss, LogitAdjustedLoss, VSLoss
+from tfphen.losses.vector_scaling import VSLoss, vector_scaled_logits, vs_loss
 
 _CLASSES = (
     BackwardCorrectedCrossentropy,

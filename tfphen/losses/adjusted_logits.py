@@ -1,6 +1,6 @@
-"""The one core of losses that scale and shift logits in training: LDAM, VS, CDT, logit adjustment.
+"""Scaled and shifted logits, the common core of LDAM, VS, CDT and logit adjustment.
 
-What tells them apart is which factors and shifts they take:
+They differ only in their factors and shifts:
 
     loss               factor of logit k        shift of logit k
     cross-entropy      1                        0
@@ -13,10 +13,11 @@ What tells them apart is which factors and shifts they take:
 
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.sparse_labels import entry_of_label, log_probabilities
 
 
-def adjusted_logits(y_pred, factors, shifts):
+def adjusted_logits(y_pred: Tensor, factors: TensorLike, shifts: TensorLike) -> Tensor:
     """Returns `factors * y_pred + shifts`, `[..., K]`, in the dtype of `y_pred`.
 
     Args:
@@ -28,7 +29,9 @@ def adjusted_logits(y_pred, factors, shifts):
     return factors * y_pred + ops.convert_to_tensor(shifts, y_pred.dtype)
 
 
-def adjusted_crossentropy(labels, y_pred, factors, shifts):
+def adjusted_crossentropy(
+    labels: Tensor, y_pred: Tensor, factors: TensorLike, shifts: TensorLike
+) -> Tensor:
     """Returns the cross-entropy of adjusted logits in nats, `[...]`.
 
     Args:

@@ -1,17 +1,20 @@
-"""What long-tailed losses know of the training set: class counts, and weights made of them."""
+"""Class counts of the training set, and class weights derived from them."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.losses.sparse_labels import known_values, row_of_label
 
 _NORMALIZATIONS = ("classes", "examples")
 
 
-def _array_of(name: str, values) -> np.ndarray:
+def _array_of(name: str, values: TensorLike) -> Array:
     try:
         return np.asarray(values, dtype="float64")
     except (TypeError, ValueError):
@@ -20,7 +23,7 @@ def _array_of(name: str, values) -> np.ndarray:
         ) from None
 
 
-def checked_class_counts(class_counts, name: str = "class_counts") -> np.ndarray:
+def checked_class_counts(class_counts: TensorLike, name: str = "class_counts") -> Array:
     """Returns class counts, `[..., K]`, as float64.
 
     Raises:
@@ -41,7 +44,7 @@ def checked_class_counts(class_counts, name: str = "class_counts") -> np.ndarray
     return counts
 
 
-def listed_class_counts(class_counts) -> list[int]:
+def listed_class_counts(class_counts: TensorLike) -> list[int]:
     """Returns the class counts of one model, `[K]`, as a list of whole numbers.
 
     Raises:
@@ -56,7 +59,7 @@ def listed_class_counts(class_counts) -> list[int]:
     return counts.astype("int64").tolist()
 
 
-def reversed_class_counts(class_counts) -> np.ndarray:
+def reversed_class_counts(class_counts: TensorLike) -> Array:
     """Returns the counts, `[..., K]`, on the wrong classes: a negative control.
 
     The rarest class has that of the most frequent one, the second rarest that of the second most
@@ -67,7 +70,7 @@ def reversed_class_counts(class_counts) -> np.ndarray:
     return np.take_along_axis(np.sort(counts, axis=-1)[..., ::-1], rank, axis=-1)
 
 
-def checked_class_weights(class_weights, name: str = "class_weights") -> np.ndarray:
+def checked_class_weights(class_weights: TensorLike, name: str = "class_weights") -> Array:
     """Returns class weights, `[..., K]`, as float64.
 
     Raises:
@@ -88,14 +91,16 @@ def checked_class_weights(class_weights, name: str = "class_weights") -> np.ndar
     return weights
 
 
-def values_of_classes(name: str, values, y_pred, check):
+def values_of_classes(
+    name: str, values: TensorLike, y_pred: Tensor, check: Callable[[Any], Array]
+) -> tuple[Any, Any]:
     """Returns checked per-class values that fit the logits, and the module to compute with.
 
     Arrays, lists and tensors with known values come back as float64 with NumPy. A tensor of a
     graph that is being traced comes back unchecked, in the dtype of `y_pred`, with `keras.ops`.
 
     Args:
-        name: Of the argument, for messages.
+        name: Name of the argument, for error messages.
         values: `[K]`, or `[..., K]` with leading axes that broadcast against those of `y_pred`.
         y_pred: Logits, `[..., K]`.
         check: Function that checks an array, such as `checked_class_counts`.
@@ -115,7 +120,7 @@ def values_of_classes(name: str, values, y_pred, check):
     return values, numeric
 
 
-def value_of_label(values, labels):
+def value_of_label(values: Tensor, labels: Tensor) -> Tensor:
     """Returns `values[..., label]`, `[...]`, of per-class values that broadcast against labels.
 
     Args:
@@ -125,7 +130,7 @@ def value_of_label(values, labels):
     return ops.squeeze(row_of_label(ops.expand_dims(values, -1), labels), -1)
 
 
-def class_priors(class_counts):
+def class_priors(class_counts: TensorLike) -> Array:
     """Returns the frequency of each class in the training set.
 
     With n_k training examples of class k,
@@ -159,7 +164,7 @@ def class_priors(class_counts):
     return counts / counts.sum(-1, keepdims=True)
 
 
-def _normalized(weights: np.ndarray, counts: np.ndarray, normalization: str) -> np.ndarray:
+def _normalized(weights: Array, counts: Array, normalization: str) -> Array:
     if normalization not in _NORMALIZATIONS:
         raise ValueError(
             f"`normalization` must be one of {_NORMALIZATIONS}. "
@@ -171,7 +176,9 @@ def _normalized(weights: np.ndarray, counts: np.ndarray, normalization: str) -> 
     return weights * (share.sum(-1, keepdims=True) / (share * weights).sum(-1, keepdims=True))
 
 
-def effective_number_weights(class_counts, beta=0.9999, normalization="classes"):
+def effective_number_weights(
+    class_counts: TensorLike, beta: float = 0.9999, normalization: str = "classes"
+) -> Array:
     """Class-balanced weights: the inverse of the effective number of examples of each class.
 
     With n_k examples of class k,
@@ -221,7 +228,7 @@ def effective_number_weights(class_counts, beta=0.9999, normalization="classes")
     return _normalized(1.0 / effective, counts, normalization)
 
 
-def inverse_frequency_weights(class_counts, normalization="classes"):
+def inverse_frequency_weights(class_counts: TensorLike, normalization: str = "classes") -> Array:
     """Class weights under which every class has the same total weight.
 
     With n_k training examples of class k,
@@ -244,7 +251,7 @@ def inverse_frequency_weights(class_counts, normalization="classes"):
     [0.3333, 0.6667, 2.0]
 
     When not to use:
-        As for `effective_number_weights`. With classes of a handful of examples, single mislabelled
+        As for `effective_number_weights`. With classes of a handful of examples, single mislabeled
         ones get a large say.
 
     Reference:

@@ -1,13 +1,14 @@
-"""Cross-entropy with class weights, and what every loss with class weights shares.
+"""Cross-entropy with class weights, and the base of all class-weighted losses.
 
 A weighted mean can divide by the number of examples or by the sum of their weights. The two are
-different trainings, so the reduction is an argument of the class; the functions return one
+different objectives, so the reduction is an argument of the class; the functions return one
 weighted loss an example.
 """
 
 import keras
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.layers.replicas import sum_over_replicas
 from tfphen.losses.class_counts import (
     checked_class_weights,
@@ -18,7 +19,7 @@ from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import entry_of_label, labels_and_predictions, log_probabilities
 
 
-def weights_of_labels(class_weights, labels, y_pred):
+def weights_of_labels(class_weights: TensorLike, labels: Tensor, y_pred: Tensor) -> Tensor:
     """Returns the class weight of each example, `[...]`, in the dtype of `y_pred`.
 
     Args:
@@ -33,7 +34,9 @@ def weights_of_labels(class_weights, labels, y_pred):
     return value_of_label(ops.convert_to_tensor(weights, y_pred.dtype), labels)
 
 
-def with_class_weights(losses, class_weights, labels, y_pred):
+def with_class_weights(
+    losses: Tensor, class_weights: TensorLike | None, labels: Tensor, y_pred: Tensor
+) -> Tensor:
     """Returns losses `[...]` times the weight of each label; the same losses for None."""
     if class_weights is None:
         return losses
@@ -51,15 +54,15 @@ class ClassWeightedLoss(FunctionalLoss):
         settings: As in `FunctionalLoss`, with `"class_weights"`, a list `[K]` or None, after
             `"class_counts"` where there is one.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Raises:
-        ValueError: `class_weights` is not one finite number of at least 0 a class.
+        ValueError: `class_weights` is not one finite number of at least 0 per class.
     """
 
     @property
-    def class_weights(self):
+    def class_weights(self) -> list[float] | None:
         """Weights as a list, or None. A compiled training step does not see them change.
 
         After a change call `model.make_train_function(force=True)`, as `DeferredReweighting` does.
@@ -67,7 +70,7 @@ class ClassWeightedLoss(FunctionalLoss):
         return self._class_weights
 
     @class_weights.setter
-    def class_weights(self, class_weights):
+    def class_weights(self, class_weights: TensorLike | None) -> None:
         if class_weights is not None:
             array = checked_class_weights(class_weights)
             counts = getattr(self, "class_counts", None)
@@ -80,7 +83,9 @@ class ClassWeightedLoss(FunctionalLoss):
             class_weights = array.tolist()
         self._class_weights = class_weights
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(
+        self, y_true: TensorLike, y_pred: TensorLike, sample_weight: TensorLike | None = None
+    ) -> Tensor:
         unweighted = self.class_weights is None and sample_weight is None
         if unweighted or self.reduction != "mean_with_sample_weight":
             return super().__call__(y_true, y_pred, sample_weight)
@@ -99,11 +104,16 @@ class ClassWeightedLoss(FunctionalLoss):
         if self.class_weights is not None:
             labels, y_pred = labels_and_predictions(y_true, y_pred)
             given = given * weights_of_labels(self.class_weights, labels, y_pred)
-        # Gradients of replicas are added up, so a share of the global mean is what each returns.
+        # Gradients of replicas are added up, so a fraction of the global mean is what each returns.
         return ops.divide_no_nan(total, sum_over_replicas(ops.sum(given)))
 
 
-def class_weighted_crossentropy(y_true, y_pred, class_weights=None, from_logits=True):
+def class_weighted_crossentropy(
+    y_true: TensorLike,
+    y_pred: TensorLike,
+    class_weights: TensorLike | None = None,
+    from_logits: bool = True,
+) -> Tensor:
     """Cross-entropy times the weight of the label's class.
 
     With p = softmax(y_pred) the loss of label y is
@@ -118,11 +128,11 @@ def class_weighted_crossentropy(y_true, y_pred, class_weights=None, from_logits=
         from_logits: Whether `y_pred` holds logits.
 
     Returns:
-        One weighted loss an example, in nats, `[...]`.
+        One weighted loss per example, in nats, `[...]`.
 
     Raises:
-        ValueError: Weights that are negative, not finite or of another number of classes; labels
-            and predictions that do not go together.
+        ValueError: Weights that are negative, not finite or of another number of classes;
+            incompatible labels and predictions.
 
     Example:
 
@@ -148,7 +158,7 @@ class ClassWeightedCrossentropy(ClassWeightedLoss):
         "sum_over_batch_size":        L = (1 / B) Σ_i w_{y_i} (-log p_{i, y_i})
         "mean_with_sample_weight":    L = Σ_i w_{y_i} (-log p_{i, y_i}) / Σ_i w_{y_i}
 
-    They are different trainings. The first is what Keras's `fit(class_weight=...)` minimises: a
+    They are different objectives. The first is what Keras's `fit(class_weight=...)` minimizes: a
     weight of 256 makes the steps of its class up to 256 times longer, so weights should have mean
     1 over the training set, as `effective_number_weights(counts, normalization="examples")` gives
     them. The second does not depend on the scale of the weights. Its divisor is summed over the
@@ -161,8 +171,8 @@ class ClassWeightedCrossentropy(ClassWeightedLoss):
             for ones, until `DeferredReweighting` sets others.
         from_logits: Whether predictions are logits.
         reduction: `"sum_over_batch_size"`, `"mean_with_sample_weight"`, `"sum"` or None.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -173,8 +183,8 @@ class ClassWeightedCrossentropy(ClassWeightedLoss):
         The loss, in nats: a scalar, or `[batch]` with `reduction=None`.
 
     Raises:
-        ValueError: `class_weights` is not one finite number of at least 0 a class, or labels and
-            predictions do not go together.
+        ValueError: `class_weights` is not one finite number of at least 0 per class, or labels and
+            predictions are incompatible.
 
     Example:
 
@@ -187,9 +197,9 @@ class ClassWeightedCrossentropy(ClassWeightedLoss):
 
     When not to use:
         For a network that fits its training set and is trained on: weights then hardly move the
-        decision boundary, because the loss is minimised at infinity for any weights. Use `VSLoss`
-        or `LDAMLoss`, whose terms stay, regularise, or start the weights late with
-        `DeferredReweighting`. For one weight an example rather than a class use `sample_weight`
+        decision boundary, because the loss is minimized at infinity for any weights. Use `VSLoss`
+        or `LDAMLoss`, whose terms stay, regularize, or start the weights late with
+        `DeferredReweighting`. For one weight per example rather than per class use `sample_weight`
         with a stock loss.
 
     Migration:
@@ -207,11 +217,11 @@ class ClassWeightedCrossentropy(ClassWeightedLoss):
 
     def __init__(
         self,
-        class_weights=None,
-        from_logits=True,
-        reduction="sum_over_batch_size",
-        name="class_weighted_crossentropy",
-        dtype=None,
-    ):
+        class_weights: TensorLike | None = None,
+        from_logits: bool = True,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "class_weighted_crossentropy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = {"class_weights": class_weights, "from_logits": from_logits}
         super().__init__(settings, reduction, name, dtype)

@@ -2,16 +2,18 @@
 
 import math
 import warnings
+from typing import Any
 
 import keras
 
 from tfphen.core import checks
+from tfphen.core.types import TensorLike
 from tfphen.losses.class_counts import effective_number_weights, listed_class_counts
 from tfphen.losses.class_weighted import ClassWeightedLoss
 
 
-def _checked_start(start_epoch) -> int | float:
-    """Returns a whole number of epochs as int, and a share of the training as float."""
+def _checked_start(start_epoch: Any) -> int | float:
+    """Returns a whole number of epochs as int, and a fraction of the training as float."""
     start = checks.number("start_epoch", start_epoch, 0)
     if start.is_integer():
         return int(start)
@@ -47,12 +49,12 @@ class DeferredReweighting(keras.callbacks.Callback):
 
     Args:
         class_counts: List of the number of training examples of each class.
-        start_epoch: First epoch with weights, counted from 0; or, between 0 and 1, the share of
+        start_epoch: First epoch with weights, counted from 0; or, between 0 and 1, the fraction of
             `fit`'s epochs that go before, rounded up. The paper's is 160 of 200.
         beta: β, from 0 to 1: 0 gives equal weights, 1 weights in proportion to 1 / n_k.
 
     Raises:
-        ValueError: A setting out of its range. In `fit`: the model's loss has no class weights, is
+        ValueError: A setting out of range. In `fit`: the model's loss has no class weights, is
             for another number of classes, or has class weights of its own already.
 
     Example:
@@ -85,7 +87,9 @@ class DeferredReweighting(keras.callbacks.Callback):
         NeurIPS 2019, arXiv 1906.07413, algorithm 1.
     """
 
-    def __init__(self, class_counts, start_epoch=0.8, beta=0.9999):
+    def __init__(
+        self, class_counts: TensorLike, start_epoch: float = 0.8, beta: float = 0.9999
+    ) -> None:
         super().__init__()
         self.class_counts = listed_class_counts(class_counts)
         self.start_epoch = _checked_start(start_epoch)
@@ -95,13 +99,13 @@ class DeferredReweighting(keras.callbacks.Callback):
         self.class_weights = None if (weights == 1).all() else weights.tolist()
 
     def first_epoch(self, epochs: int) -> int:
-        """Returns the first epoch with weights, counted from 0, of a training of `epochs`."""
+        """Returns the first epoch with weights, counted from 0, of a training run of `epochs`."""
         if isinstance(self.start_epoch, int):
             return self.start_epoch
         # 0.7 of 10 epochs is 7, whatever the product is in floating point.
         return math.ceil(round(self.start_epoch * epochs, 9))
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         loss, count = self._loss(), len(self.class_counts)
         # Checked here: the loss itself would only notice when the weights start.
         shape = getattr(self.model, "output_shape", None)
@@ -126,7 +130,7 @@ class DeferredReweighting(keras.callbacks.Callback):
                 stacklevel=2,
             )
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         deferred = epoch < self.first_epoch(self.params["epochs"])
         wanted, loss = None if deferred else self.class_weights, self._loss()
         if loss.class_weights == wanted:

@@ -1,10 +1,15 @@
-"""What the Keras classes of pure loss functions share: they hold settings and nothing else."""
+"""Base of the Keras classes of pure loss functions: settings and nothing else."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
+from tfphen.core.types import Tensor, TensorLike
 
-def _plain(value):
+
+def _plain(value: Any) -> Any:
     """A setting as JSON has it: lists for arrays and tuples, Python's own numbers."""
     if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
@@ -33,27 +38,33 @@ class FunctionalLoss(keras.losses.Loss):
         settings: Keyword arguments of the function by name. Each becomes an attribute, and an entry
             of the configuration, where arrays are lists.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
     """
 
-    function = None
+    function: ClassVar[Callable[..., Tensor]]
 
-    def __init__(self, settings, reduction, name, dtype):
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        reduction: str | None,
+        name: str,
+        dtype: str | keras.DTypePolicy | None,
+    ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self._names = tuple(settings)
         for key, value in settings.items():
             setattr(self, key, value)
 
     @property
-    def settings(self) -> dict:
+    def settings(self) -> dict[str, Any]:
         """The keyword arguments of the function, as they are now."""
         return {key: getattr(self, key) for key in self._names}
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: TensorLike, y_pred: TensorLike) -> Tensor:
         return type(self).function(y_true, y_pred, **self.settings)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         settings = {key: _plain(value) for key, value in self.settings.items()}
         # Keras leaves the dtype out, and a loss in float64 would come back in float32.
         return {**super().get_config(), **settings, "dtype": self.dtype}

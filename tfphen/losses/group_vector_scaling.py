@@ -5,13 +5,14 @@ import numpy as np
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.losses.adjusted_logits import adjusted_crossentropy
 from tfphen.losses.class_counts import checked_class_counts, value_of_label
 from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import known_values, labels_and_predictions
 
 
-def _checked_group_counts(group_counts) -> np.ndarray:
+def _checked_group_counts(group_counts: TensorLike) -> Array:
     """Returns counts `[..., K, G]` as float64, or raises ValueError."""
     shape = np.shape(group_counts)
     if len(shape) < 2 or shape[-2] < 2 or shape[-1] < 1:
@@ -23,7 +24,9 @@ def _checked_group_counts(group_counts) -> np.ndarray:
     return checked_class_counts(flat, "group_counts").reshape(shape)
 
 
-def _classes_and_groups(y_true, y_pred, groups: int):
+def _classes_and_groups(
+    y_true: TensorLike, y_pred: TensorLike, groups: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """Returns labels `[...]`, groups `[...]` and float predictions `[..., K]`."""
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     if len(y_true.shape) != len(y_pred.shape) or y_true.shape[-1] != 2:
@@ -42,7 +45,13 @@ def _classes_and_groups(y_true, y_pred, groups: int):
     return labels, ops.cast(y_true[..., 1], "int32"), y_pred
 
 
-def group_vs_loss(y_true, y_pred, group_counts, gamma=0.3, tau=1.0):
+def group_vs_loss(
+    y_true: TensorLike,
+    y_pred: TensorLike,
+    group_counts: TensorLike,
+    gamma: float = 0.3,
+    tau: float = 1.0,
+) -> Tensor:
     """Vector-scaling loss of classes and groups.
 
     With n_{y,g} training examples of class y in group g, N in all, and logits z,
@@ -63,7 +72,7 @@ def group_vs_loss(y_true, y_pred, group_counts, gamma=0.3, tau=1.0):
         tau: Factor τ of the shift, at least 0.
 
     Returns:
-        One loss an example, in nats, `[...]`.
+        One loss per example, in nats, `[...]`.
 
     Raises:
         ValueError: Counts that are not whole numbers of at least 1, for another number of classes
@@ -125,8 +134,8 @@ class GroupVSLoss(FunctionalLoss):
         gamma: Exponent γ of the factors, at least 0; 0.3 in the authors' Waterbirds runs.
         tau: Factor τ of the shifts, at least 0.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integers `[batch, 2]`: class and group of each example. A metric of the classes
@@ -138,7 +147,7 @@ class GroupVSLoss(FunctionalLoss):
         The loss, in nats: a scalar, or `[batch]` with `reduction=None`.
 
     Raises:
-        ValueError: A setting out of its range, or labels and predictions that do not go together.
+        ValueError: A setting out of range, or incompatible labels and predictions.
 
     Example:
 
@@ -153,7 +162,7 @@ class GroupVSLoss(FunctionalLoss):
     When not to use:
         Where groups are not known in training. With an empty cell, whose shift would be infinite:
         merge it with another group. In one comparison on CelebA it did not beat distributionally
-        robust optimisation with plain cross-entropy (82.6 against 84.8 % worst-group accuracy).
+        robust optimization with plain cross-entropy (82.6 against 84.8 % worst-group accuracy).
 
     Migration:
         PyTorch, `VSLoss_4groups` of the authors adds ι to both logits of an example, which
@@ -169,13 +178,13 @@ class GroupVSLoss(FunctionalLoss):
 
     def __init__(
         self,
-        group_counts,
-        gamma=0.3,
-        tau=1.0,
-        reduction="sum_over_batch_size",
-        name="group_vs_loss",
-        dtype=None,
-    ):
+        group_counts: TensorLike,
+        gamma: float = 0.3,
+        tau: float = 1.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "group_vs_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         counts = _checked_group_counts(group_counts)
         if counts.ndim != 2:
             raise ValueError(

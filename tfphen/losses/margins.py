@@ -1,10 +1,13 @@
 """Losses that ask for a larger margin the rarer the class: LDAM and its hinge form."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.losses.adjusted_logits import adjusted_crossentropy, adjusted_logits
 from tfphen.losses.class_counts import (
     checked_class_counts,
@@ -15,27 +18,27 @@ from tfphen.losses.class_weighted import ClassWeightedLoss, with_class_weights
 from tfphen.losses.sparse_labels import entry_of_label, labels_and_predictions
 
 
-def _margins(counts, numeric, max_margin: float):
+def _margins(counts: Any, numeric: Any, max_margin: float) -> Any:
     margins = numeric.power(counts, -0.25)
     return margins * (max_margin / numeric.max(margins, axis=-1, keepdims=True))
 
 
-def _checked_max_margin(max_margin) -> float:
+def _checked_max_margin(max_margin: float) -> float:
     return checks.number("max_margin", max_margin, 0)
 
 
-def _checked_scale(scale) -> float:
+def _checked_scale(scale: float) -> float:
     return checks.number("scale", scale, 0, low_open=True)
 
 
-def ldam_margins(class_counts, max_margin=0.5):
+def ldam_margins(class_counts: TensorLike, max_margin: float = 0.5) -> Array:
     """Returns the margin of each class, the largest for the rarest.
 
     With n_k training examples of class k,
 
         Δ_k = max_margin n_k^(-1/4) / max_j n_j^(-1/4)
 
-    For two classes this ratio minimises the sum of the generalisation bounds of both.
+    For two classes this ratio minimizes the sum of the generalization bounds of both.
 
     Args:
         class_counts: Number of training examples of each class, `[..., K]`.
@@ -62,7 +65,9 @@ def ldam_margins(class_counts, max_margin=0.5):
     return _margins(checked_class_counts(class_counts), np, _checked_max_margin(max_margin))
 
 
-def _labels_and_margins(y_true, y_pred, class_counts, max_margin):
+def _labels_and_margins(
+    y_true: TensorLike, y_pred: TensorLike, class_counts: TensorLike, max_margin: float
+) -> tuple[Tensor, Tensor, Tensor]:
     """Returns labels, logits, and the margin at each label's place and 0 at others, `[..., K]`."""
     max_margin = _checked_max_margin(max_margin)
     labels, y_pred = labels_and_predictions(y_true, y_pred)
@@ -71,7 +76,14 @@ def _labels_and_margins(y_true, y_pred, class_counts, max_margin):
     return labels, y_pred, ops.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype) * margins
 
 
-def ldam_loss(y_true, y_pred, class_counts, max_margin=0.5, scale=30.0, class_weights=None):
+def ldam_loss(
+    y_true: TensorLike,
+    y_pred: TensorLike,
+    class_counts: TensorLike,
+    max_margin: float = 0.5,
+    scale: float = 30.0,
+    class_weights: TensorLike | None = None,
+) -> Tensor:
     """Label-distribution-aware margin loss of cosine logits.
 
     With margins Δ_k ∝ n_k^(-1/4), the largest of which is `max_margin`, and scale s,
@@ -88,11 +100,11 @@ def ldam_loss(y_true, y_pred, class_counts, max_margin=0.5, scale=30.0, class_we
         class_weights: `[K]`, or `[..., K]` like `class_counts`. None stands for ones.
 
     Returns:
-        One weighted loss an example, in nats, `[...]`.
+        One weighted loss per example, in nats, `[...]`.
 
     Raises:
-        ValueError: Counts, weights or settings out of their range, or of another number of
-            classes; labels and predictions that do not go together.
+        ValueError: Counts, weights or settings out of range, or of another number of
+            classes; incompatible labels and predictions.
 
     Example:
 
@@ -110,7 +122,13 @@ def ldam_loss(y_true, y_pred, class_counts, max_margin=0.5, scale=30.0, class_we
     return with_class_weights(losses, class_weights, labels, y_pred)
 
 
-def ldam_hinge_loss(y_true, y_pred, class_counts, max_margin=0.5, class_weights=None):
+def ldam_hinge_loss(
+    y_true: TensorLike,
+    y_pred: TensorLike,
+    class_counts: TensorLike,
+    max_margin: float = 0.5,
+    class_weights: TensorLike | None = None,
+) -> Tensor:
     """Hinge form of the label-distribution-aware margin loss.
 
     With the margins Δ of `ldam_loss`,
@@ -125,7 +143,7 @@ def ldam_hinge_loss(y_true, y_pred, class_counts, max_margin=0.5, class_weights=
         class_weights: As in `ldam_loss`.
 
     Returns:
-        One weighted loss an example, `[...]`.
+        One weighted loss per example, `[...]`.
 
     Raises:
         ValueError: As in `ldam_loss`.
@@ -170,8 +188,8 @@ class LDAMLoss(ClassWeightedLoss):
             and with 1 a model under-fits.
         class_weights: List of K weights of at least 0, or None for ones.
         reduction: As in `ClassWeightedCrossentropy`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -183,7 +201,7 @@ class LDAMLoss(ClassWeightedLoss):
         The loss, in nats: a scalar, or `[batch]` with `reduction=None`.
 
     Raises:
-        ValueError: A setting out of its range, or labels and predictions that do not go together.
+        ValueError: A setting out of range, or incompatible labels and predictions.
 
     Example:
 
@@ -213,14 +231,14 @@ class LDAMLoss(ClassWeightedLoss):
 
     def __init__(
         self,
-        class_counts,
-        max_margin=0.5,
-        scale=30.0,
-        class_weights=None,
-        reduction="sum_over_batch_size",
-        name="ldam_loss",
-        dtype=None,
-    ):
+        class_counts: TensorLike,
+        max_margin: float = 0.5,
+        scale: float = 30.0,
+        class_weights: TensorLike | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "ldam_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = {
             "class_counts": listed_class_counts(class_counts),
             "max_margin": _checked_max_margin(max_margin),
@@ -243,8 +261,8 @@ class LDAMHingeLoss(ClassWeightedLoss):
         max_margin: Margin of the rarest class, at least 0.
         class_weights: List of K weights of at least 0, or None for ones.
         reduction: As in `ClassWeightedCrossentropy`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
@@ -255,7 +273,7 @@ class LDAMHingeLoss(ClassWeightedLoss):
         The loss: a scalar, or `[batch]` with `reduction=None`.
 
     Raises:
-        ValueError: A setting out of its range, or labels and predictions that do not go together.
+        ValueError: A setting out of range, or incompatible labels and predictions.
 
     Example:
 
@@ -275,13 +293,13 @@ class LDAMHingeLoss(ClassWeightedLoss):
 
     def __init__(
         self,
-        class_counts,
-        max_margin=0.5,
-        class_weights=None,
-        reduction="sum_over_batch_size",
-        name="ldam_hinge_loss",
-        dtype=None,
-    ):
+        class_counts: TensorLike,
+        max_margin: float = 0.5,
+        class_weights: TensorLike | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "ldam_hinge_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = {
             "class_counts": listed_class_counts(class_counts),
             "max_margin": _checked_max_margin(max_margin),

@@ -1,13 +1,16 @@
 """Cross-entropy corrected for label noise with a known transition matrix, forward and backward.
 
 T[i, j] is the probability that an example of clean class i carries label j: rows are clean
-classes and sum to 1. Predictions at test time are argmax of the logits, whatever the correction.
+classes and sum to 1. Predictions at test time are argmax of the logits for either correction.
 """
+
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from tfphen.core.types import Array, Tensor, TensorLike
 from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import labels_and_predictions, log_probabilities, row_of_label
 from tfphen.losses.transition_matrices import (
@@ -20,11 +23,13 @@ from tfphen.losses.transition_matrices import (
 _LOG_ZERO = -1e9
 
 
-def _is_host_array(value) -> bool:
+def _is_host_array(value: Any) -> bool:
     return isinstance(value, (np.ndarray, list, tuple))
 
 
-def forward_corrected_crossentropy(y_true, y_pred, transition_matrix, from_logits=True):
+def forward_corrected_crossentropy(
+    y_true: TensorLike, y_pred: TensorLike, transition_matrix: TensorLike, from_logits: bool = True
+) -> Tensor:
     """Cross-entropy of noisy labels with the noisy posterior that the prediction implies.
 
     With p = softmax(z) of the logits z the loss of the noisy label y is
@@ -42,10 +47,10 @@ def forward_corrected_crossentropy(y_true, y_pred, transition_matrix, from_logit
         from_logits: Whether `y_pred` holds logits.
 
     Returns:
-        One loss an example, in nats, `[...]`.
+        One loss per example, in nats, `[...]`.
 
     Raises:
-        ValueError: An array that is no transition matrix, or shapes that do not go together.
+        ValueError: An array that is no transition matrix, or incompatible shapes.
 
     Example:
 
@@ -73,8 +78,13 @@ def forward_corrected_crossentropy(y_true, y_pred, transition_matrix, from_logit
 
 
 def backward_corrected_crossentropy(
-    y_true, y_pred, transition_matrix=None, from_logits=True, clip=True, inverse_matrix=None
-):
+    y_true: TensorLike,
+    y_pred: TensorLike,
+    transition_matrix: TensorLike | None = None,
+    from_logits: bool = True,
+    clip: bool = True,
+    inverse_matrix: TensorLike | None = None,
+) -> Tensor:
     """An unbiased estimate of the clean cross-entropy from noisy labels.
 
     With p = softmax(z) of the logits z the loss of the noisy label y is
@@ -91,14 +101,14 @@ def backward_corrected_crossentropy(
         from_logits: Whether `y_pred` holds logits.
         clip: Keep p in [epsilon, 1 - epsilon] with `keras.config.epsilon()`, as the authors' code
             does; probabilities outside get no gradient. Always so for `from_logits=False`.
-        inverse_matrix: T⁻¹, in place of `transition_matrix`.
+        inverse_matrix: T⁻¹, instead of `transition_matrix`.
 
     Returns:
-        One loss an example, in nats, possibly negative, `[...]`.
+        One loss per example, in nats, possibly negative, `[...]`.
 
     Raises:
         ValueError: Both or neither of `transition_matrix` and `inverse_matrix`; an array that is
-            no transition matrix, or a singular one; shapes that do not go together.
+            no transition matrix, or a singular one; incompatible shapes.
 
     Example:
 
@@ -128,7 +138,7 @@ def backward_corrected_crossentropy(
     return -ops.sum(weights * log_probabilities(y_pred, from_logits, clip), axis=-1)
 
 
-def _one_matrix(transition_matrix) -> np.ndarray:
+def _one_matrix(transition_matrix: TensorLike) -> Array:
     """The matrix of a loss class as float64: one for all examples."""
     matrix = checked_transition_matrix(transition_matrix)
     if matrix.ndim != 2:
@@ -140,7 +150,7 @@ def _one_matrix(transition_matrix) -> np.ndarray:
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class ForwardCorrectedCrossentropy(FunctionalLoss):
-    """Cross-entropy of noisy labels whose minimiser is that of the clean ones.
+    """Cross-entropy of noisy labels whose minimizer is that of the clean ones.
 
     The model's posterior p is pushed through the noise and compared with the noisy label y:
 
@@ -153,8 +163,8 @@ class ForwardCorrectedCrossentropy(FunctionalLoss):
             example of clean class i carries label j.
         from_logits: Whether predictions are logits.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Noisy integer labels, `[batch]` or `[batch, 1]`.
@@ -177,11 +187,11 @@ class ForwardCorrectedCrossentropy(FunctionalLoss):
         another label. Where the noise depends on the input and not on the class alone. Where
         labels are clean: a T that is not the identity then costs accuracy. Where two classes are
         swapped with each other at a rate near 1/2: training may give one of them up. For few
-        labels per class, long training memorises the noise here too.
+        labels per class, long training memorizes the noise here too.
 
     Migration:
         From `robust("forward", P)` of giorgiop/loss-correction (Keras 2): `transition_matrix` is
-        P; labels are integers in place of one-hot rows; `from_logits=False` for a model that ends
+        P; labels are integers instead of one-hot rows; `from_logits=False` for a model that ends
         in a softmax.
 
     Reference:
@@ -193,12 +203,12 @@ class ForwardCorrectedCrossentropy(FunctionalLoss):
 
     def __init__(
         self,
-        transition_matrix,
-        from_logits=True,
-        reduction="sum_over_batch_size",
-        name="forward_corrected_crossentropy",
-        dtype=None,
-    ):
+        transition_matrix: TensorLike,
+        from_logits: bool = True,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "forward_corrected_crossentropy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = {
             "transition_matrix": _one_matrix(transition_matrix),
             "from_logits": from_logits,
@@ -221,8 +231,8 @@ class BackwardCorrectedCrossentropy(FunctionalLoss):
         from_logits: Whether predictions are logits.
         clip: Keep probabilities in [epsilon, 1 - epsilon], so that the loss is bounded below.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Noisy integer labels, `[batch]` or `[batch, 1]`.
@@ -259,13 +269,13 @@ class BackwardCorrectedCrossentropy(FunctionalLoss):
 
     def __init__(
         self,
-        transition_matrix,
-        from_logits=True,
-        clip=True,
-        reduction="sum_over_batch_size",
-        name="backward_corrected_crossentropy",
-        dtype=None,
-    ):
+        transition_matrix: TensorLike,
+        from_logits: bool = True,
+        clip: bool = True,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "backward_corrected_crossentropy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = {
             "transition_matrix": _one_matrix(transition_matrix),
             "from_logits": from_logits,
@@ -275,6 +285,6 @@ class BackwardCorrectedCrossentropy(FunctionalLoss):
         # Taken once, in float64, and not at every call.
         self._inverse = inverse_of(self.transition_matrix)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: TensorLike, y_pred: TensorLike) -> Tensor:
         settings = {**self.settings, "transition_matrix": None, "inverse_matrix": self._inverse}
         return backward_corrected_crossentropy(y_true, y_pred, **settings)

@@ -1,12 +1,15 @@
-"""The label-noise transition matrix, read off a model that was trained on the noisy labels."""
+"""The label-noise transition matrix, estimated from a model trained on the noisy labels."""
 
 import keras
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import Array, TensorLike
 
 
-def estimate_transition_matrix(probabilities, percentile=97.0, mixing=0.0):
+def estimate_transition_matrix(
+    probabilities: TensorLike, percentile: float | None = 97.0, mixing: float = 0.0
+) -> Array:
     """Estimates T, T[i, j] = P(label j | clean class i), from noisy posteriors.
 
     For each class i the example that the model finds most typical stands for a certain member of
@@ -29,7 +32,7 @@ def estimate_transition_matrix(probabilities, percentile=97.0, mixing=0.0):
         float64, `[K, K]`, rows sum to 1.
 
     Raises:
-        ValueError: Not a table of probabilities, or a setting out of its range.
+        ValueError: Not a table of probabilities, or a setting out of range.
 
     Example:
 
@@ -41,7 +44,7 @@ def estimate_transition_matrix(probabilities, percentile=97.0, mixing=0.0):
     When not to use:
         Where more than half of some class carries one other label, and for sets with so few
         examples a class that none is typical of it alone. If the noise process can be looked at
-        (some examples labelled twice, or a clean subset), count it instead.
+        (some examples labeled twice, or a clean subset), count it instead.
 
     Migration:
         From `NoiseEstimator` of giorgiop/loss-correction (Keras 2): `probabilities` is

@@ -6,17 +6,23 @@ import keras
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.class_weighted import ClassWeightedLoss, with_class_weights
 from tfphen.losses.sparse_labels import labels_and_predictions
 
 _LOGISTIC_AT_ONE = math.log1p(math.exp(-1.0))
 
 
-def _checked_alpha(alpha) -> float:
+def _checked_alpha(alpha: float) -> float:
     return checks.number("alpha", alpha, 0, low_open=True)
 
 
-def poly_tailed_loss(y_true, y_pred, alpha=1.0, class_weights=None):
+def poly_tailed_loss(
+    y_true: TensorLike,
+    y_pred: TensorLike,
+    alpha: float = 1.0,
+    class_weights: TensorLike | None = None,
+) -> Tensor:
     """Logistic loss up to a margin of 1, a power of the margin beyond it.
 
     With the margin m = (z_1 - z_0) (2 y - 1) of a label y in {0, 1},
@@ -34,7 +40,7 @@ def poly_tailed_loss(y_true, y_pred, alpha=1.0, class_weights=None):
             `y_pred`. None stands for ones.
 
     Returns:
-        One weighted loss an example, `[...]`.
+        One weighted loss per example, `[...]`.
 
     Raises:
         ValueError: Not two logits, `alpha` not above 0, or wrong class weights or labels.
@@ -75,7 +81,7 @@ class PolyTailedLoss(ClassWeightedLoss):
 
     Under cross-entropy the gradient of an example falls as e^-m, and a network that separates its
     training set ends at the same boundary for any weights. Under a power of m the direction that
-    training tends to minimises Σ_i w_i m_i^-α on the unit sphere, which the weights do move.
+    training tends to minimizes Σ_i w_i m_i^-α on the unit sphere, which the weights do move.
 
     Args:
         alpha: Exponent α of the tail, above 0. Small values look at all examples, large ones at
@@ -84,8 +90,8 @@ class PolyTailedLoss(ClassWeightedLoss):
             importance weights raised to the power 1.5 did better than the weights themselves
             (63.0 against 60.4 % on 4000 cats and 400 dogs of CIFAR-10, 10 seeds).
         reduction: As in `ClassWeightedCrossentropy`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels 0 and 1, `[batch]` or `[batch, 1]`.
@@ -97,7 +103,7 @@ class PolyTailedLoss(ClassWeightedLoss):
 
     Raises:
         ValueError: `alpha` is not above 0, `class_weights` are not two finite numbers of at least
-            0, or labels and predictions do not go together.
+            0, or labels and predictions are incompatible.
 
     Example:
 
@@ -121,11 +127,11 @@ class PolyTailedLoss(ClassWeightedLoss):
 
     def __init__(
         self,
-        alpha=1.0,
-        class_weights=None,
-        reduction="sum_over_batch_size",
-        name="poly_tailed_loss",
-        dtype=None,
-    ):
+        alpha: float = 1.0,
+        class_weights: TensorLike | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "poly_tailed_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         settings = {"alpha": _checked_alpha(alpha), "class_weights": class_weights}
         super().__init__(settings, reduction, name, dtype)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.functional import FunctionalLoss
 from tfphen.losses.sparse_labels import labels_and_predictions, log_probabilities
 
@@ -10,7 +11,9 @@ from tfphen.losses.sparse_labels import labels_and_predictions, log_probabilitie
 _SMALLEST_LOG = -100.0
 
 
-def softmax_binary_crossentropy(y_true, y_pred, from_logits=True):
+def softmax_binary_crossentropy(
+    y_true: TensorLike, y_pred: TensorLike, from_logits: bool = True
+) -> Tensor:
     """Binary cross-entropy between the label's indicator and softmax probabilities, class by class.
 
         L = -(1/K) [log p_y + Σ_{j ≠ y} log(1 - p_j)],    p = softmax(z)
@@ -24,10 +27,10 @@ def softmax_binary_crossentropy(y_true, y_pred, from_logits=True):
         from_logits: Whether `y_pred` holds logits.
 
     Returns:
-        One loss an example, the mean over the classes, in nats, `[...]`.
+        One loss per example, the mean over the classes, in nats, `[...]`.
 
     Raises:
-        ValueError: Shapes that do not go together.
+        ValueError: Incompatible shapes.
 
     Example:
 
@@ -67,15 +70,15 @@ class SoftmaxBinaryCrossentropy(FunctionalLoss):
     Args:
         from_logits: Whether predictions are logits.
         reduction: As in `keras.losses.Loss`.
-        name: Of the loss.
-        dtype: Of its computations.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
 
     Call arguments:
         y_true: Integer labels, `[batch]` or `[batch, 1]`.
         y_pred: Predictions, `[batch, K]`.
 
     Raises:
-        ValueError: Shapes that do not go together.
+        ValueError: Incompatible shapes.
 
     Example:
 
@@ -85,7 +88,7 @@ class SoftmaxBinaryCrossentropy(FunctionalLoss):
 
     When not to use:
         Anywhere but to repeat runs that were made with it: the softmax cross-entropy has the same
-        minimiser, and published negative log-likelihoods are those of the latter.
+        minimizer, and published negative log-likelihoods are those of the latter.
 
     Migration:
         From PyTorch: `nn.BCELoss()(softmax(z), one_hot(y))`, with the same clamp at -100 and the
@@ -101,9 +104,9 @@ class SoftmaxBinaryCrossentropy(FunctionalLoss):
 
     def __init__(
         self,
-        from_logits=True,
-        reduction="sum_over_batch_size",
-        name="softmax_binary_crossentropy",
-        dtype=None,
-    ):
+        from_logits: bool = True,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "softmax_binary_crossentropy",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
         super().__init__({"from_logits": bool(from_logits)}, reduction, name, dtype)

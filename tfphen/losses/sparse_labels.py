@@ -1,14 +1,17 @@
-"""What the losses share: integer labels, log-probabilities, and rows of a matrix by label."""
+"""Helpers shared by the losses: integer labels, log-probabilities, matrix rows by label."""
 
 import keras
 import numpy as np
 from keras import ops
 
+from tfphen.core import checks
+from tfphen.core.types import Array, Tensor, TensorLike
 
-def known_values(tensor) -> np.ndarray | None:
-    """Returns the values as a NumPy array where they are known by now, else None.
 
-    They are not known while a graph or a program is traced, nor looked at where a gradient is
+def known_values(tensor: Tensor) -> Array | None:
+    """Returns the values as a NumPy array if they are already known, else None.
+
+    They are not known while a graph or a program is traced, nor inspected where a gradient is
     being recorded by PyTorch: a training that diverges shows NaN losses, as in stock Keras.
     """
     backend = keras.backend.backend()
@@ -26,7 +29,7 @@ def known_values(tensor) -> np.ndarray | None:
     return ops.convert_to_numpy(tensor)
 
 
-def _check_values(labels, y_pred) -> None:
+def _check_values(labels: Tensor, y_pred: Tensor) -> None:
     """Raises ValueError for labels that are no class, and for NaN, where values are known."""
     values, predictions = known_values(labels), known_values(y_pred)
     if values is not None:
@@ -45,7 +48,14 @@ def _check_values(labels, y_pred) -> None:
         )
 
 
-def labels_and_predictions(y_true, y_pred):
+def in_float32(logits: TensorLike) -> Tensor:
+    """The logits as a tensor, in float32 if they came in 16 bits."""
+    logits = ops.convert_to_tensor(logits)
+    precise = keras.backend.standardize_dtype(logits.dtype) in ("float32", "float64")
+    return logits if precise else ops.cast(logits, "float32")
+
+
+def labels_and_predictions(y_true: TensorLike, y_pred: TensorLike) -> tuple[Tensor, Tensor]:
     """Returns integer labels `[...]` and float predictions `[..., classes]`.
 
     Args:
@@ -53,13 +63,10 @@ def labels_and_predictions(y_true, y_pred):
         y_pred: Predictions, `[..., classes]`. 16-bit floats become float32.
 
     Raises:
-        ValueError: Shapes that do not go together, such as one-hot labels. Where values are known
+        ValueError: Incompatible shapes, such as one-hot labels. Where values are known
             when this is called, in eager calls, also labels that are no class, and NaN.
     """
-    y_pred = ops.convert_to_tensor(y_pred)
-    dtype = keras.backend.standardize_dtype(y_pred.dtype)
-    if dtype not in ("float32", "float64"):
-        y_pred = ops.cast(y_pred, "float32")
+    y_pred = in_float32(y_pred)
     y_true = ops.convert_to_tensor(y_true)
     rank = len(y_pred.shape)
     if len(y_true.shape) == rank and y_true.shape[-1] == 1:
@@ -74,7 +81,12 @@ def labels_and_predictions(y_true, y_pred):
     return ops.cast(y_true, "int32"), y_pred
 
 
-def log_probabilities(y_pred, from_logits: bool, clip: bool = False):
+def checked_temperature(temperature: float) -> float:
+    """Returns what logits are divided by as a float above 0."""
+    return checks.number("temperature", temperature, 0, low_open=True)
+
+
+def log_probabilities(y_pred: Tensor, from_logits: bool, clip: bool = False) -> Tensor:
     """Returns log p, `[..., classes]`, in nats.
 
     Args:
@@ -94,12 +106,17 @@ def log_probabilities(y_pred, from_logits: bool, clip: bool = False):
     return values
 
 
-def entry_of_label(values, labels):
+def crossentropy_of_logits(logits: Tensor, labels: Tensor) -> Tensor:
+    """Returns -log softmax(logits)_label in nats, `[...]`, of logits `[..., classes]`."""
+    return ops.logsumexp(logits, axis=-1) - entry_of_label(logits, labels)
+
+
+def entry_of_label(values: Tensor, labels: Tensor) -> Tensor:
     """Returns `values[..., label]`, `[...]`, of `values` `[..., classes]`."""
     return ops.squeeze(ops.take_along_axis(values, ops.expand_dims(labels, -1), axis=-1), -1)
 
 
-def row_of_label(matrix, labels):
+def row_of_label(matrix: Tensor, labels: Tensor) -> Tensor:
     """Returns row `label` of each example's matrix, `[..., K]`.
 
     Args:

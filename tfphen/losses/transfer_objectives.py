@@ -1,4 +1,4 @@
-"""The nine training objectives whose features were compared: a loss, a last layer, a prediction.
+"""The nine training objectives of a transfer study: loss, last layer, and prediction.
 
 Seven differ from softmax cross-entropy in the loss, two in the last layer alone. Each comes with
 the hyperparameters that were released for ResNet-50 on ImageNet.
@@ -12,24 +12,21 @@ import dataclasses
 import functools
 import types
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 
 from tfphen.core import checks, seeds
 from tfphen.core.errors import nearest
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.layers.normalized_dense import NormalizedDense
-from tfphen.losses.squared_and_sigmoid import (
-    SigmoidCrossentropy,
-    SquaredErrorLoss,
-    shifted_logits,
-)
-from tfphen.losses.transfer_loss_classes import (
-    CosineSoftmaxCrossentropy,
-    LabelSmoothedCrossentropy,
-    LogitNormalizedCrossentropy,
-    LogitPenaltyCrossentropy,
-)
-from tfphen.losses.transfer_losses import in_float32, normalized_logits
+from tfphen.losses.cosine_softmax import CosineSoftmaxCrossentropy
+from tfphen.losses.label_smoothing import LabelSmoothedCrossentropy
+from tfphen.losses.logit_normalization import LogitNormalizedCrossentropy, normalized_logits
+from tfphen.losses.logit_penalty import LogitPenaltyCrossentropy
+from tfphen.losses.sigmoid_crossentropy import SigmoidCrossentropy, shifted_logits
+from tfphen.losses.sparse_labels import in_float32
+from tfphen.losses.squared_error import SquaredErrorLoss
 
 _SoftmaxCrossentropy = functools.partial(
     keras.losses.SparseCategoricalCrossentropy, from_logits=True
@@ -38,7 +35,7 @@ _SoftmaxCrossentropy = functools.partial(
 _HEAD_SETTINGS = ("rate", "l2", "normalize_features")
 
 
-def _no_change(outputs):
+def _no_change(outputs: Tensor) -> Tensor:
     return in_float32(outputs)
 
 
@@ -58,12 +55,12 @@ class TransferObjective:
     name: str
     settings: Mapping[str, float | bool]
     make_loss: Callable[..., keras.losses.Loss] = _SoftmaxCrossentropy
-    make_prediction: Callable = _no_change
+    make_prediction: Callable[..., Tensor] = _no_change
     cosine: bool = False
     loss: keras.losses.Loss = dataclasses.field(init=False, compare=False, repr=False)
 
-    def __post_init__(self):
-        rules = {
+    def __post_init__(self) -> None:
+        rules: dict[str, Callable[..., float | bool]] = {
             "rate": functools.partial(checks.number, low=0, high=1, high_open=True),
             "l2": functools.partial(checks.number, low=0),
             "normalize_features": lambda name, value: bool(value),
@@ -75,20 +72,27 @@ class TransferObjective:
         object.__setattr__(self, "settings", types.MappingProxyType(settings))
         object.__setattr__(self, "loss", self.make_loss(**self._of_loss()))
 
-    def _of_loss(self) -> dict:
+    def _of_loss(self) -> dict[str, Any]:
         return {k: v for k, v in self.settings.items() if k not in _HEAD_SETTINGS}
 
-    def head(self, features, num_classes, seed, kernel_initializer=None, name="logits"):
+    def head(
+        self,
+        features: Tensor,
+        num_classes: int,
+        seed: int,
+        kernel_initializer: keras.initializers.Initializer | None = None,
+        name: str = "logits",
+    ) -> Tensor:
         """Applies the last layer to penultimate features, in a functional Keras model.
 
         Args:
             features: h, a Keras tensor or a tensor, `[batch, d]`.
             num_classes: Number of classes K.
             seed: Integer from which the seeds of the kernel and of dropout are derived.
-            kernel_initializer: A Keras initialiser with a seed of its own; None for Glorot
+            kernel_initializer: A Keras initializer with a seed of its own; None for Glorot
                 uniform, or for columns of length one where the layer gives cosines. The published
                 networks start from `RandomNormal(stddev=0.01)`.
-            name: Of the layer with the kernel.
+            name: Name of the layer with the kernel.
 
         Returns:
             Outputs for `loss`, `[batch, K]`.
@@ -125,10 +129,10 @@ class TransferObjective:
         )
         return layer(features)
 
-    def prediction_logits(self, outputs):
+    def prediction_logits(self, outputs: TensorLike) -> Tensor:
         """Returns the logits to predict from, `[..., K]`, of outputs `[..., K]` of `head`.
 
-        They are normalised or divided by the temperature where the loss does so. Their argmax is
+        They are normalized or divided by the temperature where the loss does so. Their argmax is
         that of the outputs. Their softmax is the model's posterior, except for `"sigmoid"`, whose
         classes have one sigmoid each, and `"squared_error"`, which has no probabilities.
         """
@@ -136,7 +140,7 @@ class TransferObjective:
         return self.make_prediction(outputs, **of_loss)
 
 
-def _divided(outputs, temperature):
+def _divided(outputs: Tensor, temperature: float) -> Tensor:
     return in_float32(outputs) / temperature
 
 
@@ -172,7 +176,7 @@ TRANSFER_OBJECTIVES: Mapping[str, TransferObjective] = types.MappingProxyType(
 )
 
 
-def transfer_objective(name: str, **settings) -> TransferObjective:
+def transfer_objective(name: str, **settings: float | bool) -> TransferObjective:
     """Returns one of the nine objectives: a loss and the last layer that goes with it.
 
         softmax              cross-entropy
@@ -204,7 +208,7 @@ def transfer_objective(name: str, **settings) -> TransferObjective:
         `.prediction_logits(outputs)`.
 
     Raises:
-        ValueError: An objective or a setting that there is not, or a value out of its range.
+        ValueError: An unknown objective or setting, or a value out of range.
 
     Example:
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from tfphen.core.types import Array, Tensor, TensorLike
+
 # Above this condition number the inverse has no correct digit left in float32.
 _LARGEST_CONDITION = 1e6
 
 
-def checked_transition_matrix(matrix, name: str = "transition_matrix") -> np.ndarray:
+def checked_transition_matrix(matrix: TensorLike, name: str = "transition_matrix") -> Array:
     """Returns a matrix, or a stack of them, as float64 after checking that rows sum to 1.
 
     Raises:
@@ -31,7 +33,7 @@ def checked_transition_matrix(matrix, name: str = "transition_matrix") -> np.nda
     return array
 
 
-def inverse_of(matrix: np.ndarray, name: str = "transition_matrix") -> np.ndarray:
+def inverse_of(matrix: Array, name: str = "transition_matrix") -> Array:
     """Returns the inverse of `[..., K, K]` in float64.
 
     Raises:
@@ -49,7 +51,9 @@ def inverse_of(matrix: np.ndarray, name: str = "transition_matrix") -> np.ndarra
     return np.linalg.inv(matrix)
 
 
-def check_number_of_classes(matrix, y_pred, name: str = "transition_matrix") -> None:
+def check_number_of_classes(
+    matrix: Tensor, y_pred: Tensor, name: str = "transition_matrix"
+) -> None:
     """Raises ValueError unless a matrix `[..., K, K]` fits predictions `[..., K]`."""
     if matrix.shape[-1] != y_pred.shape[-1]:
         raise ValueError(

@@ -1,55 +1,32 @@
-"""Logits that are scaled and shifted by class frequency in training: VS, CDT, logit adjustment.
+"""Logits that are scaled and shifted by class frequency in training: the vector-scaling loss.
 
-All of them are cross-entropy of `vector_scaled_logits`. Predictions are argmax of the raw logits:
-scaling or shifting those too would undo what training did.
+It is cross-entropy of `vector_scaled_logits`. Predictions are argmax of the raw logits: scaling or
+shifting those too would undo what training did.
+
+Reference:
+    G. R. Kini et al., "Label-Imbalanced and Group-Sensitive Classification under
+    Overparameterization", NeurIPS 2021, arXiv 2103.01550.
 """
 
+from typing import Any
+
 import keras
-from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.adjusted_logits import adjusted_crossentropy, adjusted_logits
-from tfphen.losses.class_counts import checked_class_counts, values_of_classes
-from tfphen.losses.class_weighted import with_class_weights
-from tfphen.losses.sparse_labels import labels_and_predictions
+from tfphen.losses.class_counts import (
+    checked_class_counts,
+    listed_class_counts,
+    values_of_classes,
+)
+from tfphen.losses.class_weighted import ClassWeightedLoss, with_class_weights
+from tfphen.losses.sparse_labels import in_float32, labels_and_predictions
 
 
-def class_temperatures(class_counts, gamma=0.2):
-    """Returns the temperature of each class, 1 for the most frequent and higher for rarer ones.
-
-    With n_k training examples of class k,
-
-        a_k = (n_max / n_k)^γ
-
-    `CDTLoss` divides logits by it; `VSLoss` multiplies by Δ_k = 1 / a_k.
-
-    Args:
-        class_counts: Number of training examples of each class, `[..., K]`.
-        gamma: Exponent γ, at least 0.
-
-    Returns:
-        A float64 array of the shape of `class_counts`.
-
-    Raises:
-        ValueError: Counts that are not whole numbers of at least 1, or a negative `gamma`.
-
-    Example:
-
-    >>> class_temperatures([5000, 500, 50], gamma=0.3).round(3).tolist()
-    [1.0, 1.995, 3.981]
-
-    When not to use:
-        To divide logits at prediction: that undoes what training did for rare classes.
-
-    Reference:
-        H.-J. Ye et al., "Identifying and Compensating for Feature Deviation in Imbalanced Deep
-        Learning", arXiv 2001.01385.
-    """
-    counts = checked_class_counts(class_counts)
-    return (counts.max(-1, keepdims=True) / counts) ** checks.number("gamma", gamma, 0)
-
-
-def vector_scaled_logits(y_pred, class_counts, gamma=0.3, tau=1.0):
+def vector_scaled_logits(
+    y_pred: TensorLike, class_counts: TensorLike, gamma: float = 0.3, tau: float = 1.0
+) -> Tensor:
     """Logits that are scaled and shifted by class frequency, for use in training only.
 
     With n_k training examples of class k and π_k = n_k / Σ_j n_j,
@@ -88,13 +65,13 @@ def vector_scaled_logits(y_pred, class_counts, gamma=0.3, tau=1.0):
         G. R. Kini et al., "Label-Imbalanced and Group-Sensitive Classification under
         Overparameterization", NeurIPS 2021, arXiv 2103.01550.
     """
-    y_pred = ops.convert_to_tensor(y_pred)
-    if keras.backend.standardize_dtype(y_pred.dtype) not in ("float32", "float64"):
-        y_pred = ops.cast(y_pred, "float32")
+    y_pred = in_float32(y_pred)
     return adjusted_logits(y_pred, *_factors_and_shifts(y_pred, class_counts, gamma, tau))
 
 
-def _factors_and_shifts(y_pred, class_counts, gamma, tau):
+def _factors_and_shifts(
+    y_pred: Tensor, class_counts: TensorLike, gamma: float, tau: float
+) -> tuple[Any, Any]:
     """Returns Δ and ι, `[K]`, or `[..., K]` as the counts have them."""
     gamma, tau = checks.number("gamma", gamma, 0), checks.number("tau", tau, 0)
     counts, numeric = values_of_classes("class_counts", class_counts, y_pred, checked_class_counts)
@@ -103,7 +80,14 @@ def _factors_and_shifts(y_pred, class_counts, gamma, tau):
     return numeric.power(counts / largest, gamma), tau * numeric.log(counts / total)
 
 
-def vs_loss(y_true, y_pred, class_counts, gamma=0.3, tau=1.0, class_weights=None):
+def vs_loss(
+    y_true: TensorLike,
+    y_pred: TensorLike,
+    class_counts: TensorLike,
+    gamma: float = 0.3,
+    tau: float = 1.0,
+    class_weights: TensorLike | None = None,
+) -> Tensor:
     """Vector-scaling loss: cross-entropy of scaled and shifted logits.
 
     With u_k = (n_k / n_max)^γ z_k + τ log π_k of `vector_scaled_logits`,
@@ -119,11 +103,11 @@ def vs_loss(y_true, y_pred, class_counts, gamma=0.3, tau=1.0, class_weights=None
         class_weights: `[K]`, or `[..., K]` like `class_counts`. None stands for ones.
 
     Returns:
-        One weighted loss an example, in nats, `[...]`.
+        One weighted loss per example, in nats, `[...]`.
 
     Raises:
-        ValueError: Counts, weights or settings out of their range, or of another number of
-            classes; labels and predictions that do not go together.
+        ValueError: Counts, weights or settings out of range, or of another number of
+            classes; incompatible labels and predictions.
 
     Example:
 
@@ -140,67 +124,81 @@ def vs_loss(y_true, y_pred, class_counts, gamma=0.3, tau=1.0, class_weights=None
     return with_class_weights(losses, class_weights, labels, y_pred)
 
 
-def cdt_loss(y_true, y_pred, class_counts, gamma=0.2, class_weights=None):
-    """Cross-entropy with class-dependent temperatures.
+@keras.saving.register_keras_serializable(package="tfphen")
+class VSLoss(ClassWeightedLoss):
+    """Vector-scaling loss: cross-entropy of logits scaled and shifted by class frequency.
 
-    With the temperature a_k = (n_max / n_k)^γ ≥ 1 of class k,
+    With n_k training examples of class k, π_k = n_k / Σ_j n_j, logits z and class weights w,
 
-        L = -w_y log softmax(z / a)_y
+        u_k = Δ_k z_k + ι_k,    Δ_k = (n_k / n_max)^γ,    ι_k = τ log π_k
+        L = w_y (log Σ_k exp u_k - u_y)
 
-    It is `vs_loss` with τ = 0, whose factor is Δ_k = 1 / a_k.
+    Class weights and shifts ι stop moving the boundary once a network separates its training set;
+    the factors Δ do not. At the start of training the factors hurt rare classes, and the shifts
+    make up for it. Predict with argmax of the raw logits z.
+
+    γ = τ = 0 is cross-entropy, γ = 0 is `LogitAdjustedLoss`, τ = 0 is `CDTLoss`.
 
     Args:
-        y_true: Integer labels, `[...]`.
-        y_pred: Logits z, `[..., K]`.
-        class_counts: As in `vector_scaled_logits`.
-        gamma: Exponent γ of the temperatures, at least 0.
-        class_weights: `[K]`, or `[..., K]` like `class_counts`. None stands for ones.
+        class_counts: List of the number of training examples of each class.
+        gamma: Exponent γ of the factors, at least 0. The authors' code defaults to 0.3; values
+            reported for its CIFAR runs are 0.15 (CIFAR-10) and 0.05 (CIFAR-100) for long tails.
+        tau: Factor τ of the shifts, at least 0; 1.25 and 0.75 in the same runs.
+        class_weights: List of K weights of at least 0, or None for ones.
+        reduction: As in `ClassWeightedCrossentropy`.
+        name: Name of the loss.
+        dtype: Dtype of the computations.
+
+    Call arguments:
+        y_true: Integer labels, `[batch]` or `[batch, 1]`.
+        y_pred: Logits, `[batch, K]`.
+        sample_weight: Optional weights of the examples, `[batch]`.
 
     Returns:
-        One weighted loss an example, in nats, `[...]`.
+        The loss, in nats: a scalar, or `[batch]` with `reduction=None`.
 
     Raises:
-        ValueError: As in `vs_loss`.
+        ValueError: A setting out of range, or incompatible labels and predictions.
 
     Example:
 
-    >>> float(cdt_loss([1], [[0.0, 2.0]], [80, 20], gamma=0.5)[0])  # log(1 + exp(-2 / 2))
-    0.31326...
+    >>> loss = VSLoss(class_counts=[80, 20], gamma=0.5, tau=1.0)
+    >>> float(loss([1], [[0.0, 2.0]]))  # log(1 + 4 / e)
+    0.90483...
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    >>> model.compile("sgd", loss)
+
+    When not to use:
+        With a cosine head: its logits cannot grow to meet the factors. With `DeferredReweighting`
+        on top: others report that the two do not add up. Probabilities of such a model are not
+        those of the training distribution; they aim at equally frequent classes.
+
+    Migration:
+        PyTorch, `VSLoss(cls_num_list, gamma, tau)` of the authors: the same arguments. Their
+        `BinaryVSLoss` has the opposite sign of the shift and multiplies logits by 30; see
+        `GroupVSLoss` with one group for the paper's binary formula.
 
     Reference:
-        H.-J. Ye et al., "Identifying and Compensating for Feature Deviation in Imbalanced Deep
-        Learning", arXiv 2001.01385.
+        G. R. Kini et al., "Label-Imbalanced and Group-Sensitive Classification under
+        Overparameterization", NeurIPS 2021, arXiv 2103.01550.
     """
-    return vs_loss(y_true, y_pred, class_counts, gamma, 0.0, class_weights)
 
+    function = staticmethod(vs_loss)
 
-def logit_adjusted_loss(y_true, y_pred, class_counts, tau=1.0, class_weights=None):
-    """Cross-entropy of logits plus τ times the log of the class frequency.
-
-    With π_k = n_k / Σ_j n_j,
-
-        L = -w_y log softmax(z + τ log π)_y
-
-    Args:
-        y_true: Integer labels, `[...]`.
-        y_pred: Logits z, `[..., K]`.
-        class_counts: As in `vector_scaled_logits`.
-        tau: Factor τ of the shift, at least 0.
-        class_weights: `[K]`, or `[..., K]` like `class_counts`. None stands for ones.
-
-    Returns:
-        One weighted loss an example, in nats, `[...]`.
-
-    Raises:
-        ValueError: As in `vs_loss`.
-
-    Example:
-
-    >>> float(logit_adjusted_loss([1], [[0.0, 0.0]], [80, 20])[0])  # -log 0.2
-    1.60943...
-
-    Reference:
-        A. K. Menon et al., "Long-tail learning via logit adjustment", ICLR 2021,
-        arXiv 2007.07314.
-    """
-    return vs_loss(y_true, y_pred, class_counts, 0.0, tau, class_weights)
+    def __init__(
+        self,
+        class_counts: TensorLike,
+        gamma: float = 0.3,
+        tau: float = 1.0,
+        class_weights: TensorLike | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "vs_loss",
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> None:
+        settings = {
+            "class_counts": listed_class_counts(class_counts),
+            "gamma": checks.number("gamma", gamma, 0),
+            "tau": checks.number("tau", tau, 0),
+            "class_weights": class_weights,
+        }
+        super().__init__(settings, reduction, name, dtype)

@@ -2,23 +2,25 @@
 
 import numpy as np
 
+from tfphen.core.types import Array, TensorLike
+
 # Rounding of one entry in 16 bits is at most 2^-8: sums of rows then miss 1 by less than this.
 _SUM_TOLERANCE = {False: 1e-4, True: 1e-2}
 
 
-def is_16_bit(values) -> bool:
+def is_16_bit(values: TensorLike) -> bool:
     """Returns whether an array, a tensor, or a list of them holds float16 or bfloat16."""
     if isinstance(values, (list, tuple)) and values:
         return is_16_bit(values[0])
     return "float16" in str(getattr(values, "dtype", ""))
 
 
-def host_array(values, name: str) -> np.ndarray:
+def host_array(values: TensorLike, name: str) -> Array:
     """Returns an array, a list or a tensor of TensorFlow, JAX or PyTorch as a NumPy array.
 
     Args:
         values: On any device, with or without a gradient, of any numeric dtype.
-        name: Of the argument, for the error.
+        name: Name of the argument, for error messages.
 
     Raises:
         ValueError: Ragged lists, or symbolic tensors, which have no values yet.
@@ -40,12 +42,12 @@ def host_array(values, name: str) -> np.ndarray:
     return array
 
 
-def float64_array(values, name: str, finite: bool = True) -> np.ndarray:
+def float64_array(values: TensorLike, name: str, finite: bool = True) -> Array:
     """Returns `values` as a float64 array.
 
     Args:
         values: Anything that `host_array` takes.
-        name: Of the argument, for the error.
+        name: Name of the argument, for error messages.
         finite: Refuse infinite entries too, not only NaN.
 
     Raises:
@@ -71,7 +73,7 @@ def float64_array(values, name: str, finite: bool = True) -> np.ndarray:
     return array
 
 
-def integer_array(values, name: str) -> np.ndarray:
+def integer_array(values: TensorLike, name: str) -> Array:
     """Returns whole numbers as an array of their own integer or bool dtype, floats as int64.
 
     Raises:
@@ -89,13 +91,15 @@ def integer_array(values, name: str) -> np.ndarray:
     return array
 
 
-def log_softmax(logits: np.ndarray) -> np.ndarray:
+def log_softmax(logits: Array) -> Array:
     """Returns log-probabilities `[..., K]`, in nats; logits and log-probabilities alike go in."""
     shifted = logits - logits.max(-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
-def labels_and_predictions(y, y_pred, from_logits: bool) -> tuple[np.ndarray, np.ndarray]:
+def labels_and_predictions(
+    y: TensorLike, y_pred: TensorLike, from_logits: bool
+) -> tuple[Array, Array]:
     """Returns int64 labels and float64 logits or probabilities `[..., K]`, checked.
 
     Args:
@@ -150,7 +154,9 @@ def labels_and_predictions(y, y_pred, from_logits: bool) -> tuple[np.ndarray, np
     return labels, predictions / sums[..., None] if half else predictions
 
 
-def labels_and_probabilities(y, y_pred, from_logits: bool) -> tuple[np.ndarray, np.ndarray]:
+def labels_and_probabilities(
+    y: TensorLike, y_pred: TensorLike, from_logits: bool
+) -> tuple[Array, Array]:
     """Returns int64 labels and float64 probabilities `[..., K]`.
 
     Takes and raises what `labels_and_predictions` does.
@@ -159,11 +165,35 @@ def labels_and_probabilities(y, y_pred, from_logits: bool) -> tuple[np.ndarray, 
     return labels, np.exp(log_softmax(predictions)) if from_logits else predictions
 
 
-def check_same_rows(labels: np.ndarray, predictions: np.ndarray) -> None:
+def check_same_rows(labels: Array, predictions: Array) -> None:
     """Raises ValueError unless labels `[..., n]` go with predictions `[..., n, K]`."""
     if labels.shape != predictions.shape[:-1]:
         raise ValueError(
             "`y` must have the shape of `y_pred` without its last axis (for one-hot labels pass "
             "their argmax). "
             f"Received: y.shape={labels.shape}, y_pred.shape={predictions.shape}"
+        )
+
+
+def checked_rows(y: TensorLike, y_pred: TensorLike, from_logits: bool) -> tuple[Array, Array]:
+    """Returns int64 labels `[..., n]` and float64 probabilities `[..., n, K]`, row by row.
+
+    Takes and raises what `labels_and_predictions` and `check_same_rows` do.
+    """
+    labels, probabilities = labels_and_probabilities(y, y_pred, from_logits)
+    check_same_rows(labels, probabilities)
+    return labels, probabilities
+
+
+def float_or_array(value: Array) -> float | Array:
+    """Returns a float for an array without axes, else the array."""
+    return float(value) if np.ndim(value) == 0 else value
+
+
+def check_table(array: Array, name: str, fewest: tuple[int, int]) -> None:
+    """Raises ValueError unless an array is a table of at least as many runs and examples."""
+    if array.ndim != 2 or array.shape[0] < fewest[0] or array.shape[1] < fewest[1]:
+        raise ValueError(
+            f"`{name}` must have shape (runs, examples), at least {fewest}. "
+            f"Received: {name}.shape={array.shape}"
         )

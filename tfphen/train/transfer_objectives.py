@@ -16,8 +16,10 @@ import tensorflow as tf
 from tfphen import losses
 from tfphen.core.checks import number
 from tfphen.core.errors import UsageError
-from tfphen.losses.squared_and_sigmoid import checked_squared_error
-from tfphen.losses.transfer_losses import checked_alpha, checked_beta, checked_temperature
+from tfphen.losses.label_smoothing import checked_alpha
+from tfphen.losses.logit_penalty import checked_beta
+from tfphen.losses.sparse_labels import checked_temperature
+from tfphen.losses.squared_error import checked_squared_error
 from tfphen.train import objectives
 from tfphen.train.objectives import Objective, Step
 

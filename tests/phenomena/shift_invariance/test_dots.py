@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfphen.core.errors import UsageError
-from tfphen.metrics.dc_margin import dc_margin
+from tfphen.metrics import dc_margin
 from tfphen.phenomena.shift_invariance.dots import (
     dots,
     offset_signals,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfphen.core.seeds import stream
-from tfphen.metrics.bias_and_variance import (
+from tfphen.metrics.runs.bias_variance import (
     Alignment,
     BiasVariance,
     bias_variance,

@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfphen.metrics.class_activations import activation_complexity, class_activation_cosine
-from tfphen.metrics.noisy_neighbours import noisy_neighbours
+from tfphen.metrics.representation.class_activations import (
+    activation_complexity,
+    class_activation_cosine,
+)
+from tfphen.metrics.representation.noisy_neighbours import noisy_neighbours
 
 if TYPE_CHECKING:
     from tfphen.measures.trained import Trained

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfphen.losses import class_temperatures
 from tfphen.metrics import class_accuracies, feature_deviation
-from tfphen.metrics.class_separation import class_means
+from tfphen.metrics.representation.class_features import class_means
 from tfphen.phenomena.feature_deviation_cdt.trials import DEVIATIONS
 
 if TYPE_CHECKING:

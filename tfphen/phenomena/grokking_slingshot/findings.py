@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas
 
-    from tfphen.metrics.slingshot import GrokkingTimes, Slingshots
+    from tfphen.metrics import GrokkingTimes, Slingshots
 
 # Updates: window of the detector, end of the growth before a spike, wait at the beginning.
 WINDOW, LAG, SETTLE = 200, 10, 300
@@ -16,7 +16,7 @@ WINDOW, LAG, SETTLE = 200, 10, 300
 
 def times_of(rows: "pandas.DataFrame") -> "GrokkingTimes":
     """Returns when the trainings of an arm memorise and generalise, one entry a training."""
-    from tfphen.metrics.slingshot import grokking_times
+    from tfphen.metrics import grokking_times
 
     errors = (rows[f"curve_{split}_error"] for split in ("train", "test"))
     accuracies = ([1 - curve for curve in curves] for curves in errors)
@@ -30,7 +30,7 @@ def slingshots_of(rows: "pandas.DataFrame", record_every: int) -> "list[Slingsho
         rows: The trainings.
         record_every: Updates between two records.
     """
-    from tfphen.metrics.slingshot import slingshots
+    from tfphen.metrics import slingshots
 
     lengths = {"window": WINDOW, "growth_lag": LAG, "settle": SETTLE}
     settings = {name: updates // record_every for name, updates in lengths.items()}

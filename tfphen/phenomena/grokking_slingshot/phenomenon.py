@@ -149,7 +149,7 @@ def _new_pair_error(trained):
 
 def _periodicity(trained):
     """Inverse participation ratio of the rows of U, mean over hidden units, `[members]`."""
-    from tfphen.metrics.inverse_participation import inverse_participation_ratio
+    from tfphen.metrics import inverse_participation_ratio
 
     kernels = trained.members.value_of("hidden/kernel")[:, : trained.num_classes]
     return inverse_participation_ratio(kernels.swapaxes(1, 2)).mean(1)

@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from tfphen.metrics.critical_samples import critical_sample_ratio
+from tfphen.metrics import critical_sample_ratio
 
 
 def member_critical_sample_ratios(model, weights, inputs, radius: float, **settings) -> np.ndarray:

@@ -6,10 +6,10 @@ import numpy as np
 
 from tfphen.core.seeds import stream
 from tfphen.core.trial import Trial
-from tfphen.metrics.layer_traces import perceptron_hessian_traces
-from tfphen.metrics.pac_bayes import pac_bayes_orig, pac_bayes_sigma
-from tfphen.metrics.relative_flatness import maximal_relative_flatness, relative_flatness
-from tfphen.metrics.sharpness import fisher_rao_norm, hessian_max_eigenvalue, hessian_trace
+from tfphen.metrics.flatness.layer_traces import perceptron_hessian_traces
+from tfphen.metrics.flatness.pac_bayes import pac_bayes_orig, pac_bayes_sigma
+from tfphen.metrics.flatness.relative_flatness import maximal_relative_flatness, relative_flatness
+from tfphen.metrics.flatness.sharpness import fisher_rao_norm, hessian_max_eigenvalue, hessian_trace
 
 if TYPE_CHECKING:
     from tfphen.measures.trained import Trained

@@ -4,7 +4,7 @@ import numpy as np
 
 from tfphen.core.seeds import stream
 from tfphen.experiment.plots import INK, SERIES
-from tfphen.metrics.between_runs import binary_variance_formula, run_variance
+from tfphen.metrics import binary_variance_formula, run_variance
 
 
 def draw(table, config, figure) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfphen.core.seeds import stream
-from tfphen.metrics.between_runs import run_variance
+from tfphen.metrics import run_variance
 from tfphen.phenomena.run_variance.trials import Config
 from tfphen.verdicts import stats
 from tfphen.verdicts.estimate import Estimate

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfphen.metrics.dc_margin import circular_shifts, dc_margin
+from tfphen.metrics.robustness.dc_margin import circular_shifts, dc_margin
 from tfphen.solvers.base import Problem
 from tfphen.solvers.hard_margins import plain_machine
 from tfphen.solvers.linear_classifiers import LinearClassifiers

@@ -14,8 +14,8 @@ from scipy.stats import spearmanr
 from tfphen.core.seeds import stream
 from tfphen.layers import laplace_posterior as laplace
 from tfphen.layers import mean_field_logits
-from tfphen.metrics.calibration import expected_calibration_error, negative_log_likelihood
-from tfphen.metrics.out_of_distribution import (
+from tfphen.metrics import expected_calibration_error, negative_log_likelihood
+from tfphen.metrics.robustness.out_of_distribution import (
     dempster_shafer_uncertainty,
     maximum_probability_uncertainty,
     ood_scores,

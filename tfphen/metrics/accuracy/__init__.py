@@ -1,0 +1,1 @@
+"""Accuracy class by class, for test sets with a long tail."""

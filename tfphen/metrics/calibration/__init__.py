@@ -1,0 +1,1 @@
+"""Calibration errors and proper scoring rules of predicted probabilities."""

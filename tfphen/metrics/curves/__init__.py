@@ -1,0 +1,1 @@
+"""Events in training curves."""

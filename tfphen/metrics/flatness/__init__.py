@@ -1,0 +1,1 @@
+"""Flatness of the loss around trained weights, and the derivatives it needs."""

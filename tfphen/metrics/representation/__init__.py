@@ -1,0 +1,1 @@
+"""Geometry of hidden features: classes, units and similarity of networks."""

@@ -1,0 +1,1 @@
+"""Sensitivity to perturbations, shifts, training examples, and out-of-distribution inputs."""

@@ -1,0 +1,1 @@
+"""Variation between training runs, and between members of an ensemble."""

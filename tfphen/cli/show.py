@@ -14,6 +14,7 @@ from tfphen.core.trial import Trial
 from tfphen.experiment import phenomenon, plan
 from tfphen.report import terminal
 from tfphen.verdicts import published
+from tfphen.verdicts.comparison import Comparison
 
 
 def show(identifier: str, size: str | None, experiment: str | None) -> None:
@@ -113,7 +114,7 @@ def _show_published(path: Path, console) -> None:
 
     rows = []
     for number in numbers:
-        one = published.Comparison(number, "", "")
+        one = Comparison(number, "", "")
         rows.append(
             (
                 number.experiment,

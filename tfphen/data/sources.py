@@ -10,10 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import tfphen.data.gasoline as gasoline
+import tfphen.data.image_classification as image_classification
+import tfphen.data.prepared as prepared
+import tfphen.data.text_classification as text_classification
+import tfphen.data.tfds_sets as tfds_sets
 from tfphen.core import references
 from tfphen.core.errors import MissingData, nearest
 from tfphen.core.trial import FrozenMapping
-from tfphen.data import gasoline, image_classification, prepared, text_classification, tfds_sets
 from tfphen.data.dataset import Dataset
 from tfphen.data.digits import digits
 from tfphen.data.download import download

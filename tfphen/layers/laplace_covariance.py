@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+import tfphen.layers.laplace_posterior as posterior
 from tfphen.core import checks
-from tfphen.layers import laplace_posterior as posterior
 from tfphen.layers.replicas import of_first_replica, sum_over_replicas
 
 

@@ -10,8 +10,8 @@ import threading
 import keras
 from keras import ops
 
+import tfphen.layers.mixing_points as mixing_points
 from tfphen.core import checks
-from tfphen.layers import mixing_points
 from tfphen.layers.mixing import mix, symmetric_beta
 
 

@@ -5,8 +5,8 @@ import math
 import keras
 from keras import ops
 
+import tfphen.layers.operator_norm as operator_norm
 from tfphen.core import checks
-from tfphen.layers import operator_norm
 from tfphen.layers.linear_maps import axis_values, check_size, checked_layer, linear_map_of
 
 # After an update the vectors follow the kernel in rounds of two iterations, while a round still

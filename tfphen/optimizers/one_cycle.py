@@ -2,8 +2,8 @@
 
 import keras
 
+import tfphen.optimizers.schedule_factors as schedule_factors
 from tfphen.core import checks
-from tfphen.optimizers import schedule_factors
 from tfphen.optimizers.warmup_schedule import WarmupSchedule
 
 

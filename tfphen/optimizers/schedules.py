@@ -9,8 +9,8 @@ import itertools
 import keras
 import numpy as np
 
+import tfphen.optimizers.schedule_factors as schedule_factors
 from tfphen.core import checks
-from tfphen.optimizers import schedule_factors
 from tfphen.optimizers.warmup_schedule import WarmupSchedule
 
 

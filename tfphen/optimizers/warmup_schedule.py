@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+import tfphen.optimizers.schedule_factors as schedule_factors
 from tfphen.core import checks
-from tfphen.optimizers import schedule_factors
 
 
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):

@@ -3,13 +3,11 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tfphen.verdicts.estimate import Estimate
 from tfphen.verdicts.findings import finite_or_none
-
-if TYPE_CHECKING:
-    from tfphen.verdicts.published import Number
+from tfphen.verdicts.published import Number
 
 REPRODUCED = "reproduced"
 DIRECTION_ONLY = "direction only"
@@ -32,7 +30,7 @@ class Comparison:
         difference: Interval of ours minus the published value, where one was computed.
     """
 
-    number: "Number"
+    number: Number
     verdict: str
     reason: str
     estimate: Estimate | None = None
@@ -65,7 +63,7 @@ class Comparison:
 
 
 def compare(
-    number: "Number",
+    number: Number,
     estimate: Estimate | None,
     baseline: Estimate | None = None,
     differs: Sequence[str] = (),
@@ -144,7 +142,7 @@ def compare(
 
 
 def _published_deviation(
-    number: "Number", estimate: Estimate
+    number: Number, estimate: Estimate
 ) -> tuple[tuple[float, int | None] | None, str]:
     """Returns standard error and degrees of freedom (None: those of ours), and how they came."""
     if number.n is not None and number.n > 1:
@@ -163,7 +161,7 @@ def _published_deviation(
 
 
 def _off(
-    number: "Number", estimate: Estimate, baseline: Estimate | None, reason: str
+    number: Number, estimate: Estimate, baseline: Estimate | None, reason: str
 ) -> tuple[str, str]:
     """Returns verdict and reason for a number that ours is off."""
     if number.value is not None:
@@ -213,6 +211,6 @@ def _interval(low: float, high: float) -> str:
     return f"[{low:.4g}, {high:.4g}]"
 
 
-def _caveats(number: "Number") -> str:
+def _caveats(number: Number) -> str:
     known = f" Known differences: {'; '.join(number.differs)}." if number.differs else ""
     return known + (f" Not published: {'; '.join(number.unknown)}." if number.unknown else "")

@@ -1,7 +1,6 @@
 """Published numbers: data with provenance, read from TOML. One without a source does not load.
 
-Light: nothing heavy is imported here. The verdict on a number is in
-`tfphen.verdicts.comparison`, which this module offers too.
+The verdict on a number is in `tfphen.verdicts.comparison`.
 
 A file is a list of `[[number]]` entries, see `Number` for their fields.
 """
@@ -16,9 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from tfphen.core.errors import MissingData, UsageError, nearest
-from tfphen.verdicts.comparison import Comparison, compare
-
-__all__ = ["Comparison", "Number", "compare", "load", "load_file", "resource_folder"]
 
 PROVENANCES = ("read", "recalled", "derived")
 # Where the files of each kind lie: beside the modules of an installed package, or in a checkout.

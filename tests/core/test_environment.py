@@ -50,15 +50,15 @@ def checkout(tmp_path):
         run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
         return run.stdout.decode().split()
 
-    file = tmp_path / "tfphen" / "environment.py"
-    file.parent.mkdir()
+    file = tmp_path / "tfphen" / "core" / "environment.py"
+    file.parent.mkdir(parents=True)
     file.write_text("first")
     return git, ask, file
 
 
 def test_commit_of_the_checkout_only(checkout, tmp_path):
     git, ask, file = checkout
-    installed = tmp_path / "lib" / "tfphen" / "environment.py"
+    installed = tmp_path / "lib" / "tfphen" / "core" / "environment.py"
     installed.parent.mkdir(parents=True)
     installed.write_text("")
     assert ask(file) == ["None", "None"]

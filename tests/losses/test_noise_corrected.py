@@ -279,7 +279,7 @@ def test_forward_correction_of_the_uninvertible():
 
 
 def test_predictions_are_those_of_the_clean_classes():
-    """Minimising either loss on the exact noisy labels of one point per class finds the class."""
+    """Minimizing either loss on the exact noisy labels of one point per class finds the class."""
     matrix = MATRICES["mnist"]
     counts = np.round(matrix * 10).astype(int)
     clean = np.repeat(np.arange(10), 10)

@@ -41,7 +41,7 @@ def test_gradients_are_finite_far_out():
 
 def test_weights_keep_moving_the_direction():
     # Σ w_i m_i^-α on the circle: the weighted direction differs from the unweighted one, and is
-    # the direction that minimising the loss itself tends to.
+    # the direction that minimizing the loss itself tends to.
     x = np.array([[1.0, 0.2], [-0.2, -1.0]])
     weights, signs = np.array([8.0, 1.0]), np.array([1, -1])
 

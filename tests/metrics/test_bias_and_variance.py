@@ -10,8 +10,8 @@ from tfphen.metrics import bias_variance, bias_variance_alignment
 
 def ensemble(members=6, count=50, classes=5, spread=2.0, seed=0):
     generator = np.random.default_rng(seed)
-    centre = generator.normal(scale=spread, size=(count, classes))
-    logits = centre + generator.normal(size=(members, count, classes))
+    center = generator.normal(scale=spread, size=(count, classes))
+    logits = center + generator.normal(size=(members, count, classes))
     return generator.integers(0, classes, count), logits
 
 

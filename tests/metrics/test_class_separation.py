@@ -10,10 +10,10 @@ def examples(seed=0, spread=1.0, dimension=6):
     """Three classes of unequal size around their own directions, with a mean in common."""
     generator = np.random.default_rng(seed)
     labels = np.repeat([0, 1, 2], [5, 20, 9])
-    centres = generator.normal(size=(3, dimension)) + 2.0
+    centers = generator.normal(size=(3, dimension)) + 2.0
     noise = generator.normal(scale=spread, size=(len(labels), dimension))
     order = generator.permutation(len(labels))
-    return (centres[labels] + noise)[order], labels[order]
+    return (centers[labels] + noise)[order], labels[order]
 
 
 def slow(features, labels):
@@ -65,7 +65,7 @@ def test_invariances():
 
 def test_extremes():
     assert class_separation(np.eye(4)[[0, 0, 1, 3]] * [[1], [5], [2], [3]], [0, 0, 1, 2]) == 1.0
-    # Means of the normalised features coincide, lengths notwithstanding.
+    # Means of the normalized features coincide, lengths notwithstanding.
     cross = [[1.0, 0.0], [-7.0, 0.0], [0.0, 2.0], [0.0, -3.0]]
     assert class_separation(cross, [0, 0, 1, 1]) == pytest.approx(0.0, abs=1e-15)
     assert np.isnan(class_separation(np.arange(1.0, 5.0)[:, None] * [[0.1, 0.7]], [0, 1, 0, 1]))

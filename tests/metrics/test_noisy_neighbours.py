@@ -1,4 +1,4 @@
-"""The vote of clean neighbours: limits that are known, chance, and a loop beside it."""
+"""The vote of clean neighbors: limits that are known, chance, and a loop beside it."""
 
 import math
 

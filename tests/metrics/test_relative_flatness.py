@@ -140,7 +140,7 @@ def test_constant_neurons_leave_standardised_flatness_invariant(measure):
     # Weights of a dead neuron do nothing, however large.
     kernel[2] *= 1e6
     assert measure(features, kernel, bias, labels, standardize=True) == pytest.approx(value, 1e-10)
-    # Were they left beside the standardised ones, they would count.
+    # Were they left beside the standardized ones, they would count.
     others = [0, 1, 3, 4, 5, 6]
     left, kept = features.copy(), kernel.copy()
     left[:, others], kept[others] = standardize_neurons(features[:, others], kernel[others])

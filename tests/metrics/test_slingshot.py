@@ -1,4 +1,4 @@
-"""Times to memorise and to generalise, and slingshots, on curves where they are known."""
+"""Times to memorize and to generalize, and slingshots, on curves where they are known."""
 
 import numpy as np
 import pytest

@@ -34,7 +34,7 @@ class Config:
     minutes: float = math.nan
     machine: str = "2 CPU cores"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.seeds < 1:
             raise UsageError(f"`seeds` must be at least 1. Received: seeds={self.seeds}")
         if self.seed < 0:
@@ -97,7 +97,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             return None
         hint = next(option for option in options if option is not type(None))
         return _convert(hint, value, where)
-    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return build(hint, value, where)
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(_convert(options[0], item, where) for item in value)
@@ -117,7 +117,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     raise UsageError(f"{where} must be {wanted}. Received: {value!r} ({type(value).__name__})")
 
 
-def _merge(base: dict, update: Mapping) -> dict:
+def _merge(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in update.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):

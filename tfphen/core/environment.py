@@ -24,7 +24,7 @@ def environment(extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
     Args:
         extra: More entries, such as device, threads and execution mode.
     """
-    found = {"tfphen": __version__, "python": platform.python_version()}
+    found: dict[str, Any] = {"tfphen": __version__, "python": platform.python_version()}
     for name in ("tensorflow", "keras", "numpy", "scipy", "pandas", "scikit-learn"):
         found[name] = _version(name)
     commit, modified = _checkout()

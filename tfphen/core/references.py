@@ -37,7 +37,7 @@ def load(reference: Any) -> Any:
     return getattr(loaded, name)
 
 
-def look_up(kind: str, table: Mapping[str, Callable | str], spec: Spec) -> Callable:
+def look_up(kind: str, table: Mapping[str, Callable[..., Any] | str], spec: Spec) -> Any:
     """Returns what `table[spec.name]` is or refers to.
 
     Raises:
@@ -51,7 +51,7 @@ def look_up(kind: str, table: Mapping[str, Callable | str], spec: Spec) -> Calla
     return load(table[spec.name])
 
 
-def call(kind: str, function: Callable, spec: Spec, *arguments: Any) -> Any:
+def call(kind: str, function: Callable[..., Any], spec: Spec, *arguments: Any) -> Any:
     """Returns `function(*arguments, **spec.settings)`.
 
     Raises:

@@ -9,6 +9,8 @@ import zlib
 
 import numpy as np
 
+from tfphen.core.types import Integers
+
 
 def sequence(seed: int, name: str, *fold: int) -> np.random.SeedSequence:
     """Returns the `SeedSequence` of stream `name` of `seed`, folded by any integers.
@@ -28,6 +30,6 @@ def stream(seed: int, name: str, *fold: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(sequence(seed, name, *fold)))
 
 
-def key(seed: int, name: str, *fold: int) -> np.ndarray:
+def key(seed: int, name: str, *fold: int) -> Integers:
     """Returns two `uint32` words that key a counter-based generator on the device."""
     return sequence(seed, name, *fold).generate_state(2, np.uint32)

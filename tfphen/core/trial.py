@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tfphen.core.errors import UsageError
@@ -35,7 +35,7 @@ def freeze(value: Any) -> Any:
     )
 
 
-class FrozenMapping(Mapping):
+class FrozenMapping(Mapping[str, Any]):
     """An immutable mapping of plain data. Equal and hash-equal whatever the order of its keys."""
 
     def __init__(self, items: Mapping[str, Any] | None = None):
@@ -44,7 +44,7 @@ class FrozenMapping(Mapping):
     def __getitem__(self, key: str) -> Any:
         return self._items[key]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._items)
 
     def __len__(self) -> int:
@@ -72,11 +72,14 @@ class Spec:
 
     __slots__ = ("name", "settings")
 
+    name: str
+    settings: FrozenMapping
+
     def __init__(self, name: str, **settings: Any):
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "settings", FrozenMapping(settings))
 
-    def __setattr__(self, name: str, value: Any):
+    def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"A Spec is immutable. Received: {name}={value!r}")
 
     def __eq__(self, other: object) -> bool:
@@ -112,7 +115,7 @@ class Data:
         validation_corruptions: Applied in order to the held-out examples.
         validation_in_training: Whether the held-out examples, as they are then, are added to the
             training set after its corruption.
-        classes: Only these classes, labelled by their place in the list; None for all. Examples of
+        classes: Only these classes, labeled by their place in the list; None for all. Examples of
             the others are the splits `"other_train"` and `"other_test"`, with their own labels.
         further: Further examples to measure on, as splits by name: the test split of a source with
             its options, such as `{"mnist": Spec("mnist", flatten=True)}`, with its own labels;
@@ -132,7 +135,7 @@ class Data:
     classes: tuple[int, ...] | None = None
     further: Mapping[str, Spec] = dataclasses.field(default_factory=FrozenMapping)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "corruptions", tuple(self.corruptions))
         object.__setattr__(self, "validation_corruptions", tuple(self.validation_corruptions))
         if self.classes is not None:
@@ -184,7 +187,7 @@ class Trial:
     Args:
         model: Builder in `tfphen.models`, or one of the phenomenon's own.
         data: The examples.
-        objective: What is minimised, see `tfphen.train.objectives`.
+        objective: What is minimized, see `tfphen.train.objectives`.
         optimizer: A stock Keras optimizer by name with its settings, `least_squares`, or one of
             the phenomenon's `solvers`.
         schedule: Learning rate over steps, relative to the optimizer's own rate.
@@ -230,7 +233,7 @@ class Trial:
     constants: Mapping[str, Any] = dataclasses.field(default_factory=FrozenMapping)
     tags: Mapping[str, Any] = dataclasses.field(default_factory=FrozenMapping, compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "stream_seeds", FrozenMapping(self.stream_seeds))
         object.__setattr__(self, "inputs", FrozenMapping(self.inputs))
         object.__setattr__(self, "constants", FrozenMapping(self.constants))

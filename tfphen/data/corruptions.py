@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError, nearest
 from tfphen.core.trial import Spec
 from tfphen.data.dataset import Examples
 from tfphen.data.noise_models import flip_labels, mixture, redraw, transition_matrix
-from tfphen.data.settings import boolean, checked_settings, choice
+from tfphen.data.settings import checked_settings
 from tfphen.data.subsets import (
     bootstrap,
     class_fractions,
@@ -107,7 +108,7 @@ def _redraw_labels(
     targets: np.ndarray,
     exact: bool,
 ) -> Examples:
-    boolean("exact", exact)
+    checks.boolean("exact", exact)
     labels = flip_labels(examples.labels, probability, targets, generator, exact=exact)
     return examples.relabel(labels, mixture(probability, targets))
 
@@ -128,7 +129,7 @@ def shuffled_pixels(
     order = generator.permutation(_positions(examples.inputs).shape[1])
     inputs = _positions(examples.inputs)[:, order].reshape(examples.inputs.shape)
     test_inputs = examples.test_inputs
-    if boolean("test", test):
+    if checks.boolean("test", test):
         if test_inputs is None:
             raise UsageError("`shuffled_pixels` has no test inputs. Received: test=True")
         test_inputs = _positions(test_inputs)[:, order].reshape(test_inputs.shape)
@@ -159,7 +160,7 @@ def gaussian_inputs(
         moments: `"channel"`: one mean and variance for each channel (one in all for inputs
             `(n, d)`); `"feature"`: for each entry; `"all"`: one in all.
     """
-    choice("moments", moments, ("channel", "feature", "all"))
+    checks.one_of("moments", moments, ("channel", "feature", "all"))
     shape = examples.inputs.shape
     values = _positions(examples.inputs)
     axes = {"channel": (0, 1), "feature": (0,), "all": (0, 1, 2)}[moments]

@@ -7,10 +7,10 @@ Reference:
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.seeds import stream
 from tfphen.data.dataset import Dataset
 from tfphen.data.image_corruptions import corrupt_images
-from tfphen.data.settings import boolean
 
 _TRAIN_SIZE = 1437
 
@@ -37,7 +37,7 @@ def digits(*, flatten: bool = True, corruption: str | None = None, severity: int
     if corruption is not None:
         generator = stream(0, "image_corruption")
         images = images[0], corrupt_images(images[1], corruption, severity, generator)
-    if boolean("flatten", flatten):
+    if checks.boolean("flatten", flatten):
         images = tuple(part.reshape(-1, 64) for part in images)
     return Dataset(
         images[0],

@@ -5,19 +5,18 @@ TensorFlow is imported by the functions here, not with the module.
 
 import dataclasses
 import functools
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
 from tfphen.data.dataset import Dataset
 from tfphen.data.image_corruptions import corrupt_images
 from tfphen.data.prepared import WELL_KNOWN
-from tfphen.data.settings import boolean, real_number
 from tfphen.data.tfds_sets import Opened, batches, opened
 
 
@@ -48,7 +47,7 @@ def load(
             more or fewer means or deviations than channels, or a deviation that is not positive.
         MissingData: The files are damaged.
     """
-    boolean("flatten", flatten)
+    checks.boolean("flatten", flatten)
     scale = _numbers("mean", mean), _numbers("deviation", deviation)
     dataset = _read(folder, *scale)
     if corruption is None and not flatten:
@@ -66,7 +65,7 @@ def _numbers(name: str, values: Any) -> tuple[float, ...] | None:
         return None
     if not isinstance(values, (list, tuple)):
         raise UsageError(f"`{name}` is a list, one number a channel. Received: {name}={values!r}")
-    numbers = tuple(real_number(name, value, -math.inf) for value in values)
+    numbers = tuple(checks.number(name, value) for value in values)
     if name == "deviation" and min(numbers, default=1.0) <= 0:
         raise UsageError(f"Each `deviation` must be above 0. Received: deviation={numbers}")
     return numbers
@@ -80,7 +79,7 @@ def _corrupted_test(
     corruption: str,
     severity: int,
 ) -> np.ndarray:
-    """Returns the test images with corrupted pixels, standardised afterwards as the others are."""
+    """Returns the test images with corrupted pixels, standardized afterwards as the others are."""
     shift, scale = np.float32(mean or 0.0), np.float32(deviation or 1.0)
     pixels = np.clip(_read(folder, mean, deviation).test_inputs * scale + shift, 0.0, 1.0)
     generator = stream(0, "image_corruption")
@@ -129,8 +128,8 @@ def _holds_jpeg(found: Opened, tfds: Any) -> bool:
 def _accurate_jpeg_decoder(tfds: Any) -> Any:
     import tensorflow as tf
 
-    # TensorFlow's default is the fast transform, which moves pixels by about one grey level each
-    # and the mean colour of CIFAR-10 by 0.005. The accurate one gives what other libraries give.
+    # TensorFlow's default is the fast transform, which moves pixels by about one gray level each
+    # and the mean color of CIFAR-10 by 0.005. The accurate one gives what other libraries give.
     @tfds.decode.make_decoder()
     def decode(serialized, feature):
         image = tf.io.decode_jpeg(

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.data.image_operations import block_means, blurred, plasma, sampled
-from tfphen.data.settings import choice, whole_number
 
 
 def _of(side: int, *pixels: float) -> tuple[float, ...]:
@@ -107,7 +107,7 @@ def corrupt_images(
     When not to use:
         To compare with published results on CIFAR-10-C or MNIST-C: take their files. As
         augmentation that is meant to help on the same corruptions: what is trained on is no longer
-        a shift. On images of very few pixels neighbouring severities can coincide: 8 by 8 pixels
+        a shift. On images of very few pixels neighboring severities can coincide: 8 by 8 pixels
         are pixelated to 4, 4, 3, 2 and 2 a side.
 
     Reference:
@@ -115,13 +115,13 @@ def corrupt_images(
         and Perturbations", ICLR 2019, arXiv 1903.12261; N. Mu, J. Gilmer, "MNIST-C: A Robustness
         Benchmark for Computer Vision", 2019, arXiv 1906.02337.
     """
-    choice("corruption", corruption, tuple(CORRUPTIONS))
-    severity = whole_number("severity", severity, 1, SEVERITIES)
+    checks.one_of("corruption", corruption, tuple(CORRUPTIONS))
+    severity = checks.whole("severity", severity, 1, SEVERITIES)
     if not isinstance(generator, np.random.Generator):
         raise UsageError(f"`generator` is a NumPy Generator. Received: generator={generator!r}")
     checked = _checked(images)
-    grey, colour = LEVELS[corruption]
-    level = (grey if checked.shape[-1] == 1 else colour)[severity - 1]
+    gray, color = LEVELS[corruption]
+    level = (gray if checked.shape[-1] == 1 else color)[severity - 1]
     corrupted = CORRUPTIONS[corruption](checked, level, generator)
     return np.clip(corrupted, 0, 1).astype(np.float32, copy=False)
 
@@ -244,7 +244,7 @@ def _warped(
     generator: np.random.Generator,
     source: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
 ) -> np.ndarray:
-    """Samples images at `matrix @ place + shift` about their centres, in random directions.
+    """Samples images at `matrix @ place + shift` about their centers, in random directions.
 
     Args:
         images: `[n, height, width, channels]`.

@@ -54,8 +54,8 @@ def spread(offsets: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def sampled(images: np.ndarray, matrix: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """Interpolates bilinearly at `matrix @ place + shift`; all is black outside the image."""
     size = np.array(images.shape[1:3])
-    centre = (size[:, None, None] - 1) / 2
-    place = np.tensordot(matrix, np.indices(size) - centre, axes=1) + shift[:, None, None] + centre
+    center = (size[:, None, None] - 1) / 2
+    place = np.tensordot(matrix, np.indices(size) - center, axes=1) + shift[:, None, None] + center
     # One black pixel around the image, and every place outside is on it.
     place = np.clip(place + 1, 0, size[:, None, None] + 1)
     low = np.minimum(np.floor(place).astype(np.int64), size[:, None, None])
@@ -96,11 +96,11 @@ def plasma(count: int, size: int, decay: float, generator: np.random.Generator) 
         corners = heights[:, ::step, ::step]
         below = corners + np.roll(corners, -1, axis=1)
         right = corners + np.roll(corners, -1, axis=2)
-        centres = (below + np.roll(below, -1, axis=2)) / 4 + noise[0]
-        heights[:, half::step, half::step] = centres
-        # The middle of an edge lies between two corners and two centres.
-        heights[:, ::step, half::step] = (right + centres + np.roll(centres, 1, 1)) / 4 + noise[1]
-        heights[:, half::step, ::step] = (below + centres + np.roll(centres, 1, 2)) / 4 + noise[2]
+        centers = (below + np.roll(below, -1, axis=2)) / 4 + noise[0]
+        heights[:, half::step, half::step] = centers
+        # The middle of an edge lies between two corners and two centers.
+        heights[:, ::step, half::step] = (right + centers + np.roll(centers, 1, 1)) / 4 + noise[1]
+        heights[:, half::step, ::step] = (below + centers + np.roll(centers, 1, 2)) / 4 + noise[2]
         step, amplitude = half, amplitude / decay**2
     heights -= heights.min(axis=(1, 2), keepdims=True)
     largest = heights.max(axis=(1, 2), keepdims=True)

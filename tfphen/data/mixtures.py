@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
 from tfphen.data.dataset import Dataset
-from tfphen.data.settings import choice, real_number, whole_number
 
 
 def gaussian_mixture(
@@ -42,15 +42,15 @@ def gaussian_mixture(
     Raises:
         UsageError: A setting is out of its range.
     """
-    whole_number("classes", classes, 2)
-    whole_number("dimensions", dimensions, 1)
-    whole_number("noise_dimensions", noise_dimensions, 0)
-    whole_number("train_per_class", train_per_class, 1)
-    whole_number("test_per_class", test_per_class, 1)
-    whole_number("generator_seed", generator_seed, 0)
-    real_number("radius", radius, 0)
-    real_number("noise", noise, 0)
-    choice("directions", directions, ("orthonormal", "gaussian"))
+    checks.whole("classes", classes, 2)
+    checks.whole("dimensions", dimensions, 1)
+    checks.whole("noise_dimensions", noise_dimensions, 0)
+    checks.whole("train_per_class", train_per_class, 1)
+    checks.whole("test_per_class", test_per_class, 1)
+    checks.whole("generator_seed", generator_seed, 0)
+    checks.number("radius", radius, 0)
+    checks.number("noise", noise, 0)
+    checks.one_of("directions", directions, ("orthonormal", "gaussian"))
     if directions == "orthonormal" and classes > dimensions:
         raise UsageError(
             "Orthonormal class means need at least as many dimensions as classes. "

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.data.dataset import Dataset
-from tfphen.data.settings import boolean, real_number, whole_number
 
 _TEMPLATES = (
     (5, 6, 6.5, 6.75, 7, 7, 7, 7, 6.75, 6.5, 6, 5),
@@ -63,7 +63,7 @@ def draw_examples(
     shear_scale: float = 0.75,
     sequence_length: int = 40,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws examples class by class, neither permuted nor standardised. See `mnist1d`.
+    """Draws examples class by class, neither permuted nor standardized. See `mnist1d`.
 
     Returns:
         The sequences, float64 `(num_samples, sequence_length)`, and their labels.
@@ -117,7 +117,7 @@ def mnist1d(
 ) -> Dataset:
     """Generates MNIST-1D: inputs `(n, sequence_length)`, ten classes.
 
-    Inputs are standardised with one mean and one standard deviation over training and test
+    Inputs are standardized with one mean and one standard deviation over training and test
     examples together, so neither part alone has exactly mean 0 and variance 1.
 
     Args:
@@ -136,31 +136,31 @@ def mnist1d(
     Raises:
         UsageError: A setting is out of its range.
     """
-    whole_number("num_samples", num_samples, 10)
+    checks.whole("num_samples", num_samples, 10)
     if num_samples % 10:
         raise UsageError(
             "`num_samples` must be a multiple of 10, for ten equal classes. "
             f"Received: num_samples={num_samples}"
         )
-    real_number("train_split", train_split, 0, 1)
+    checks.number("train_split", train_split, 0, 1)
     train_size = int(num_samples * train_split)
     if not 0 < train_size < num_samples:
         raise UsageError(
             "`train_split` must leave at least one example on either side. "
             f"Received: train_split={train_split} of num_samples={num_samples}"
         )
-    whole_number("generator_seed", generator_seed, 0, 2**32 - 1)
+    checks.whole("generator_seed", generator_seed, 0, 2**32 - 1)
     low, high = _checked_padding(padding)
     length = 12 + high
-    whole_number("max_translation", max_translation, 1, length)
-    whole_number("sequence_length", sequence_length, 2)
+    checks.whole("max_translation", max_translation, 1, length)
+    checks.whole("sequence_length", sequence_length, 2)
     for name, value in (
         ("scale_coefficient", scale_coefficient),
         ("correlated_noise_scale", correlated_noise_scale),
         ("independent_noise_scale", independent_noise_scale),
         ("shear_scale", shear_scale),
     ):
-        real_number(name, value, 0)
+        checks.number(name, value, 0)
 
     # The published data come from NumPy's legacy generator. This one is local.
     random_state = np.random.RandomState(generator_seed)
@@ -177,7 +177,7 @@ def mnist1d(
     )
     order = random_state.permutation(num_samples)
     values, labels = values[order], labels[order]
-    if boolean("shuffle_sequence", shuffle_sequence):
+    if checks.boolean("shuffle_sequence", shuffle_sequence):
         values = values[:, random_state.permutation(sequence_length)]
     values = (values - values.mean()) / values.std()
     return Dataset(
@@ -194,8 +194,8 @@ def mnist1d(
 def _checked_padding(padding: Sequence[int]) -> tuple[int, int]:
     if not isinstance(padding, (list, tuple)) or len(padding) != 2:
         raise UsageError(f"`padding` is a pair (low, high). Received: padding={padding!r}")
-    low = whole_number("padding", padding[0], 0)
-    return low, whole_number("padding", padding[1], low)
+    low = checks.whole("padding", padding[0], 0)
+    return low, checks.whole("padding", padding[1], low)
 
 
 def _stretch(template: np.ndarray, pad: int, length: int) -> np.ndarray:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
-from tfphen.data.settings import choice, real_number, whole_number
 
 MAPS = {
     "mnist_flips": {7: 1, 2: 7, 5: 6, 6: 5, 3: 8},
@@ -37,7 +37,7 @@ def transition_matrix(kind: str, rate: float, num_classes: int) -> np.ndarray:
     Raises:
         UsageError: Another kind, a rate outside [0, 1], or a map that needs other classes.
     """
-    choice("kind", kind, tuple(name for name in KINDS if name != "transition"))
+    checks.one_of("kind", kind, tuple(name for name in KINDS if name != "transition"))
     return mixture(*redraw(kind, rate, num_classes))
 
 
@@ -60,8 +60,8 @@ def redraw(
         num_classes: Number of classes K, at least 2.
         matrix: Transition matrix, for `kind="transition"` only.
     """
-    choice("kind", kind, KINDS)
-    size = whole_number("num_classes", num_classes, 2)
+    checks.one_of("kind", kind, KINDS)
+    size = checks.whole("num_classes", num_classes, 2)
     if (kind == "transition") != (matrix is not None):
         raise UsageError(
             '`transition_matrix` belongs to kind="transition", and only there. '
@@ -77,7 +77,7 @@ def redraw(
         return probability, np.where(
             total > 0, targets / np.where(total > 0, total, 1), np.eye(size)
         )
-    rate = real_number("rate", rate, 0, 1)
+    rate = checks.number("rate", rate, 0, 1)
     if kind == "wrong":
         return np.full(size, rate), (1 - np.eye(size)) / (size - 1)
     if kind == "all":

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
 from tfphen.core.trial import Data, Spec
 from tfphen.data.corruptions import corrupt
 from tfphen.data.dataset import Dataset, Examples, Resolved
-from tfphen.data.settings import whole_number
 from tfphen.data.sources import load
 from tfphen.data.subsets import stratified_order
 
@@ -58,7 +58,7 @@ def resolve(
         train, test = _redraw_split(train, test, stream(seed_of("split"), "split"))
     held = None
     if data.validation is not None:
-        whole_number("validation", data.validation, 1, len(train[1]) - 1)
+        checks.whole("validation", data.validation, 1, len(train[1]) - 1)
         held, train = _held_out(data.validation, train, stratified, seed_of)
         held = Examples(*held, classes)
         held = _corrupted(held, data.validation_corruptions, seed_of, "validation_")
@@ -85,7 +85,7 @@ def resolve(
 
 
 def _of_classes(chosen: Sequence[int], examples: Part, num_classes: int) -> tuple[Part, Part]:
-    """Returns the examples of some classes, labelled by their place among them, and the others."""
+    """Returns the examples of some classes, labeled by their place among them, and the others."""
     if not set(chosen) <= set(range(num_classes)):
         raise UsageError(
             f"`classes` are of 0 to {num_classes - 1}. Received: classes={list(chosen)}"
@@ -163,7 +163,7 @@ def _first(
     if size is None:
         return examples
     inputs, labels = examples
-    whole_number(part, size, 1, len(labels))
+    checks.whole(part, size, 1, len(labels))
     generator = stream(seed_of("subset"), "subset", ("train", "test").index(part))
     if stratified:
         chosen = generator.permutation(stratified_order(labels, generator)[:size])

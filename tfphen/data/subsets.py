@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.data.dataset import Examples
-from tfphen.data.settings import boolean, real_number, whole_number
 
 
 def stratified_order(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -43,8 +43,8 @@ def subset(
             f"`subset` takes `size` or `fraction`. Received: size={size}, fraction={fraction}"
         )
     if fraction is not None:
-        size = max(1, round(real_number("fraction", fraction, 0, 1) * available))
-    size = whole_number("size", size, 1, available)
+        size = max(1, round(checks.number("fraction", fraction, 0, 1) * available))
+    size = checks.whole("size", size, 1, available)
     chosen = stratified_order(examples.labels, generator)[:size]
     return examples.take(generator.permutation(chosen))
 
@@ -60,8 +60,8 @@ def long_tail_counts(max_count: int, ratio: float, num_classes: int) -> np.ndarr
 
     Class c of C gets floor(max_count * ratio ** (-c / (C - 1))) examples.
     """
-    whole_number("max_count", max_count, 1)
-    real_number("ratio", ratio, 1)
+    checks.whole("max_count", max_count, 1)
+    checks.number("ratio", ratio, 1)
     exponent = np.arange(num_classes) / max(1, num_classes - 1)
     # The margin keeps a count that is whole on paper from falling by one through rounding.
     return np.floor(max_count * float(ratio) ** -exponent + 1e-9).astype(np.int64)
@@ -72,8 +72,8 @@ def step_counts(max_count: int, ratio: float, num_classes: int) -> np.ndarray:
 
     With an odd number of classes the middle one belongs to the first half.
     """
-    whole_number("max_count", max_count, 1)
-    real_number("ratio", ratio, 1)
+    checks.whole("max_count", max_count, 1)
+    checks.number("ratio", ratio, 1)
     counts = np.full(num_classes, max_count, dtype=np.int64)
     counts[(num_classes + 1) // 2 :] = int(max_count / ratio + 1e-9)
     return counts
@@ -135,7 +135,7 @@ def class_fractions(
             f"`fractions` needs one number for each of the {num_classes} classes. "
             f"Received: fractions={fractions!r}"
         )
-    shares = np.asarray([real_number("fractions", fraction, 0, 1) for fraction in fractions])
+    shares = np.asarray([checks.number("fractions", fraction, 0, 1) for fraction in fractions])
     if not shares.all():
         raise UsageError(f"Each of `fractions` must be above 0. Received: fractions={fractions!r}")
     order = generator.permutation(len(examples.labels))
@@ -159,7 +159,7 @@ def _thin(
         )
     # Drawn either way, so that the same examples are kept first with and without it.
     class_order = generator.permutation(examples.num_classes)
-    if boolean("permute_classes", permute_classes):
+    if checks.boolean("permute_classes", permute_classes):
         counts = counts[class_order]
     order = generator.permutation(len(examples.labels))
     rank, available = _rank_in_class(examples.labels[order], examples.num_classes)

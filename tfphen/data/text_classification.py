@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.data.dataset import Dataset
-from tfphen.data.settings import whole_number
 from tfphen.data.tfds_sets import Opened, batches, opened
 
 PADDING, UNKNOWN = 0, 1
@@ -39,8 +39,8 @@ def load(folder: Path, *, vocabulary_size: int = 10_000, length: int = 250) -> D
         MissingData: The files are damaged.
     """
     # Whole numbers up to 2**24 are exact in float32.
-    whole_number("vocabulary_size", vocabulary_size, 3, 2**24)
-    whole_number("length", length, 1)
+    checks.whole("vocabulary_size", vocabulary_size, 3, 2**24)
+    checks.whole("length", length, 1)
     return _read(folder, vocabulary_size, length)
 
 

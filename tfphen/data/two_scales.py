@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.seeds import stream
 from tfphen.data.dataset import Dataset
-from tfphen.data.settings import real_number, whole_number
 
 
 def two_scales(
@@ -38,11 +38,11 @@ def two_scales(
         it*, ICLR 2021, arXiv 2007.10099: descents of features of different scale superpose.
     """
     for name, value in (("fast", fast), ("slow", slow), ("train_size", train_size)):
-        whole_number(name, value, 1)
-    whole_number("test_size", test_size, 1)
-    whole_number("generator_seed", generator_seed, 0)
-    real_number("scale", scale, 0)
-    real_number("slow_share", slow_share, 0, 1)
+        checks.whole(name, value, 1)
+    checks.whole("test_size", test_size, 1)
+    checks.whole("generator_seed", generator_seed, 0)
+    checks.number("scale", scale, 0)
+    checks.number("slow_share", slow_share, 0, 1)
     directions = stream(generator_seed, "two_scales", 0)
     a, b = directions.standard_normal(fast), directions.standard_normal(slow)
     a *= np.sqrt(1 - slow_share) / np.linalg.norm(a)

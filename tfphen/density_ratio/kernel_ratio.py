@@ -103,10 +103,10 @@ class KernelRatio:
 
 
 def centers_and_gamma(test: np.ndarray, centers, gamma: float | None):
-    """Returns centres `[l, d]` and γ: by default the first 100 test points, and their median's.
+    """Returns centers `[l, d]` and γ: by default the first 100 test points, and their median's.
 
     Raises:
-        UsageError: A count of centres that is none, or a γ that is not above 0.
+        UsageError: A count of centers that is none, or a γ that is not above 0.
     """
     if np.ndim(centers) == 0:
         chosen = test[: checks.whole("centers", centers)]

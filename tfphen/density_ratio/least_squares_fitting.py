@@ -64,7 +64,7 @@ def ulsif(
 ) -> KernelRatio:
     """Fits the density ratio w = p_test / p_train by unconstrained least squares.
 
-        minimise ½ mean_train[r²] - mean_test[r] + ½ λ |θ|²,   r = Σₗ θₗ φₗ
+        minimize ½ mean_train[r²] - mean_test[r] + ½ λ |θ|²,   r = Σₗ θₗ φₗ
 
     which is ½ mean_train[(r - w)²] up to a constant. Negative values are cut off afterwards.
 

@@ -17,7 +17,7 @@ def kliep(
 ) -> KernelRatio:
     """Fits the density ratio r under which r p_train is nearest to p_test in Kullback-Leibler.
 
-        maximise mean_test[log r]   subject to   mean_train[r] = 1,  θ ≥ 0,   r = Σₗ θₗ φₗ
+        maximize mean_test[log r]   subject to   mean_train[r] = 1,  θ ≥ 0,   r = Σₗ θₗ φₗ
 
     with φₗ(x) = exp(-γ |x - cₗ|²). With bₗ = mean_train[φₗ] and πₗ = θₗ bₗ this is a concave
     function on the simplex, which projected gradient ascent climbs. It stops where the duality gap
@@ -36,7 +36,7 @@ def kliep(
 
     Raises:
         UsageError: Samples or settings that cannot be used, or a test point that is far from all
-            centres or training points.
+            centers or training points.
 
     Example:
 
@@ -59,7 +59,7 @@ def kliep(
     tolerance = checks.positive("tolerance", tolerance)
     means = gaussian_kernel(train, chosen, gamma).mean(0)
     features = gaussian_kernel(test, chosen, gamma)
-    # A centre without training points near it would stand for an infinite ratio.
+    # A center without training points near it would stand for an infinite ratio.
     near = means > 1e-12
     seen = bool(near.any()) and bool((features[:, near].max(1) > 0).all())
     checks.require(seen, "gamma", gamma, "is too large: kernels do not reach every test point")

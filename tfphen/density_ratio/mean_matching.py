@@ -17,9 +17,9 @@ _SHY = 0.995
 def box_quadratic_programme(
     matrix, linear, upper: float, total=None, gap: float = 1e-12, iterations: int = 100
 ) -> np.ndarray:
-    """Solves a convex quadratic programme in a box, by an interior-point method.
+    """Solves a convex quadratic program in a box, by an interior-point method.
 
-        minimise ½ w'K w - k'w   subject to   0 ≤ w ≤ B,   a ≤ Σ w ≤ b
+        minimize ½ w'K w - k'w   subject to   0 ≤ w ≤ B,   a ≤ Σ w ≤ b
 
     Args:
         matrix: K, symmetric and positive semidefinite, `[n, n]`.
@@ -86,7 +86,7 @@ def box_quadratic_programme(
         step = _SHY * min(_reach(slack, change), _reach(dual, other))
         w, dual = w + step * move, dual + step * other
     raise UsageError(
-        "The quadratic programme has not converged. Raise `gap`, or add to the diagonal of "
+        "The quadratic program has not converged. Raise `gap`, or add to the diagonal of "
         f"`matrix`. Received: gap={gap:g}, after {iterations} iterations {found:.1e}"
     )
 
@@ -143,7 +143,7 @@ def kernel_mean_matching(
 ) -> np.ndarray:
     """Weights training points so that their mean in feature space is that of the test points.
 
-        minimise ½ w'K w - k'w,   kᵢ = (n / m) Σⱼ exp(-γ |xᵢ - x'ⱼ|²)
+        minimize ½ w'K w - k'w,   kᵢ = (n / m) Σⱼ exp(-γ |xᵢ - x'ⱼ|²)
         subject to 0 ≤ wᵢ ≤ B and |Σ w - n| ≤ n ε
 
     Args:
@@ -154,7 +154,7 @@ def kernel_mean_matching(
         tolerance: ε, above 0; None is (√n - 1) / √n, which for large n binds nothing but the sum's
             being positive and below 2n.
         ridge: Added to the diagonal of K; above 0.
-        gap: How far the programme is solved, see `box_quadratic_programme`; cvxopt's is 1e-6.
+        gap: How far the program is solved, see `box_quadratic_programme`; cvxopt's is 1e-6.
 
     Returns:
         w, `[n]`.

@@ -16,7 +16,7 @@ class OneStep:
     Args:
         parameters: Of the linear predictor, `[p]`.
         ratio: The weights as a function of the inputs.
-        objectives: What is minimised, before the first turn and after each, `[turns + 1]`.
+        objectives: What is minimized, before the first turn and after each, `[turns + 1]`.
     """
 
     parameters: np.ndarray
@@ -31,7 +31,7 @@ def risk_bound(losses, weights, true_weights) -> float:
 
     It holds for losses in [0, 1]: R = mean[g l] + mean[(w - g) l], (a + b)² ≤ 2a² + 2b², and
     Jensen's inequality. The second term does not depend on the predictor; without what does not
-    depend on g it is mean_train[g²] - 2 mean_test[g], so that w need not be known to minimise it.
+    depend on g it is mean_train[g²] - 2 mean_test[g], so that w need not be known to minimize it.
 
     Args:
         losses: l of the training points, in [0, 1], `[n]`.
@@ -76,7 +76,7 @@ def one_step(
 ) -> OneStep:
     """Fits a line (or a plane) and the weights of its training points, by turns.
 
-        minimise (mean_train[g l])² + mean_train[g²] - 2 mean_test[g] + λ |θ|²
+        minimize (mean_train[g l])² + mean_train[g²] - 2 mean_test[g] + λ |θ|²
 
     over f(x) = a + b'x in l = (f(x) - y)² / s, and over g = Σₗ θₗ φₗ with θ ≥ 0. Each turn is
     exact: weighted least squares for f, least squares with θ ≥ 0 for g. So the objective, which

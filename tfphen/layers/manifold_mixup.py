@@ -42,7 +42,7 @@ class ManifoldMixup(keras.Model):
     those nearest to one quarter and one half of the layers that have a kernel. For a ResNet-18
     these are between its first and second and its second and third stage, as in the authors' code
     (in a pre-activation one behind the activation there, which the authors' code has after the
-    mixing). The input is the model's own, so before any layers of the model that normalise or
+    mixing). The input is the model's own, so before any layers of the model that normalize or
     augment: name the last of these instead of 0 to mix after them.
 
     Metrics compiled with `metrics` and `weighted_metrics` are computed in training from mixed
@@ -94,14 +94,14 @@ class ManifoldMixup(keras.Model):
         with masks; for losses that are not linear in the label's distribution, where the loss is
         the mixture of two losses and not that of a mixed label; with batches of one example. Gains
         over input mixup (`layers=[0]`, `alpha=1.0`) are 0 to 1 points of accuracy, and two
-        published comparisons under short cross-entropy schedules find none. It is no defence
+        published comparisons under short cross-entropy schedules find none. It is no defense
         against iterated adversarial attacks.
 
     Migration:
         From `vikasverma1077/manifold_mixup`: `--mixup_alpha 2.0 --mixup_hidden` is
         `ManifoldMixup(model, layers=[0, stage_1, stage_2], alpha=2.0)` with the names of the last
         layers of the first two stages; `--mixup` without hidden states is `layers=[0], alpha=1.0`.
-        All runs there minimise the binary cross-entropy of softmax outputs, about 1/K of the usual
+        All runs there minimize the binary cross-entropy of softmax outputs, about 1/K of the usual
         loss: compile with `SoftmaxBinaryCrossentropy` to keep its learning rate and weight decay.
 
     Reference:

@@ -76,7 +76,7 @@ class UnitColumns(keras.initializers.Initializer):
     True
 
     When not to use:
-        For layers whose outputs are not normalised: the variance of a Dense layer's outputs would
+        For layers whose outputs are not normalized: the variance of a Dense layer's outputs would
         not depend on its width as the usual initialisers have it.
 
     Reference:
@@ -111,7 +111,7 @@ class NormalizedDense(keras.layers.Layer):
     The LDAM head is `NormalizedDense(K)`: `LDAMLoss` scales by itself. A cosine softmax of
     temperature τ is `NormalizedDense(K, use_bias=True)` with `CosineSoftmaxCrossentropy(τ)`, or,
     with any other cross-entropy, `NormalizedDense(K, scale=1 / τ, use_bias=True)`; it was published
-    with τ = 0.05. The code released for it normalises the kernel's columns only, which is
+    with τ = 0.05. The code released for it normalizes the kernel's columns only, which is
     `normalize_features=False`.
 
     Args:

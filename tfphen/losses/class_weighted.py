@@ -148,7 +148,7 @@ class ClassWeightedCrossentropy(ClassWeightedLoss):
         "sum_over_batch_size":        L = (1 / B) Σ_i w_{y_i} (-log p_{i, y_i})
         "mean_with_sample_weight":    L = Σ_i w_{y_i} (-log p_{i, y_i}) / Σ_i w_{y_i}
 
-    They are different trainings. The first is what Keras's `fit(class_weight=...)` minimises: a
+    They are different trainings. The first is what Keras's `fit(class_weight=...)` minimizes: a
     weight of 256 makes the steps of its class up to 256 times longer, so weights should have mean
     1 over the training set, as `effective_number_weights(counts, normalization="examples")` gives
     them. The second does not depend on the scale of the weights. Its divisor is summed over the
@@ -187,8 +187,8 @@ class ClassWeightedCrossentropy(ClassWeightedLoss):
 
     When not to use:
         For a network that fits its training set and is trained on: weights then hardly move the
-        decision boundary, because the loss is minimised at infinity for any weights. Use `VSLoss`
-        or `LDAMLoss`, whose terms stay, regularise, or start the weights late with
+        decision boundary, because the loss is minimized at infinity for any weights. Use `VSLoss`
+        or `LDAMLoss`, whose terms stay, regularize, or start the weights late with
         `DeferredReweighting`. For one weight an example rather than a class use `sample_weight`
         with a stock loss.
 

@@ -153,7 +153,7 @@ class GroupVSLoss(FunctionalLoss):
     When not to use:
         Where groups are not known in training. With an empty cell, whose shift would be infinite:
         merge it with another group. In one comparison on CelebA it did not beat distributionally
-        robust optimisation with plain cross-entropy (82.6 against 84.8 % worst-group accuracy).
+        robust optimization with plain cross-entropy (82.6 against 84.8 % worst-group accuracy).
 
     Migration:
         PyTorch, `VSLoss_4groups` of the authors adds ι to both logits of an example, which

@@ -35,7 +35,7 @@ def ldam_margins(class_counts, max_margin=0.5):
 
         Δ_k = max_margin n_k^(-1/4) / max_j n_j^(-1/4)
 
-    For two classes this ratio minimises the sum of the generalisation bounds of both.
+    For two classes this ratio minimizes the sum of the generalization bounds of both.
 
     Args:
         class_counts: Number of training examples of each class, `[..., K]`.

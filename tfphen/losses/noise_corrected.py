@@ -177,7 +177,7 @@ class ForwardCorrectedCrossentropy(FunctionalLoss):
         another label. Where the noise depends on the input and not on the class alone. Where
         labels are clean: a T that is not the identity then costs accuracy. Where two classes are
         swapped with each other at a rate near 1/2: training may give one of them up. For few
-        labels per class, long training memorises the noise here too.
+        labels per class, long training memorizes the noise here too.
 
     Migration:
         From `robust("forward", P)` of giorgiop/loss-correction (Keras 2): `transition_matrix` is

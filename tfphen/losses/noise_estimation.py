@@ -41,7 +41,7 @@ def estimate_transition_matrix(probabilities, percentile=97.0, mixing=0.0):
     When not to use:
         Where more than half of some class carries one other label, and for sets with so few
         examples a class that none is typical of it alone. If the noise process can be looked at
-        (some examples labelled twice, or a clean subset), count it instead.
+        (some examples labeled twice, or a clean subset), count it instead.
 
     Migration:
         From `NoiseEstimator` of giorgiop/loss-correction (Keras 2): `probabilities` is

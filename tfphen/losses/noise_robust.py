@@ -3,7 +3,7 @@
 They follow the code published with Patrini et al. 2017, which gives one-hot labels of zeros and
 ones, not of ±1, to losses written for ±1, and takes the mean over classes. The scores of the wrong
 classes then enter the unhinged, sigmoid, ramp and Savage losses only as constants. In that code
-the scores of the unhinged, sigmoid and ramp losses come out of a batch normalisation. Add one as
+the scores of the unhinged, sigmoid and ramp losses come out of a batch normalization. Add one as
 the last layer of the model for these three: it bounds the scores, and it alone lets classes
 compete. Without it nothing keeps the scores of wrong classes down, and training fails.
 

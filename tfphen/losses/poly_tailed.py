@@ -75,7 +75,7 @@ class PolyTailedLoss(ClassWeightedLoss):
 
     Under cross-entropy the gradient of an example falls as e^-m, and a network that separates its
     training set ends at the same boundary for any weights. Under a power of m the direction that
-    training tends to minimises Σ_i w_i m_i^-α on the unit sphere, which the weights do move.
+    training tends to minimizes Σ_i w_i m_i^-α on the unit sphere, which the weights do move.
 
     Args:
         alpha: Exponent α of the tail, above 0. Small values look at all examples, large ones at

@@ -108,7 +108,7 @@ def logit_penalty_crossentropy(y_true, y_pred, beta=6e-4):
 
 
 def normalized_logits(y_pred, temperature=0.04):
-    """Logits of fixed length, those that logit normalisation trains and predicts with.
+    """Logits of fixed length, those that logit normalization trains and predicts with.
 
         z / (τ ||z||)
 

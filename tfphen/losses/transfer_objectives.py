@@ -128,7 +128,7 @@ class TransferObjective:
     def prediction_logits(self, outputs):
         """Returns the logits to predict from, `[..., K]`, of outputs `[..., K]` of `head`.
 
-        They are normalised or divided by the temperature where the loss does so. Their argmax is
+        They are normalized or divided by the temperature where the loss does so. Their argmax is
         that of the outputs. Their softmax is the model's posterior, except for `"sigmoid"`, whose
         classes have one sigmoid each, and `"squared_error"`, which has no probabilities.
         """

@@ -193,8 +193,8 @@ def bias_variance_alignment(
     slope = intercept = r_squared = nan
     ratio = float(np.median(y - x)) if x.size else nan
     if x.size >= 3 and np.ptp(x) > 0:
-        centred = x - x.mean()
-        slope = float(centred @ y / (centred @ centred))
+        centered = x - x.mean()
+        slope = float(centered @ y / (centered @ centered))
         intercept = float(y.mean() - slope * x.mean())
         total = float(((y - y.mean()) ** 2).sum())
         residual = float(((y - intercept - slope * x) ** 2).sum())

@@ -29,7 +29,7 @@ class UnitSelectivity(NamedTuple):
     Attributes:
         active_ratio: Share of activations, over examples and units, that are not 0.
         mean_selectivity: Mean of `selectivity` over units that are ever active; NaN if none is.
-        selectivity: Normalised NDCG of each unit, float64 `[d]`, in [0, 1]; NaN for a unit that is
+        selectivity: Normalized NDCG of each unit, float64 `[d]`, in [0, 1]; NaN for a unit that is
             never active.
     """
 

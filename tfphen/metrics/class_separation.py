@@ -44,15 +44,15 @@ def class_separation(features, labels, centered=False) -> float:
         R²     = 1 - within / total
 
     (equation 11). Pairs of an example with itself count, and classes weigh equally. It is
-    computed in O(N d) from the class means of the normalised features, without differences of
+    computed in O(N d) from the class means of the normalized features, without differences of
     nearly equal numbers: R² of 1 - 1e-12 keeps its digits. Labels in other than 0..K-1 are fine.
 
     Args:
-        features: Such as the inputs of the last layer, not centred, `[n, d]`.
+        features: Such as the inputs of the last layer, not centered, `[n, d]`.
         labels: Integers, `[n]`, of two or more classes.
         centered: Subtract the mean of the class means from the features before they are
-            normalised. Features after a ReLU have a large mean in common, which shrinks the total
-            distance; the centred index is another number, not the published one.
+            normalized. Features after a ReLU have a large mean in common, which shrinks the total
+            distance; the centered index is another number, not the published one.
 
     Returns:
         R² in [0, 1]: 0 where all classes have the same mean direction, 1 where each class is one

@@ -94,7 +94,7 @@ def feature_deviation(
 
     When not to use:
         Before training is over: early on rare classes are under-fitted, not over-fitted. On
-        features of batch normalisation in training mode. To compare the distances of two networks
+        features of batch normalization in training mode. To compare the distances of two networks
         without dividing by `scale`. With K of one or two: chance then drowns the deviation.
 
     Reference:

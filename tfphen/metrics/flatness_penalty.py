@@ -12,7 +12,7 @@ def relative_flatness_penalty(features, kernel, bias=None):
 
     Gradients flow to the kernel and the bias and, through φ, to the layers below; wrap `features`
     in `keras.ops.stop_gradient` to hold those out. Written with `keras.ops` alone: it runs on every
-    backend, in compiled functions and under vectorisation. The cost is O(n (m K + K²)), about that
+    backend, in compiled functions and under vectorization. The cost is O(n (m K + K²)), about that
     of the layer itself, where penalties by automatic differentiation build the layer's Hessian.
 
     Args:
@@ -48,13 +48,13 @@ def relative_flatness_penalty(features, kernel, bias=None):
 
     When not to use:
         As a measure to report: use `relative_flatness`, float64, on all training examples. A flat
-        last layer is not by itself a network that generalises: rescaling single neurons changes
-        κ_Tr, so batch normalisation before the layer changes what the penalty asks for.
+        last layer is not by itself a network that generalizes: rescaling single neurons changes
+        κ_Tr, so batch normalization before the layer changes what the penalty asks for.
 
     Reference:
         H. Petzka et al., "Relative Flatness and Generalization", NeurIPS 2021, arXiv 2001.00939;
         L. Adilova et al., "FAM: Relative Flatness Aware Minimization", 2023, arXiv 2307.02337,
-        who penalise it with a Hessian by automatic differentiation.
+        who penalize it with a Hessian by automatic differentiation.
     """
     features, kernel = (_float(value) for value in (features, kernel))
     if (
@@ -80,9 +80,9 @@ def relative_flatness_penalty(features, kernel, bias=None):
         logits = logits + ops.expand_dims(bias, -2)
     # Differences of weights do not change when their mean is taken away; their products then lose
     # fewer digits, and no tensor of all differences, K × K × m, is needed.
-    centred = kernel - ops.mean(kernel, axis=-1, keepdims=True)
-    products = ops.matmul(ops.swapaxes(centred, -1, -2), centred)
-    norms = ops.sum(ops.square(centred), axis=-2)
+    centered = kernel - ops.mean(kernel, axis=-1, keepdims=True)
+    products = ops.matmul(ops.swapaxes(centered, -1, -2), centered)
+    norms = ops.sum(ops.square(centered), axis=-2)
     distances = ops.expand_dims(norms, -1) + ops.expand_dims(norms, -2) - 2.0 * products
     # Rounding may leave the distance of a weight vector to itself a little beside zero.
     distances = distances * (1.0 - ops.eye(outputs, dtype=dtype))

@@ -65,7 +65,7 @@ def class_flattening(features, labels, centered=True) -> ClassFlattening:
     (0.0, [1.0, 1.0])
 
     When not to use:
-        With fewer examples of a class than directions to tell apart: n_c centred examples span
+        With fewer examples of a class than directions to tell apart: n_c centered examples span
         n_c - 1. Across layers of different width, or networks trained for different times. It says
         nothing about directions that classes share; classes pooled, the paper saw no difference.
 

@@ -51,7 +51,7 @@ def relative_flatness_of_layer(
 
     For a convolution, w_s is the filter of output channel s, flattened: m = window size × input
     channels, and the inputs that W multiplies are the patches. The loss is taken in inference mode,
-    without regularisation losses. For a dense layer that ends a network trained on cross-entropy,
+    without regularization losses. For a dense layer that ends a network trained on cross-entropy,
     `relative_flatness` gives the same number in closed form, thousands of times faster.
 
     Args:

@@ -42,7 +42,7 @@ def perceptron_hessian_traces(inputs, kernels, biases, rows_at_once=4096) -> np.
     [4.0, 2.0]
 
     When not to use:
-        Other activations, normalisation or residual connections: use `hessian_vector_product` with
+        Other activations, normalization or residual connections: use `hessian_vector_product` with
         random vectors. To compare networks whose layers may be rescaled without changing what they
         compute: the traces change, and those times the squared norms of the kernels do not.
 
@@ -80,8 +80,8 @@ def _summed(inputs, kernels, biases) -> np.ndarray:
     slopes = np.broadcast_to(np.eye(weights.shape[1]), (len(inputs), *(weights.shape[1],) * 2))
     totals = np.zeros(len(kernels))
     for index in reversed(range(len(kernels))):
-        centred = slopes - (weights * slopes).sum(1, keepdims=True)
-        variances = (weights * centred**2).sum((1, 2))
+        centered = slopes - (weights * slopes).sum(1, keepdims=True)
+        variances = (weights * centered**2).sum((1, 2))
         totals[index] = ((features[index] ** 2).sum(-1) * variances).sum()
         if index:
             slopes = (slopes @ kernels[index].T) * (features[index] > 0)[:, None]

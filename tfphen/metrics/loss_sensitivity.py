@@ -83,7 +83,7 @@ def loss_sensitivity(
     When not to use:
         On trainings with mini-batches, momentum or another optimizer, whose path is another. With
         ReLU networks second derivatives miss the kinks. For models with dropout or batch
-        normalisation the path differs from that of `fit`, which runs them in training mode.
+        normalization the path differs from that of `fit`, which runs them in training mode.
 
     Reference:
         D. Arpit et al., "A Closer Look at Memorization in Deep Networks", ICML 2017,

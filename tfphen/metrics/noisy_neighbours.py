@@ -1,4 +1,4 @@
-"""Where wrongly labelled examples lie: among those of their true class, or of their label's."""
+"""Where wrongly labeled examples lie: among those of their true class, or of their label's."""
 
 from typing import NamedTuple
 
@@ -12,12 +12,12 @@ _DISTANCES = ("cosine", "euclidean")
 
 
 class NoisyNeighbours(NamedTuple):
-    """How the neighbours of N wrongly labelled examples vote.
+    """How the neighbors of N wrongly labeled examples vote.
 
     Attributes:
-        clean_vote: P_clean, the share of them whose neighbours vote for the true class, in [0, 1];
+        clean_vote: P_clean, the share of them whose neighbors vote for the true class, in [0, 1];
             NaN, which means "not applicable", where N = 0.
-        noisy_vote: P_noisy, the share whose neighbours vote for the given label, likewise. The two
+        noisy_vote: P_noisy, the share whose neighbors vote for the given label, likewise. The two
             add up to 1 at most.
         num_noisy: N.
     """
@@ -30,7 +30,7 @@ class NoisyNeighbours(NamedTuple):
 def noisy_neighbours(
     features, labels, clean_labels, *, num_neighbors=5, distance="cosine"
 ) -> NoisyNeighbours:
-    """The class that correctly labelled neighbours give to wrongly labelled training examples.
+    """The class that correctly labeled neighbors give to wrongly labeled training examples.
 
     With given labels g, true labels t, C the examples with g = t and N those with g ≠ t: each
     example of N asks its nearest `num_neighbors` examples of C, which have one vote each for their
@@ -38,7 +38,7 @@ def noisy_neighbours(
 
         P_clean = mean over N of 1[vote = t],    P_noisy = mean over N of 1[vote = g]
 
-    Where label noise redraws the true class, the example counts as correctly labelled. A row of
+    Where label noise redraws the true class, the example counts as correctly labeled. A row of
     zeros has no direction: its cosine distance to every other is 1. Of classes with equally many
     votes the smallest wins.
 
@@ -55,7 +55,7 @@ def noisy_neighbours(
 
     Raises:
         ValueError: Shapes that do not go together, NaN, infinite entries, labels that are not
-            integers, another distance, or fewer correctly labelled examples than
+            integers, another distance, or fewer correctly labeled examples than
             `num_neighbors`.
 
     Example:
@@ -68,9 +68,9 @@ def noisy_neighbours(
 
     When not to use:
         As evidence that training isolates noise, without its value on the inputs and on the
-        untrained network beside it: nearest neighbours of raw images often have the same class.
-        With few wrongly labelled examples, or on more noise than signal, where no majority of the
-        neighbours is left.
+        untrained network beside it: nearest neighbors of raw images often have the same class.
+        With few wrongly labeled examples, or on more noise than signal, where no majority of the
+        neighbors is left.
 
     Reference:
         Y. Gu, X. Zheng, T. Aste, "Unraveling the Enigma of Double Descent: An In-depth Analysis
@@ -90,7 +90,7 @@ def noisy_neighbours(
         return NoisyNeighbours(float("nan"), float("nan"), 0)
     if len(given) - num_noisy < num_neighbors:
         raise ValueError(
-            "`num_neighbors` must be at most the number of correctly labelled examples, "
+            "`num_neighbors` must be at most the number of correctly labeled examples, "
             f"{len(given) - num_noisy}. Received: num_neighbors={num_neighbors}"
         )
     from sklearn.neighbors import KNeighborsClassifier

@@ -144,7 +144,7 @@ def fisher_rao_norm(y, y_pred, num_hidden_layers):
     2.51398...
 
     When not to use:
-        For networks with biases or batch normalisation, where this is not the norm of the
+        For networks with biases or batch normalization, where this is not the norm of the
         definition. To compare networks trained to different losses: it grows with their margins.
 
     Reference:

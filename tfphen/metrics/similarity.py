@@ -43,9 +43,9 @@ def _product(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _unbiased_product(x: np.ndarray, y: np.ndarray) -> float:
-    """Returns HSIC_1 of centred features `[n, p]` and `[n, q]`, without the Gram matrices' size.
+    """Returns HSIC_1 of centered features `[n, p]` and `[n, q]`, without the Gram matrices' size.
 
-    With K = XXᵀ and L = YYᵀ, diagonals set to 0, and centred columns, every row of K sums to
+    With K = XXᵀ and L = YYᵀ, diagonals set to 0, and centered columns, every row of K sums to
     -|x_i|² and K to -sum_i |x_i|².
     """
     count = len(x)
@@ -68,9 +68,9 @@ def _ratio(cross: float, of_x: float, of_y: float) -> float:
 
 
 def linear_cka(x, y, unbiased=False) -> float:
-    """Linear centred kernel alignment of two representations of the same n examples.
+    """Linear centered kernel alignment of two representations of the same n examples.
 
-    With centred columns, so that XᵀX / n is the covariance of the features:
+    With centered columns, so that XᵀX / n is the covariance of the features:
 
         CKA = |XᵀY|² / (|XᵀX| |YᵀY|)        (Frobenius norms)
 

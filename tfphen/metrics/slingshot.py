@@ -1,4 +1,4 @@
-"""Late events in training curves: generalisation long after memorisation, and slingshots."""
+"""Late events in training curves: generalization long after memorization, and slingshots."""
 
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ class GrokkingTimes(NamedTuple):
 
 
 def grokking_times(steps, train_accuracy, test_accuracy, *, level: float = 0.99) -> GrokkingTimes:
-    """Steps after which a network has memorised, and after which it generalises.
+    """Steps after which a network has memorised, and after which it generalizes.
 
         memorised = min {step: train accuracy ≥ level}
         generalised = min {step: test accuracy ≥ level}

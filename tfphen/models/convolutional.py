@@ -147,7 +147,7 @@ def convnet(
 ) -> keras.Model:
     """The five-layer convolutional network of the double-descent experiments.
 
-    Four times convolution 3×3, batch normalisation and ReLU, with k, 2k, 4k, 8k channels, max
+    Four times convolution 3×3, batch normalization and ReLU, with k, 2k, 4k, 8k channels, max
     pooling by two after the last three, then the maximum over what is left (4×4 for 32×32 inputs).
     For 32×32×3 inputs and ten classes it has 378 k² + 152 k + 10 trainable weights.
 

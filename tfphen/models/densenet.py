@@ -28,13 +28,13 @@ def densenet(
 ) -> keras.Model:
     """The DenseNet of CIFAR, DenseNet-BC unless told otherwise.
 
-    A convolution 3×3; three dense blocks; normalisation, ReLU, a mean over positions. In a dense
+    A convolution 3×3; three dense blocks; normalization, ReLU, a mean over positions. In a dense
     block each step adds g channels to its inputs:
 
         x ← [x, conv3×3(relu(norm(x)))]                                  without bottleneck
         x ← [x, conv3×3(relu(norm(conv1×1(relu(norm(x))))))]             with, 4g channels inside
 
-    Between blocks normalisation, ReLU, a convolution 1×1 to θ times the channels and average
+    Between blocks normalization, ReLU, a convolution 1×1 to θ times the channels and average
     pooling by two. Convolutions have no bias. The first has 2g channels with bottleneck and
     compression (the paper's BC), else 16. Trainable weights for three input channels and ten
     classes, as the paper prints them and exactly:
@@ -56,7 +56,7 @@ def densenet(
         kernel_initializer: Of every kernel, as in `mlp`. The paper has He's normal one; that of
             Keras is cut at two standard deviations. None for that of `defaults`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`; the published network
-            has the normalisation constants of Torch.
+            has the normalization constants of Torch.
         seed: For the initial weights and dropout of this Keras model.
         name: Of the model.
 

@@ -65,10 +65,10 @@ class LayerDefaults:
     """Makes and applies stock layers that follow the defaults of one library.
 
     Args:
-        defaults: `"keras"`: Glorot uniform kernels, zero biases, batch normalisation with momentum
-            .99 and epsilon 1e-3, layer normalisation with epsilon 1e-3. `"torch"`: kernels and
-            biases uniform in ±1/sqrt(fan in), batch normalisation with momentum .9 (in the
-            convention of Keras) and epsilon 1e-5, layer normalisation with epsilon 1e-5.
+        defaults: `"keras"`: Glorot uniform kernels, zero biases, batch normalization with momentum
+            .99 and epsilon 1e-3, layer normalization with epsilon 1e-3. `"torch"`: kernels and
+            biases uniform in ±1/sqrt(fan in), batch normalization with momentum .9 (in the
+            convention of Keras) and epsilon 1e-5, layer normalization with epsilon 1e-5.
         seed: From which the seed of each layer is derived.
         kernel_initializer: For every kernel that does not get one of its own, see
             `seeded_initializer`; None for that of `defaults`.
@@ -152,14 +152,14 @@ class LayerDefaults:
     def activated_convolution(
         self, filters: int, kernel_size: int, inputs, name: str, normalize: bool = True, **settings
     ):
-        """Applies a convolution, batch normalisation and ReLU, as `name`, `name_norm`, `name_relu`.
+        """Applies a convolution, batch normalization and ReLU, as `name`, `name_norm`, `name_relu`.
 
         Args:
             filters: As in `convolution`.
             kernel_size: As in `convolution`.
             inputs: As in `convolution`.
             name: Of the convolution.
-            normalize: Whether there is a batch normalisation between the two.
+            normalize: Whether there is a batch normalization between the two.
             **settings: As in `convolution`.
         """
         x = self.convolution(filters, kernel_size, inputs, name, **settings)
@@ -168,7 +168,7 @@ class LayerDefaults:
         return keras.layers.ReLU(name=f"{name}_relu")(x)
 
     def normalized_relu(self, inputs, name: str):
-        """Applies batch normalisation and ReLU, as `name_norm` and `name_relu`."""
+        """Applies batch normalization and ReLU, as `name_norm` and `name_relu`."""
         x = self.batch_normalization(inputs, f"{name}_norm")
         return keras.layers.ReLU(name=f"{name}_relu")(x)
 

@@ -45,7 +45,7 @@ def resnet18(
     """The pre-activation ResNet-18 of the double-descent experiments.
 
     A convolution 3×3; four stages of two blocks with k, 2k, 4k, 8k channels and strides 1, 2, 2, 2;
-    a mean over positions. As in the published model there is no normalisation after the last
+    a mean over positions. As in the published model there is no normalization after the last
     block. For three input channels and ten classes it has 2724 k² + 213 k + 10 trainable weights.
     It is `preact_resnet` of depth 18.
 
@@ -106,7 +106,7 @@ def preact_resnet(
         x + conv3×3(relu(norm(conv3×3(relu(norm(x))))))
 
     and where the shape changes x is replaced by a convolution 1×1 of relu(norm(x)), without
-    normalisation. Padding is one zero on each side, as in PyTorch, with strides too. With 64
+    normalization. Padding is one zero on each side, as in PyTorch, with strides too. With 64
     channels, three input channels and ten classes there are 11,171,146 and 21,279,306 trainable
     weights.
 
@@ -118,7 +118,7 @@ def preact_resnet(
         num_classes: Number of logits.
         depth: 18 or 34.
         width: Channels k of the first stage.
-        final_norm: Whether batch normalisation and ReLU follow the last block, as in the paper of
+        final_norm: Whether batch normalization and ReLU follow the last block, as in the paper of
             He et al. The code of Manifold Mixup and of deep double descent has neither.
         stem_strides: Strides of the first convolution; 2 for Tiny-ImageNet in the published code.
         kernel_initializer: Of every kernel, as in `mlp`. None for that of `defaults`, which the
@@ -197,7 +197,7 @@ def resnet_cifar(
 ) -> keras.Model:
     """The ResNet-20, -32, -44, -56 and so on that He et al. made for CIFAR.
 
-    A convolution 3×3 with normalisation and ReLU; three stages of n blocks with k, 2k, 4k channels
+    A convolution 3×3 with normalization and ReLU; three stages of n blocks with k, 2k, 4k channels
     and strides 1, 2, 2; a mean over positions: 6n + 2 layers with weights. A block is
 
         relu(x + norm(conv3×3(relu(norm(conv3×3(x))))))
@@ -219,13 +219,13 @@ def resnet_cifar(
         depth: 6n + 2: 8, 14, 20, 26, 32, 38, 44, 50, 56, ..., 110.
         width: Channels k of the first stage.
         shortcut: `"zeros"`, the paper's option A, or `"projection"`, its option B: a convolution
-            1×1 without bias, and normalisation.
+            1×1 without bias, and normalization.
         kernel_initializer: Of every kernel, as in `mlp`. The paper and LDAM-DRW have He's normal
             one; that of Keras is cut at two standard deviations. None for that of `defaults`.
         head: `"linear"`, or `"cosine"` for logits that are cosines between features and columns of
             the kernel, as LDAM takes them: a `tfphen.layers.NormalizedDense`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`. Of the published
-            networks those in PyTorch have its normalisation constants.
+            networks those in PyTorch have its normalization constants.
         seed: For the initial weights of this Keras model.
         name: Of the model.
 

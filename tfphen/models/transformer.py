@@ -58,7 +58,7 @@ def transformer(
 
         a = norm(x + attention(x)),   x ← norm(a + W₂ relu(W₁ a))
 
-    with layer normalisation after the sum, causal attention of `heads` heads of k / heads numbers
+    with layer normalization after the sum, causal attention of `heads` heads of k / heads numbers
     each, 4k units in between and no biases; then a linear map without bias, not tied to the
     embeddings, of the last position. Without the vocabulary, k = 128 and depth 2 have 394,240
     weights (the paper says 4e5 non-embedding parameters); with the 239 tokens of the released code
@@ -76,7 +76,7 @@ def transformer(
         vocabulary_size: Number of different input tokens; None for `num_classes`.
         dropout: Rate of dropout in each block, after W₂, in [0, 1). Published with 0 and .1.
         defaults: `"torch"`, as published: embeddings N(0, 1), kernels uniform in ±1/sqrt(fan in),
-            epsilon 1e-5 in the normalisation. `"keras"`: embeddings uniform in ±.05, Glorot's
+            epsilon 1e-5 in the normalization. `"keras"`: embeddings uniform in ±.05, Glorot's
             uniform kernels, epsilon 1e-3. Grokking depends on these.
         seed: For the initial weights and dropout of this Keras model.
         name: Of the model.

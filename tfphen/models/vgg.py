@@ -35,7 +35,7 @@ def vgg(
     """VGG-11, -13, -16 or -19 for small images: one dense layer instead of three.
 
     Five groups of convolutions 3×3 with k, 2k, 4k, 8k, 8k channels, each with bias, batch
-    normalisation and ReLU; after each group pooling by two, which brings 32×32 inputs down to one
+    normalization and ReLU; after each group pooling by two, which brings 32×32 inputs down to one
     position; then the dense layer. Trainable weights for k = 64, three input channels, ten classes:
 
         depth               11         13         16         19
@@ -48,7 +48,7 @@ def vgg(
         num_classes: Number of logits.
         depth: 11, 13, 16 or 19.
         width: Channels k of the first group.
-        batch_norm: Whether there is batch normalisation between each convolution and its ReLU.
+        batch_norm: Whether there is batch normalization between each convolution and its ReLU.
         last_pooling: `"max"`, as in most VGGs for CIFAR, or `"average"`, the mean over the
             positions that are left after four groups, as in the lottery ticket paper's VGG-19.
         kernel_initializer: Of every kernel, as in `mlp`. None for that of `defaults`. The lottery
@@ -72,7 +72,7 @@ def vgg(
     (36610, (None, 32))
 
     When not to use:
-        Without batch normalisation the deeper ones hardly start to train from PyTorch's or Glorot's
+        Without batch normalization the deeper ones hardly start to train from PyTorch's or Glorot's
         initial weights: take `"he_normal"`. At equal accuracy a residual network is smaller.
         ImageNet's VGG has dense layers of 4096 units and is `keras.applications.VGG16`.
 
@@ -111,7 +111,7 @@ def lottery_convnet(
     """Conv-2, Conv-4 or Conv-6 of the lottery ticket experiments: VGG scaled down.
 
     One, two or three groups of two convolutions 3×3 with k, 2k, 4k channels and max pooling by two;
-    then dense layers of 4k, 4k and `num_classes` units. ReLU, biases, no normalisation. For k = 64,
+    then dense layers of 4k, 4k and `num_classes` units. ReLU, biases, no normalization. For k = 64,
     32×32×3 inputs and ten classes there are, without biases (the paper prints 4.3M, 2.4M, 1.7M in
     all and 38K, 260K, 1.1M in convolutions):
 

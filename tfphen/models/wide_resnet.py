@@ -25,7 +25,7 @@ class _Variant:
         padding: Of the convolutions 3×3.
         filterwise: Dropout of whole channels, before each convolution of a block and behind the
             stem, instead of a plain one between the two convolutions.
-        final_norm: Settings of the last normalisation.
+        final_norm: Settings of the last normalization.
     """
 
     activated_shortcut: bool = False
@@ -94,13 +94,13 @@ def wide_resnet(
     """The wide ResNet WRN-d-k, 28-10 for instance.
 
     A convolution 3×3 with 16 channels; three stages of n = (d - 4) / 6 pre-activation blocks with
-    16k, 32k, 64k channels and strides 1, 2, 2; normalisation, ReLU, a mean over positions. For
+    16k, 32k, 64k channels and strides 1, 2, 2; normalization, ReLU, a mean over positions. For
     three input channels and ten classes WRN-28-10 has 36,479,194 trainable weights (printed as
     36.5M), WRN-28-1 369,498.
 
     Three published forms are told apart by `variant`. Weights agree in number but for biases.
 
-        "original"               shortcut 1×1 of the normalised, activated inputs; dropout between
+        "original"               shortcut 1×1 of the normalized, activated inputs; dropout between
                                  the convolutions of a block; one zero on each side
         "uncertainty_baselines"  shortcut 1×1 of the inputs as they are; dropout of whole channels
                                  before each convolution of a block, behind the first convolution
@@ -110,7 +110,7 @@ def wide_resnet(
                                  `defaults="torch"`
         "manifold_mixup"         shortcut 1×1 of the inputs as they are; convolutions with bias (so
                                  36,489,290 weights); the second convolution of a block has the
-                                 strides; the last normalisation keeps a tenth of its moving
+                                 strides; the last normalization keeps a tenth of its moving
                                  averages at each step. Published without dropout, with the initial
                                  weights and constants of PyTorch
 
@@ -125,7 +125,7 @@ def wide_resnet(
         kernel_initializer: Of every kernel, as in `mlp`. `"he_normal"` is that of Uncertainty
             Baselines; the paper's has the fan out. None for that of `defaults`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`; all three have the
-            normalisation constants of PyTorch.
+            normalization constants of PyTorch.
         seed: For the initial weights and dropout of this Keras model.
         name: Of the model.
 

@@ -46,7 +46,7 @@ class CoupledWeightDecay:
     0.0001
 
     When not to use:
-        With Adam, for regularisation as such: the decay is divided by the gradient's size there,
+        With Adam, for regularization as such: the decay is divided by the gradient's size there,
         so weights with large gradients decay little. AdamW was made to avoid that; its rule is
         Keras's `weight_decay`. With an embedding of which few rows are looked up: the gradient
         becomes dense, as it is in PyTorch by default.

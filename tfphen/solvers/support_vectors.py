@@ -99,7 +99,7 @@ _PLAIN = Spec("binary_vector_scaling")
 
 
 def solve_ridge_path(trials: Sequence[Trial], examples, tick: Callable[[float], None]):
-    """Follows `ridge_path` of an objective of `BINARY_LOSSES`, the intercept penalised too.
+    """Follows `ridge_path` of an objective of `BINARY_LOSSES`, the intercept penalized too.
 
     Settings of the optimizer: `factor`, the margin of class 1 in the cost-sensitive machine, and
     `decades`: λ goes from 1e-1 to ten to the minus that.
@@ -162,7 +162,7 @@ def solve_cost_sensitive(trials: Sequence[Trial], examples, tick: Callable[[floa
 
 
 def solve_group_sensitive(trials: Sequence[Trial], examples, tick: Callable[[float], None]):
-    """Finds machines whose margins are (n_max / n_cell)^γ, the intercept penalised too.
+    """Finds machines whose margins are (n_max / n_cell)^γ, the intercept penalized too.
 
     Label 2 y + a is the cell of class y and attribute a. Their signs times `core` and `spurious`
     are the means of the first two coordinates, noise has variance 1. Settings of the optimizer:

@@ -57,7 +57,7 @@ class Trainer:
         members: The population, made inside the scope of `strategy`.
         data: A `batches.Resident`, or a `tf.data.Dataset` of global batches
             `(inputs, labels, weights)` of static size that all members share.
-        objective: What is minimised, see `objectives`.
+        objective: What is minimized, see `objectives`.
         optimizer: A `MemberOptimizer` on the same population, made in the same scope.
         steps: Length of each member's training in updates.
         batch_size: Global batch size, for resident data.

@@ -1,4 +1,4 @@
-"""What a population minimises. An objective is a function of a `Step`.
+"""What a population minimizes. An objective is a function of a `Step`.
 
 It returns per-example losses `[members, batch]`, which the loop averages over real rows; or a
 `Weighted`, losses with weights that it chose for the batch; or one number a member, `[members]`,

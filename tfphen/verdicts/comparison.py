@@ -103,7 +103,9 @@ def compare(
     if estimate is None:
         return Comparison(number, NOT_RUN, "The experiment has not been run.")
 
-    def verdict(which: str, reason: str, difference: tuple[float, float] | None = None):
+    def verdict(
+        which: str, reason: str, difference: tuple[float, float] | None = None
+    ) -> Comparison:
         return Comparison(number, which, reason + _caveats(number), estimate, difference)
 
     if number.provenance == "recalled":
@@ -199,7 +201,7 @@ def _difference(
     ours, own = _standard_error(estimate) ** 2, estimate.n - 1
     theirs = error**2
     if degrees is None or theirs == 0:
-        freedom = own
+        freedom = float(own)
     else:
         freedom = (ours + theirs) ** 2 / (ours**2 / own + theirs**2 / degrees)
     half = special.stdtrit(freedom, (1 + estimate.confidence) / 2) * math.sqrt(ours + theirs)

@@ -28,7 +28,7 @@ class Estimate:
     confidence: float = 0.95
     spread: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("value", "low", "high"):
             object.__setattr__(self, name, float(getattr(self, name)))
         object.__setattr__(self, "n", int(self.n))

@@ -46,7 +46,7 @@ class Signature:
     description: str = ""
     note: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not (isinstance(self.id, str) and self.id.strip()):
             raise UsageError(f"A finding has an id. Received: id={self.id!r}")
         if not isinstance(self.estimate, Estimate):
@@ -65,7 +65,7 @@ class Signature:
                 f"Received: {given or 'none of them'}"
             )
         if self.within is not None:
-            limits = tuple(float(limit) for limit in self.within)
+            limits: tuple[float, ...] = tuple(float(limit) for limit in self.within)
             if len(limits) != 2 or not limits[0] < limits[1]:
                 raise UsageError(
                     f"`within` of finding {self.id!r} is a pair, the smaller number first. "
@@ -82,11 +82,11 @@ class Signature:
     @property
     def threshold(self) -> str:
         """The statement in words, such as `"> 0.1"` or `"in [0.8, 1.2]"`."""
+        if self.within is not None:
+            return f"in [{self.within[0]:.12g}, {self.within[1]:.12g}]"
         if self.above is not None:
             return f"> {self.above:.12g}"
-        if self.below is not None:
-            return f"< {self.below:.12g}"
-        return f"in [{self.within[0]:.12g}, {self.within[1]:.12g}]"
+        return f"< {self.below:.12g}"
 
     @property
     def verdict(self) -> str:
@@ -100,11 +100,12 @@ class Signature:
             return INCONCLUSIVE
         if self.above is not None:
             holds, fails = low > self.above, high <= self.above
-        elif self.below is not None:
-            holds, fails = high < self.below, low >= self.below
-        else:
+        elif self.within is not None:
             least, greatest = self.within
             holds, fails = least <= low and high <= greatest, high < least or low > greatest
+        else:
+            assert self.below is not None, "exactly one of the three is given"
+            holds, fails = high < self.below, low >= self.below
         return PRESENT if holds else ABSENT if fails else INCONCLUSIVE
 
     def to_json(self) -> dict[str, Any]:

@@ -177,7 +177,7 @@ def _number(entry: Any, where: str) -> Number:
         if field not in entry:
             advice = " A number without a source does not load." if field == "source" else ""
             raise UsageError(f"{where}, `{field}`: it is missing.{advice}")
-    checked = {}
+    checked: dict[str, Any] = {}
     for field, value in entry.items():
         what, check = _CHECKS[field]
         if not check(value):

@@ -11,13 +11,15 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfphen.core.errors import UsageError
 from tfphen.verdicts.estimate import Estimate, check_confidence
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from tfphen.core.types import Floats, Values
 
 __all__ = [
     "Estimate",
@@ -33,11 +35,11 @@ __all__ = [
 ]
 
 
-def mean(values: Sequence[float], statistic: str = "mean", confidence: float = 0.95) -> Estimate:
+def mean(values: "Values", statistic: str = "mean", confidence: float = 0.95) -> Estimate:
     """Returns the mean over runs with Student's t interval.
 
     Args:
-        values: One number a run, shape `(n,)`.
+        values: One number a run, `[n]`.
         statistic: Its name.
         confidence: Coverage of the interval.
     """
@@ -56,16 +58,16 @@ def mean(values: Sequence[float], statistic: str = "mean", confidence: float = 0
 
 
 def paired_difference(
-    a: Sequence[float],
-    b: Sequence[float],
+    a: "Values",
+    b: "Values",
     statistic: str = "mean paired difference",
     confidence: float = 0.95,
 ) -> Estimate:
     """Returns the mean of `a - b` over pairs with Student's t interval.
 
     Args:
-        a: One number a run, shape `(n,)`.
-        b: The partner of each run, in the same order, shape `(n,)`.
+        a: One number a run, `[n]`.
+        b: The partner of each run, in the same order, `[n]`.
         statistic: Its name.
         confidence: Coverage of the interval.
     """
@@ -74,7 +76,7 @@ def paired_difference(
 
 
 def mean_if_defined(
-    values: Sequence[float], statistic: str = "mean", confidence: float = 0.95
+    values: "Values", statistic: str = "mean", confidence: float = 0.95
 ) -> Estimate:
     """Returns `mean`, or an estimate that is NaN where it is not defined for one of the runs.
 
@@ -82,7 +84,7 @@ def mean_if_defined(
     without a value are not left out, since they would be left out for what they show.
 
     Args:
-        values: One number a run, NaN or infinite where there is none, shape `(n,)`.
+        values: One number a run, NaN or infinite where there is none, `[n]`.
         statistic: Its name.
         confidence: Coverage of the interval.
     """
@@ -93,8 +95,8 @@ def mean_if_defined(
 
 
 def geometric_ratio(
-    a: Sequence[float],
-    b: Sequence[float],
+    a: "Values",
+    b: "Values",
     statistic: str = "geometric mean ratio",
     confidence: float = 0.95,
 ) -> Estimate:
@@ -103,21 +105,26 @@ def geometric_ratio(
     NaN, like `mean_if_defined`, where a quotient is not a positive number.
 
     Args:
-        a: One positive number a run, shape `(n,)`.
-        b: The partner of each run, in the same order, shape `(n,)`.
+        a: One positive number a run, `[n]`.
+        b: The partner of each run, in the same order, `[n]`.
         statistic: Its name.
         confidence: Coverage of the interval.
     """
     pairs = zip(a, b, strict=True)
     logs = [math.log(x / y) if x > 0 and y > 0 else math.nan for x, y in pairs]
     estimate = mean_if_defined(logs, statistic, confidence)
-    ends = {name: math.exp(getattr(estimate, name)) for name in ("value", "low", "high")}
-    return dataclasses.replace(estimate, **ends, spread=None)
+    return dataclasses.replace(
+        estimate,
+        value=math.exp(estimate.value),
+        low=math.exp(estimate.low),
+        high=math.exp(estimate.high),
+        spread=None,
+    )
 
 
 def bootstrap(
-    values: Sequence,
-    statistic_function: Callable[["np.ndarray"], float],
+    values: "Sequence[Any] | Floats",
+    statistic_function: "Callable[[Floats], float]",
     generator: "np.random.Generator",
     name: str = "statistic",
     confidence: float = 0.95,
@@ -130,8 +137,8 @@ def bootstrap(
     about ten units a bootstrap interval is too short: prefer `mean` or `median` there.
 
     Args:
-        values: One row a run, shape `(n, ...)`. Rows are resampled whole.
-        statistic_function: Maps rows, shape `(m, ...)`, to a number. It is given as many rows as
+        values: One row a run, `[n, ...]`. Rows are resampled whole.
+        statistic_function: Maps rows, `[m, ...]`, to a number. It is given as many rows as
             there are and, for BCa, one fewer.
         generator: The source of the resamples, see `tfphen.core.seeds.stream`.
         name: Name of the statistic.
@@ -150,7 +157,7 @@ def bootstrap(
     if _all_equal(rows):
         return Estimate(f"{name} (bootstrap)", value, value, value, n, confidence)
 
-    def of_rows(index: "np.ndarray") -> float:
+    def of_rows(index: "Floats") -> float:
         return float(statistic_function(rows[np.asarray(index).astype(np.intp)]))
 
     settings = {"confidence_level": confidence, "vectorized": False, "rng": generator}
@@ -238,16 +245,14 @@ def variance_ratio(
     return Estimate(statistic, ratio, low, high, runs, confidence)
 
 
-def median(
-    values: Sequence[float], statistic: str = "median", confidence: float = 0.95
-) -> Estimate:
+def median(values: "Values", statistic: str = "median", confidence: float = 0.95) -> Estimate:
     """Returns the median with the exact interval between two order statistics (sign test).
 
     The coverage is at least `confidence` for any continuous distribution. Fewer than six values
     cannot give 95%, not even from the smallest to the largest: then there is no interval.
 
     Args:
-        values: One number a run, shape `(n,)`.
+        values: One number a run, `[n]`.
         statistic: Its name.
         confidence: Coverage of the interval.
     """
@@ -272,8 +277,8 @@ def median(
 
 
 def spearman(
-    x: Sequence[float],
-    y: Sequence[float],
+    x: "Values",
+    y: "Values",
     statistic: str = "Spearman correlation",
     confidence: float = 0.95,
 ) -> Estimate:
@@ -281,12 +286,12 @@ def spearman(
 
     The interval is Fisher's, with standard error `sqrt((1 + r**2 / 2) / (n - 3))`. It needs four
     points. A perfect correlation of few points is no proof of a perfect one, so the standard
-    error and the centre are taken half a step of the rank scale below 1. If `x` or `y` is
+    error and the center are taken half a step of the rank scale below 1. If `x` or `y` is
     constant there is no correlation: value and interval are NaN.
 
     Args:
-        x: Shape `(n,)`.
-        y: The partner of each entry of `x`, shape `(n,)`.
+        x: `[n]`.
+        y: The partner of each entry of `x`, `[n]`.
         statistic: Its name.
         confidence: Coverage of the interval.
 
@@ -313,7 +318,7 @@ def spearman(
     return Estimate(statistic, value, low, high, n, confidence)
 
 
-def _sample(values: Sequence, name: str, dimensions: int | None = 1) -> "np.ndarray":
+def _sample(values: "Sequence[Any] | Floats", name: str, dimensions: int | None = 1) -> "Floats":
     import numpy as np
 
     try:
@@ -337,9 +342,7 @@ def _sample(values: Sequence, name: str, dimensions: int | None = 1) -> "np.ndar
     return sample
 
 
-def _pair(
-    a: Sequence[float], b: Sequence[float], name_a: str, name_b: str
-) -> tuple["np.ndarray", "np.ndarray"]:
+def _pair(a: "Values", b: "Values", name_a: str, name_b: str) -> tuple["Floats", "Floats"]:
     first, second = _sample(a, name_a), _sample(b, name_b)
     if len(first) != len(second):
         raise UsageError(
@@ -348,5 +351,5 @@ def _pair(
     return first, second
 
 
-def _all_equal(sample: "np.ndarray") -> bool:
+def _all_equal(sample: "Floats") -> bool:
     return bool((sample == sample[0]).all())

@@ -1,16 +1,18 @@
 """Adam with its epsilon where PyTorch has it."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor
 from tfphen.optimizers.coupled_weight_decay import CoupledWeightDecay, dense_gradient
-from tfphen.optimizers.settings import PLACEMENTS, checked_learning_rate
+from tfphen.optimizers.settings import PLACEMENTS, LearningRate, checked_learning_rate
 
 
-def _bias_correction(beta, step):
+def _bias_correction(beta: float, step: Tensor) -> Tensor:
     """1 - beta^step. The plain form loses four digits at the first step of beta = 0.999."""
     if beta == 0:
         return ops.ones_like(step)
@@ -22,7 +24,7 @@ class _AdamRule(keras.optimizers.Adam):
 
     epsilon_placement = "keras"
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Tensor) -> None:
         if self.epsilon_placement == "keras":
             super().update_step(gradient, variable, learning_rate)
             return
@@ -106,17 +108,17 @@ class Adam(CoupledWeightDecay, _AdamRule):
 
     def __init__(
         self,
-        learning_rate=0.001,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        amsgrad=False,
-        coupled_weight_decay=None,
-        epsilon_placement="torch",
-        weight_decay=None,
-        name="Adam",
-        **kwargs,
-    ):
+        learning_rate: LearningRate = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        amsgrad: bool = False,
+        coupled_weight_decay: float | None = None,
+        epsilon_placement: str = "torch",
+        weight_decay: float | None = None,
+        name: str = "Adam",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             learning_rate=checked_learning_rate(learning_rate),
             beta_1=checks.number("beta_1", beta_1, 0, 1, high_open=True),
@@ -130,5 +132,5 @@ class Adam(CoupledWeightDecay, _AdamRule):
         )
         self.epsilon_placement = checks.one_of("epsilon_placement", epsilon_placement, PLACEMENTS)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "epsilon_placement": self.epsilon_placement}

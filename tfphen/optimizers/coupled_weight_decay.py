@@ -1,16 +1,23 @@
 """Weight decay as a term of the gradient, in front of any Keras optimizer's rule."""
 
+from typing import Any
+
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor
 
 
-def dense_gradient(gradient, variable):
+def dense_gradient(gradient: Tensor, variable: Tensor) -> Tensor:
     """Returns a gradient in the dtype of its variable, rows that were not looked up filled by 0."""
     return ops.cast(ops.convert_to_tensor(gradient, sparse=False), variable.dtype)
 
 
-class CoupledWeightDecay:
+# To type checkers a mixin is what it is mixed into.
+_Optimizer: Any = object
+
+
+class CoupledWeightDecay(_Optimizer):
     """Adds `coupled_weight_decay` times the weight to each gradient, as PyTorch's optimizers do.
 
     With weight w, gradient g of the loss and decay λ the optimizer sees
@@ -62,7 +69,9 @@ class CoupledWeightDecay:
         arXiv 1711.05101.
     """
 
-    def __init__(self, *args, coupled_weight_decay=None, **kwargs):
+    def __init__(
+        self, *args: Any, coupled_weight_decay: float | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         if coupled_weight_decay is not None:
             coupled_weight_decay = checks.number("coupled_weight_decay", coupled_weight_decay, 0)
@@ -74,12 +83,12 @@ class CoupledWeightDecay:
                 )
         self.coupled_weight_decay = coupled_weight_decay
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Tensor) -> None:
         # Here gradients are summed over replicas already, and clipped.
         if self.coupled_weight_decay and self._use_weight_decay(variable):
             decay = ops.cast(self.coupled_weight_decay, variable.dtype)
             gradient = ops.add(dense_gradient(gradient, variable), ops.multiply(variable, decay))
         super().update_step(gradient, variable, learning_rate)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "coupled_weight_decay": self.coupled_weight_decay}

@@ -4,6 +4,7 @@ import keras
 
 import tfphen.optimizers.schedule_factors as schedule_factors
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.optimizers.warmup_schedule import WarmupSchedule
 
 
@@ -54,15 +55,15 @@ class InverseSquareRootDecay(WarmupSchedule):
 
     def __init__(
         self,
-        learning_rate,
-        period=512,
-        staircase=True,
-        warmup=0,
-        warmup_start=None,
-        steps_per_epoch=None,
-        per_epoch=False,
-        name="InverseSquareRootDecay",
-    ):
+        learning_rate: float,
+        period: float = 512,
+        staircase: bool = True,
+        warmup: float = 0,
+        warmup_start: float | None = None,
+        steps_per_epoch: int | None = None,
+        per_epoch: bool = False,
+        name: str = "InverseSquareRootDecay",
+    ) -> None:
         super().__init__(
             learning_rate,
             warmup,
@@ -74,6 +75,6 @@ class InverseSquareRootDecay(WarmupSchedule):
             staircase=bool(staircase),
         )
 
-    def factor(self, step):
+    def factor(self, step: TensorLike) -> Tensor:
         period, warmup = self.in_steps(self.period), self.in_steps(self.warmup)
         return schedule_factors.inverse_square_root(step, period, warmup, self.staircase)

@@ -1,9 +1,12 @@
 """One rise and one fall of the rate over the whole training."""
 
+from typing import Any
+
 import keras
 
 import tfphen.optimizers.schedule_factors as schedule_factors
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.optimizers.warmup_schedule import WarmupSchedule
 
 
@@ -62,15 +65,15 @@ class OneCycle(WarmupSchedule):
 
     def __init__(
         self,
-        learning_rate,
-        length,
-        rise=0.3,
-        initial_divisor=25.0,
-        final_divisor=1e4,
-        anneal="cosine",
-        steps_per_epoch=None,
-        name="OneCycle",
-    ):
+        learning_rate: float,
+        length: float,
+        rise: float = 0.3,
+        initial_divisor: float = 25.0,
+        final_divisor: float = 1e4,
+        anneal: str = "cosine",
+        steps_per_epoch: int | None = None,
+        name: str = "OneCycle",
+    ) -> None:
         super().__init__(
             learning_rate,
             0,
@@ -90,7 +93,7 @@ class OneCycle(WarmupSchedule):
                 f"Received: length={self.in_steps(self.length):g} steps, rise={self.rise}"
             )
 
-    def factor(self, step):
+    def factor(self, step: TensorLike) -> Tensor:
         return schedule_factors.one_cycle(
             step,
             self.in_steps(self.length),
@@ -100,7 +103,7 @@ class OneCycle(WarmupSchedule):
             self.anneal,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for key in ("warmup", "warmup_start", "per_epoch"):
             del config[key]

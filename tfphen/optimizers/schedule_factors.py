@@ -7,15 +7,20 @@ has the rest.
 """
 
 import math
+from collections.abc import Sequence
 
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 
-def _float32(value):
+
+def _float32(value: TensorLike) -> Tensor:
     return ops.cast(ops.convert_to_tensor(value), "float32")
 
 
-def warmup_factor(step, length, start=None, unit=1.0):
+def warmup_factor(
+    step: TensorLike, length: TensorLike, start: float | None = None, unit: float = 1.0
+) -> Tensor:
     """Factor of a linear warm-up, 1 after it.
 
         (s + 1) / L, or with a start a: a + (1 - a) s / L
@@ -44,13 +49,15 @@ def warmup_factor(step, length, start=None, unit=1.0):
     return ops.where(given, ops.minimum(factor, 1.0), 1.0)
 
 
-def _progress(step, total, warmup):
+def _progress(step: TensorLike, total: TensorLike, warmup: TensorLike) -> Tensor:
     """The share of the time after the warm-up that has gone by, in [0, 1]."""
     step, total, warmup = _float32(step), _float32(total), _float32(warmup)
     return ops.minimum(ops.maximum(step - warmup, 0.0) / (total - warmup), 1.0)
 
 
-def linear(step, total, warmup=0.0, final_factor=0.0):
+def linear(
+    step: TensorLike, total: TensorLike, warmup: TensorLike = 0.0, final_factor: TensorLike = 0.0
+) -> Tensor:
     """A straight line from 1 at the end of the warm-up to `final_factor` at `total`.
 
     Example:
@@ -62,7 +69,9 @@ def linear(step, total, warmup=0.0, final_factor=0.0):
     return final_factor + (1.0 - final_factor) * left
 
 
-def cosine(step, total, warmup=0.0, final_factor=0.0):
+def cosine(
+    step: TensorLike, total: TensorLike, warmup: TensorLike = 0.0, final_factor: TensorLike = 0.0
+) -> Tensor:
     """Half a cosine from 1 at the end of the warm-up to `final_factor` at `total`.
 
     Example:
@@ -78,7 +87,9 @@ def cosine(step, total, warmup=0.0, final_factor=0.0):
     return final_factor + (1.0 - final_factor) * factor
 
 
-def inverse_square_root(step, period, warmup=0.0, staircase=True):
+def inverse_square_root(
+    step: TensorLike, period: TensorLike, warmup: TensorLike = 0.0, staircase: bool = True
+) -> Tensor:
     """1 / sqrt(1 + t / period) with t counted from the end of the warm-up.
 
     Args:
@@ -101,7 +112,9 @@ def inverse_square_root(step, period, warmup=0.0, staircase=True):
     return ops.rsqrt(1.0 + (ops.floor(periods) if staircase else periods))
 
 
-def piecewise(step, boundaries, factors):
+def piecewise(
+    step: TensorLike, boundaries: Sequence[TensorLike], factors: Sequence[float]
+) -> Tensor:
     """A factor for each piece of training.
 
     Args:
@@ -121,7 +134,14 @@ def piecewise(step, boundaries, factors):
     return factor
 
 
-def one_cycle(step, total, rise=0.3, initial_divisor=25.0, final_divisor=1e4, anneal="cosine"):
+def one_cycle(
+    step: TensorLike,
+    total: TensorLike,
+    rise: float = 0.3,
+    initial_divisor: float = 25.0,
+    final_divisor: float = 1e4,
+    anneal: str = "cosine",
+) -> Tensor:
     """Up to 1 and down again, each way along half a cosine or a straight line.
 
     With D = `initial_divisor` and F = `final_divisor`: from 1 / D at the first step to 1 at step

@@ -5,16 +5,18 @@ of updates done so far, float32 and so exact up to 16 million updates.
 """
 
 import itertools
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
 import tfphen.optimizers.schedule_factors as schedule_factors
 from tfphen.core import checks
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.optimizers.warmup_schedule import WarmupSchedule
 
 
-def _checked_numbers(name: str, values) -> list[float]:
+def _checked_numbers(name: str, values: Sequence[float]) -> list[float]:
     """Returns numbers of at least 0 as a list, or raises ValueError."""
     if not isinstance(values, (list, tuple, np.ndarray)):
         raise ValueError(f"`{name}` must be a list of numbers. Received: {name}={values!r}")
@@ -74,15 +76,15 @@ class StepDecay(WarmupSchedule):
 
     def __init__(
         self,
-        learning_rate,
-        boundaries,
-        factors,
-        warmup=0,
-        warmup_start=None,
-        steps_per_epoch=None,
-        per_epoch=False,
-        name="StepDecay",
-    ):
+        learning_rate: float,
+        boundaries: Sequence[float],
+        factors: Sequence[float],
+        warmup: float = 0,
+        warmup_start: float | None = None,
+        steps_per_epoch: int | None = None,
+        per_epoch: bool = False,
+        name: str = "StepDecay",
+    ) -> None:
         boundaries = _checked_numbers("boundaries", boundaries)
         factors = _checked_numbers("factors", factors)
         if len(boundaries) != len(factors):
@@ -103,7 +105,7 @@ class StepDecay(WarmupSchedule):
             factors=factors,
         )
 
-    def factor(self, step):
+    def factor(self, step: TensorLike) -> Tensor:
         boundaries = [self.in_steps(boundary) for boundary in self.boundaries]
         return schedule_factors.piecewise(step, boundaries, self.factors)
 
@@ -156,15 +158,15 @@ class LinearDecay(WarmupSchedule):
 
     def __init__(
         self,
-        learning_rate,
-        length,
-        final_factor=0.0,
-        warmup=0,
-        warmup_start=None,
-        steps_per_epoch=None,
-        per_epoch=False,
-        name="LinearDecay",
-    ):
+        learning_rate: float,
+        length: float,
+        final_factor: float = 0.0,
+        warmup: float = 0,
+        warmup_start: float | None = None,
+        steps_per_epoch: int | None = None,
+        per_epoch: bool = False,
+        name: str = "LinearDecay",
+    ) -> None:
         super().__init__(
             learning_rate,
             warmup,
@@ -181,7 +183,7 @@ class LinearDecay(WarmupSchedule):
                 f"Received: length={self.length}, warmup={self.warmup}"
             )
 
-    def factor(self, step):
+    def factor(self, step: TensorLike) -> Tensor:
         length, warmup = self.in_steps(self.length), self.in_steps(self.warmup)
         return self._shape(step, length, warmup, self.final_factor)
 
@@ -235,15 +237,15 @@ class CosineDecay(LinearDecay):
 
     def __init__(
         self,
-        learning_rate,
-        length,
-        final_factor=0.0,
-        warmup=0,
-        warmup_start=None,
-        steps_per_epoch=None,
-        per_epoch=False,
-        name="CosineDecay",
-    ):
+        learning_rate: float,
+        length: float,
+        final_factor: float = 0.0,
+        warmup: float = 0,
+        warmup_start: float | None = None,
+        steps_per_epoch: int | None = None,
+        per_epoch: bool = False,
+        name: str = "CosineDecay",
+    ) -> None:
         super().__init__(
             learning_rate,
             length,

@@ -1,13 +1,17 @@
 """Checks that optimizers and schedules share."""
 
 import numbers
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from tfphen.core import checks
 
 PLACEMENTS = ("torch", "keras")
+# A number, a schedule, or a function without arguments.
+LearningRate: TypeAlias = float | Callable[..., Any]
 
 
-def checked_learning_rate(learning_rate):
+def checked_learning_rate(learning_rate: Any) -> Any:
     """Returns a rate as a float of at least 0; a schedule or another callable as it is.
 
     A serialized schedule, a dict, is left to Keras.

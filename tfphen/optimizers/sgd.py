@@ -1,11 +1,14 @@
 """Gradient descent with momentum as PyTorch has it."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor
 from tfphen.optimizers.coupled_weight_decay import CoupledWeightDecay, dense_gradient
-from tfphen.optimizers.settings import PLACEMENTS, checked_learning_rate
+from tfphen.optimizers.settings import PLACEMENTS, LearningRate, checked_learning_rate
 
 
 class _SGDRule(keras.optimizers.SGD):
@@ -13,7 +16,7 @@ class _SGDRule(keras.optimizers.SGD):
 
     learning_rate_placement = "keras"
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Tensor) -> None:
         if self.momentum == 0 or self.learning_rate_placement == "keras":
             super().update_step(gradient, variable, learning_rate)
             return
@@ -87,15 +90,15 @@ class SGD(CoupledWeightDecay, _SGDRule):
 
     def __init__(
         self,
-        learning_rate=0.01,
-        momentum=0.0,
-        nesterov=False,
-        coupled_weight_decay=None,
-        learning_rate_placement="torch",
-        weight_decay=None,
-        name="SGD",
-        **kwargs,
-    ):
+        learning_rate: LearningRate = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        coupled_weight_decay: float | None = None,
+        learning_rate_placement: str = "torch",
+        weight_decay: float | None = None,
+        name: str = "SGD",
+        **kwargs: Any,
+    ) -> None:
         momentum = checks.number("momentum", momentum, 0, 1)
         if nesterov and momentum == 0:
             raise ValueError(
@@ -115,5 +118,5 @@ class SGD(CoupledWeightDecay, _SGDRule):
             "learning_rate_placement", learning_rate_placement, PLACEMENTS
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "learning_rate_placement": self.learning_rate_placement}

@@ -30,7 +30,7 @@ class Dataset:
     description: str = ""
     differs: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for part in ("train", "test"):
             inputs = _read_only(getattr(self, f"{part}_inputs"), np.float32)
             labels = _read_only(getattr(self, f"{part}_labels"), np.int32)
@@ -68,7 +68,7 @@ class Resolved(Dataset):
     further: Mapping[str, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)
     corrupted: np.ndarray = dataclasses.field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         clean = _read_only(self.clean_labels, np.int32)
         matrix = _read_only(self.transition_matrix, np.float64)
@@ -103,7 +103,7 @@ class Examples:
     transition_matrix: np.ndarray | None = None
     test_inputs: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.clean_labels is None:
             object.__setattr__(self, "clean_labels", self.labels)
         if self.transition_matrix is None:

@@ -131,7 +131,7 @@ def _accurate_jpeg_decoder(tfds: Any) -> Any:
     # TensorFlow's default is the fast transform, which moves pixels by about one gray level each
     # and the mean color of CIFAR-10 by 0.005. The accurate one gives what other libraries give.
     @tfds.decode.make_decoder()
-    def decode(serialized, feature):
+    def decode(serialized: Any, feature: Any) -> Any:
         image = tf.io.decode_jpeg(
             serialized, channels=feature.shape[-1], dct_method="INTEGER_ACCURATE"
         )

@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import ArrayLike, Floats
 from tfphen.density_ratio.kernels import gaussian_kernel
 
 
-def points(name: str, values) -> np.ndarray:
+def points(name: str, values: ArrayLike) -> Floats:
     """Returns a sample as float64 `[n, d]`; one number a point may come as `[n]`.
 
     Args:
@@ -25,7 +26,7 @@ def points(name: str, values) -> np.ndarray:
     return sample
 
 
-def pair(train, test) -> tuple[np.ndarray, np.ndarray]:
+def pair(train: ArrayLike, test: ArrayLike) -> tuple[Floats, Floats]:
     """Returns a training and a test sample of points of one dimension, see `points`."""
     first, second = points("train", train), points("test", test)
     same = first.shape[1] == second.shape[1]
@@ -34,7 +35,7 @@ def pair(train, test) -> tuple[np.ndarray, np.ndarray]:
     return first, second
 
 
-def median_gamma(sample) -> float:
+def median_gamma(sample: ArrayLike) -> float:
     """Returns the inverse squared width of a kernel that the median heuristic gives.
 
         γ = 1 / (2 m²),   m the median distance of two different points
@@ -85,11 +86,11 @@ class KernelRatio:
     array([2.   , 0.736])
     """
 
-    coefficients: np.ndarray
-    centers: np.ndarray
+    coefficients: Floats
+    centers: Floats
     gamma: float
 
-    def __call__(self, inputs) -> np.ndarray:
+    def __call__(self, inputs: ArrayLike) -> Floats:
         """Returns the ratio at some points.
 
         Args:
@@ -102,7 +103,9 @@ class KernelRatio:
         return np.maximum(features @ self.coefficients, 0.0)
 
 
-def centers_and_gamma(test: np.ndarray, centers, gamma: float | None):
+def centers_and_gamma(
+    test: Floats, centers: ArrayLike, gamma: float | None
+) -> tuple[Floats, float]:
     """Returns centers `[l, d]` and γ: by default the first 100 test points, and their median's.
 
     Raises:

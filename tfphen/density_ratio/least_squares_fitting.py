@@ -3,17 +3,18 @@
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import ArrayLike
 from tfphen.density_ratio.kernel_ratio import KernelRatio, centers_and_gamma, pair
 from tfphen.density_ratio.kernels import gaussian_kernel
 
 
 def rulsif(
-    train,
-    test,
+    train: ArrayLike,
+    test: ArrayLike,
     alpha: float,
     gamma: float | None = None,
     regularization: float = 0.1,
-    centers=100,
+    centers: ArrayLike = 100,
 ) -> KernelRatio:
     """Fits the relative density ratio w_a = p_test / (a p_test + (1 - a) p_train).
 
@@ -60,7 +61,11 @@ def rulsif(
 
 
 def ulsif(
-    train, test, gamma: float | None = None, regularization: float = 0.1, centers=100
+    train: ArrayLike,
+    test: ArrayLike,
+    gamma: float | None = None,
+    regularization: float = 0.1,
+    centers: ArrayLike = 100,
 ) -> KernelRatio:
     """Fits the density ratio w = p_test / p_train by unconstrained least squares.
 

@@ -3,15 +3,16 @@
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import ArrayLike, Floats
 from tfphen.density_ratio.kernel_ratio import KernelRatio, centers_and_gamma, pair
 from tfphen.density_ratio.kernels import gaussian_kernel
 
 
 def kliep(
-    train,
-    test,
+    train: ArrayLike,
+    test: ArrayLike,
     gamma: float | None = None,
-    centers=100,
+    centers: ArrayLike = 100,
     tolerance: float = 1e-3,
     iterations: int = 5000,
 ) -> KernelRatio:
@@ -87,7 +88,7 @@ def kliep(
     )
 
 
-def _on_simplex(values: np.ndarray) -> np.ndarray:
+def _on_simplex(values: Floats) -> Floats:
     """Returns the nearest point whose entries are not negative and sum to 1."""
     ordered = np.sort(values)[::-1]
     excess = (np.cumsum(ordered) - 1) / np.arange(1, len(values) + 1)

@@ -7,6 +7,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import ArrayLike, Floats
 from tfphen.density_ratio.kernel_ratio import median_gamma, pair
 from tfphen.density_ratio.kernels import gaussian_kernel
 
@@ -15,8 +16,13 @@ _SHY = 0.995
 
 
 def box_quadratic_programme(
-    matrix, linear, upper: float, total=None, gap: float = 1e-12, iterations: int = 100
-) -> np.ndarray:
+    matrix: ArrayLike,
+    linear: ArrayLike,
+    upper: float,
+    total: tuple[float, float] | None = None,
+    gap: float = 1e-12,
+    iterations: int = 100,
+) -> Floats:
     """Solves a convex quadratic program in a box, by an interior-point method.
 
         minimize ½ w'K w - k'w   subject to   0 ≤ w ≤ B,   a ≤ Σ w ≤ b
@@ -71,7 +77,13 @@ def box_quadratic_programme(
         residual = product - linear + constraints.transposed(dual)
         factor = constraints.factor(matrix, dual / slack)
 
-        def direction(aim, residual=residual, factor=factor, slack=slack, dual=dual):
+        def direction(
+            aim: Floats | float,
+            residual: Floats = residual,
+            factor: tuple[Floats, bool] = factor,
+            slack: Floats = slack,
+            dual: Floats = dual,
+        ) -> tuple[Floats, Floats, Floats]:
             """Newton's step towards slack * dual = slack * dual + aim."""
             right = -residual - constraints.transposed(aim / slack)
             move = cho_solve(factor, right, check_finite=False)
@@ -94,7 +106,7 @@ def box_quadratic_programme(
 class _Constraints:
     """The constraints G w ≤ h: w ≥ 0, then w ≤ B, then the two of the sum, if it has bounds."""
 
-    def __init__(self, size: int, upper: float, total):
+    def __init__(self, size: int, upper: float, total: tuple[float, float] | None) -> None:
         self.size, self.upper, self.total = size, upper, total
         self.limit = np.repeat([0.0, upper], size)
         if total is not None:
@@ -103,22 +115,22 @@ class _Constraints:
             checks.require(room, "total", total, "must leave room inside the box")
             self.limit = np.append(self.limit, [-least, most])
 
-    def inside(self) -> np.ndarray:
+    def inside(self) -> Floats:
         least, most = (0.0, np.inf) if self.total is None else self.total
         mean = (max(least, 0.0) + min(most, self.size * self.upper)) / 2 / self.size
         return np.full(self.size, mean)
 
-    def apply(self, w: np.ndarray) -> np.ndarray:
+    def apply(self, w: Floats) -> Floats:
         """Returns G w."""
         sums = [] if self.total is None else [-w.sum(), w.sum()]
         return np.concatenate([-w, w, sums])
 
-    def transposed(self, z: np.ndarray) -> np.ndarray:
+    def transposed(self, z: Floats) -> Floats:
         """Returns G'z."""
         value = z[self.size : 2 * self.size] - z[: self.size]
         return value if self.total is None else value + (z[-1] - z[-2])
 
-    def factor(self, matrix: np.ndarray, ratio: np.ndarray):
+    def factor(self, matrix: Floats, ratio: Floats) -> tuple[Floats, bool]:
         """Returns the Cholesky factor of K + G' diag(ratio) G."""
         system = matrix + (0.0 if self.total is None else ratio[-1] + ratio[-2])
         own = ratio[: self.size] + ratio[self.size : 2 * self.size]
@@ -126,21 +138,21 @@ class _Constraints:
         return cho_factor(system, check_finite=False)
 
 
-def _reach(values: np.ndarray, change: np.ndarray) -> float:
+def _reach(values: Floats, change: Floats) -> float:
     """Longest step, at most 1, that leaves all values at 0 or above."""
     falling = change < 0
     return min(1.0, float((-values[falling] / change[falling]).min(initial=1.0)))
 
 
 def kernel_mean_matching(
-    train,
-    test,
+    train: ArrayLike,
+    test: ArrayLike,
     gamma: float | None = None,
     bound: float = 1000.0,
     tolerance: float | None = None,
     ridge: float = 1e-5,
     gap: float = 1e-12,
-) -> np.ndarray:
+) -> Floats:
     """Weights training points so that their mean in feature space is that of the test points.
 
         minimize ½ w'K w - k'w,   kᵢ = (n / m) Σⱼ exp(-γ |xᵢ - x'ⱼ|²)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import ArrayLike, Floats
 from tfphen.density_ratio.kernel_ratio import KernelRatio, centers_and_gamma, pair
 from tfphen.density_ratio.kernels import gaussian_kernel
 
@@ -19,12 +20,12 @@ class OneStep:
         objectives: What is minimized, before the first turn and after each, `[turns + 1]`.
     """
 
-    parameters: np.ndarray
+    parameters: Floats
     ratio: KernelRatio
-    objectives: np.ndarray
+    objectives: Floats
 
 
-def risk_bound(losses, weights, true_weights) -> float:
+def risk_bound(losses: ArrayLike, weights: ArrayLike, true_weights: ArrayLike) -> float:
     """Upper bound on half the squared test risk, for any weights that are not negative.
 
         ½ R² ≤ (mean_train[g l])² + mean_train[(g - w)²],   R = mean_train[w l]
@@ -65,11 +66,11 @@ def risk_bound(losses, weights, true_weights) -> float:
 
 
 def one_step(
-    train,
-    targets,
-    test,
+    train: ArrayLike,
+    targets: ArrayLike,
+    test: ArrayLike,
     gamma: float | None = None,
-    centers=100,
+    centers: ArrayLike = 100,
     scale: float = 1.0,
     regularization: float = 0.1,
     iterations: int = 50,
@@ -129,18 +130,18 @@ def one_step(
     system = of_train.T @ of_train / size + ridge * np.eye(len(chosen))
     design = np.column_stack([np.ones(size), train])
 
-    def losses_of(parameters):
+    def losses_of(parameters: Floats) -> Floats:
         return (design @ parameters - targets) ** 2 / scale
 
-    def objective(parameters, theta):
+    def objective(parameters: Floats, theta: Floats) -> float:
         product = np.mean(of_train @ theta * losses_of(parameters))
         return product**2 + theta @ system @ theta - 2 * linear @ theta
 
-    def fit(weights):
+    def fit(weights: Floats) -> Floats:
         roots = np.sqrt(weights)
         return np.linalg.lstsq(design * roots[:, None], targets * roots, rcond=None)[0]
 
-    def weigh(parameters):
+    def weigh(parameters: Floats) -> Floats:
         # θ'Aθ - 2 h'θ is |L'θ - L⁻¹h|² up to a constant, with A = LL'.
         slope = of_train.T @ losses_of(parameters) / size
         lower = np.linalg.cholesky(system + np.outer(slope, slope))

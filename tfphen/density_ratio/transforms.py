@@ -3,15 +3,16 @@
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import ArrayLike, Floats
 
 
-def _checked(weights) -> np.ndarray:
+def _checked(weights: ArrayLike) -> Floats:
     weights = np.asarray(weights, "float64")
     right = bool(np.isfinite(weights).all()) and not (weights < 0).any()
     return checks.require(right, "weights", weights, "must be finite and not negative")
 
 
-def flattened_weights(weights, power: float) -> np.ndarray:
+def flattened_weights(weights: ArrayLike, power: float) -> Floats:
     """Flattens importance weights: w^a, from none (a = 0) to all of them (a = 1).
 
     Args:
@@ -39,7 +40,7 @@ def flattened_weights(weights, power: float) -> np.ndarray:
     return _checked(weights) ** checks.number("power", power, 0, 1)
 
 
-def relative_weights(weights, alpha: float) -> np.ndarray:
+def relative_weights(weights: ArrayLike, alpha: float) -> Floats:
     """Turns importance weights into relative ones, which are bounded by 1 / a.
 
         w_a = w / (a w + 1 - a) = p_test / (a p_test + (1 - a) p_train)

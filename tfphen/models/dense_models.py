@@ -7,6 +7,7 @@ import keras
 
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import Tensor
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,
@@ -14,7 +15,7 @@ from tfphen.models.layer_defaults import (
 )
 
 
-def _flat_inputs(input_shape: tuple[int, ...]):
+def _flat_inputs(input_shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     inputs = keras.Input(input_shape, name="inputs")
     if len(input_shape) == 1:
         return inputs, inputs

@@ -4,6 +4,7 @@ import keras
 
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import Tensor
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,
@@ -98,7 +99,7 @@ def densenet(
     make = LayerDefaults(defaults, seed, kernel_initializer)
     inputs, x = image_inputs(input_shape, "densenet", smallest=4)
 
-    def convolve(x, filters, size, part):
+    def convolve(x: Tensor, filters: int, size: int, part: str) -> Tensor:
         x = make.normalized_relu(x, part)
         x = make.convolution(filters, size, x, part, padding=size // 2, use_bias=False)
         return make.dropout(dropout, x, f"{part}_dropout") if dropout else x

@@ -1,11 +1,13 @@
 """Recurrent networks for sequences of tokens."""
 
 import math
+from typing import Any
 
 import keras
 
 from tfphen.core import checks
 from tfphen.models.layer_defaults import (
+    InitializerSetting,
     LayerDefaults,
     classifier,
     seeded_initializer,
@@ -13,9 +15,11 @@ from tfphen.models.layer_defaults import (
 )
 
 
-def _direction(make: LayerDefaults, width: int, name: str, **settings) -> keras.layers.LSTM:
+def _direction(make: LayerDefaults, width: int, name: str, **settings: Any) -> keras.layers.LSTM:
     """One direction of a layer, with seeds of its own."""
-    kernel, recurrent, bias = "glorot_uniform", "orthogonal", "zeros"
+    kernel: InitializerSetting = "glorot_uniform"
+    recurrent: InitializerSetting = "orthogonal"
+    bias: InitializerSetting = "zeros"
     if make.torch:
         bound = 1.0 / math.sqrt(width)
         kernel = recurrent = bias = {"name": "random_uniform", "minval": -bound, "maxval": bound}

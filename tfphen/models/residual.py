@@ -1,9 +1,12 @@
 """Residual networks of the size of CIFAR images; wide ones are in `wide_resnet`."""
 
+from typing import Any
+
 import keras
 
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import Tensor
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,
@@ -15,7 +18,7 @@ from tfphen.models.layer_defaults import (
 PREACT_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
-def _preact_block(make: LayerDefaults, x, filters: int, stride: int, name: str):
+def _preact_block(make: LayerDefaults, x: Tensor, filters: int, stride: int, name: str) -> Tensor:
     """A pre-activation block: the shortcut of another shape starts from the activated inputs."""
     outputs = make.batch_normalization(x, f"{name}_norm_1")
     outputs = keras.layers.ReLU(name=f"{name}_relu_1")(outputs)
@@ -167,7 +170,9 @@ def preact_resnet(
     return keras.Model(inputs, classifier(x, num_classes, make), name=name)
 
 
-def _cifar_shortcut(make: LayerDefaults, x, filters: int, stride: int, kind: str, name: str):
+def _cifar_shortcut(
+    make: LayerDefaults, x: Tensor, filters: int, stride: int, kind: str, name: str
+) -> Tensor:
     """The inputs of a block in the shape of its outputs."""
     if stride == 1 and x.shape[-1] == filters:
         return x
@@ -261,7 +266,7 @@ def resnet_cifar(
     checks.one_of("shortcut", shortcut, ("zeros", "projection"))
     make = LayerDefaults(defaults, seed, kernel_initializer)
     inputs, x = image_inputs(input_shape, "resnet_cifar")
-    settings = {"padding": 1, "use_bias": False}
+    settings: dict[str, Any] = {"padding": 1, "use_bias": False}
     x = make.activated_convolution(width, 3, x, "stem", **settings)
     for stage in range(3):
         for block in range((depth - 2) // 6):

@@ -5,6 +5,7 @@ import numpy as np
 
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import Tensor
 from tfphen.models.layer_defaults import (
     LayerDefaults,
     classifier,
@@ -22,7 +23,7 @@ def sinusoidal_positions(steps: int, width: int) -> np.ndarray:
     return np.where(np.arange(width) % 2 == 0, np.sin(angles), np.cos(angles)).astype("float32")
 
 
-def _attention(make: LayerDefaults, x, heads: int, name: str):
+def _attention(make: LayerDefaults, x: Tensor, heads: int, name: str) -> Tensor:
     """Causal self-attention without biases.
 
     Dense layers, not one `MultiHeadAttention`: that starts its four kernels alike from a seeded

@@ -6,6 +6,7 @@ import keras
 
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import Tensor
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,
@@ -33,7 +34,7 @@ class _Variant:
     strided: int = 1
     padding: int | str = 1
     filterwise: bool = False
-    final_norm: dict = dataclasses.field(default_factory=dict)
+    final_norm: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 VARIANTS = {
@@ -44,11 +45,19 @@ VARIANTS = {
 }
 
 
-def _drop(make: LayerDefaults, x, rate: float, variant: _Variant, name: str):
+def _drop(make: LayerDefaults, x: Tensor, rate: float, variant: _Variant, name: str) -> Tensor:
     return make.dropout(rate, x, name, variant.filterwise) if rate else x
 
 
-def _block(make: LayerDefaults, x, filters, stride, rate, variant: _Variant, name: str):
+def _block(
+    make: LayerDefaults,
+    x: Tensor,
+    filters: int,
+    stride: int,
+    rate: float,
+    variant: _Variant,
+    name: str,
+) -> Tensor:
     """A pre-activation block. Its numbers are those of the two convolutions."""
     strides = {variant.strided: stride}
     convolution = {"padding": variant.padding, "use_bias": variant.use_bias}

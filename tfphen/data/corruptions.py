@@ -14,6 +14,7 @@ import numpy as np
 from tfphen.core import checks
 from tfphen.core.errors import UsageError, nearest
 from tfphen.core.trial import Spec
+from tfphen.core.types import Array
 from tfphen.data.dataset import Examples
 from tfphen.data.noise_models import flip_labels, mixture, redraw, transition_matrix
 from tfphen.data.settings import checked_settings
@@ -68,7 +69,7 @@ def label_noise(
         kind: `"wrong"`: uniform over the wrong classes, so `rate` of the labels change. `"all"`:
             uniform over all classes, the true one included, so `rate * (K - 1) / K` of them do.
             `"pair"`: class c becomes c + 1 modulo K. `"transition"`: by `transition_matrix`.
-        transition_matrix: `(K, K)`, rows sum to 1. Only for `kind="transition"`, without `rate`.
+        transition_matrix: `[K, K]`, rows sum to 1. Only for `kind="transition"`, without `rate`.
         exact: True redraws exactly `round(rate * n_c)` labels of every class c, False each label
             independently.
     """
@@ -104,8 +105,8 @@ def random_labels(examples: Examples, generator: np.random.Generator) -> Example
 def _redraw_labels(
     examples: Examples,
     generator: np.random.Generator,
-    probability: np.ndarray,
-    targets: np.ndarray,
+    probability: Array,
+    targets: Array,
     exact: bool,
 ) -> Examples:
     checks.boolean("exact", exact)
@@ -118,8 +119,8 @@ def shuffled_pixels(
 ) -> Examples:
     """Permutes the positions of every image by one and the same permutation.
 
-    All axes of an input but the last of an image or sequence `(n, ..., channels)` are positions;
-    channels move together. In an input `(n, d)` every entry is a position.
+    All axes of an input but the last of an image or sequence `[n, ..., channels]` are positions;
+    channels move together. In an input `[n, d]` every entry is a position.
 
     Args:
         examples: What to shuffle.
@@ -158,7 +159,7 @@ def gaussian_inputs(
         examples: What to replace.
         generator: Source of all randomness.
         moments: `"channel"`: one mean and variance for each channel (one in all for inputs
-            `(n, d)`); `"feature"`: for each entry; `"all"`: one in all.
+            `[n, d]`); `"feature"`: for each entry; `"all"`: one in all.
     """
     checks.one_of("moments", moments, ("channel", "feature", "all"))
     shape = examples.inputs.shape
@@ -171,8 +172,8 @@ def gaussian_inputs(
     return dataclasses.replace(examples, inputs=drawn.reshape(shape))
 
 
-def _positions(inputs: np.ndarray) -> np.ndarray:
-    """Returns inputs as `(n, positions, channels)`."""
+def _positions(inputs: Array) -> Array:
+    """Returns inputs as `[n, positions, channels]`."""
     channels = inputs.shape[-1] if inputs.ndim > 2 else 1
     return inputs.reshape(len(inputs), -1, channels)
 

@@ -22,7 +22,7 @@ def digits(*, flatten: bool = True, corruption: str | None = None, severity: int
     fixed permutation.
 
     Args:
-        flatten: True gives inputs `(n, 64)`, False images `(n, 8, 8, 1)`.
+        flatten: True gives inputs `[n, 64]`, False images `[n, 8, 8, 1]`.
         corruption: What is done to the test images, of `image_corruptions.CORRUPTIONS`, or None.
         severity: Of the corruption, from 1 to 5.
     """

@@ -7,6 +7,7 @@ import numpy as np
 from tfphen.core import checks
 from tfphen.core.errors import MissingData
 from tfphen.core.seeds import stream
+from tfphen.core.types import Array
 from tfphen.data.dataset import Dataset
 
 FILE = "gasoline.csv"
@@ -22,7 +23,7 @@ WHERE = (
 )
 
 
-def read(path: str | Path) -> tuple[tuple[str, ...], np.ndarray]:
+def read(path: str | Path) -> tuple[tuple[str, ...], Array]:
     """Returns the countries in alphabetical order, and their variables in the order of years.
 
     Args:

@@ -14,6 +14,7 @@ import numpy as np
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
+from tfphen.core.types import Array
 from tfphen.data.dataset import Dataset
 from tfphen.data.image_corruptions import corrupt_images
 from tfphen.data.prepared import WELL_KNOWN
@@ -29,13 +30,13 @@ def load(
     corruption: str | None = None,
     severity: int = 1,
 ) -> Dataset:
-    """Reads a prepared set: images `(n, height, width, channels)`.
+    """Reads a prepared set: images `[n, height, width, channels]`.
 
     Pixels x are in [0, 1], and become `(x - mean) / deviation` of their channel.
 
     Args:
         folder: The version folder, as from `prepared.find`.
-        flatten: True gives inputs `(n, height * width * channels)`.
+        flatten: True gives inputs `[n, height * width * channels]`.
         mean: One number a channel; None for 0.
         deviation: One number a channel, above 0; None for 1.
         corruption: What is done to the pixels of the test images, of
@@ -52,12 +53,12 @@ def load(
     dataset = _read(folder, *scale)
     if corruption is None and not flatten:
         return dataset
-    images = dataset.train_inputs, dataset.test_inputs
+    train, test = dataset.train_inputs, dataset.test_inputs
     if corruption is not None:
-        images = dataset.train_inputs, _corrupted_test(folder, *scale, corruption, severity)
+        test = _corrupted_test(folder, *scale, corruption, severity)
     if flatten:
-        images = tuple(part.reshape(len(part), -1) for part in images)
-    return dataclasses.replace(dataset, train_inputs=images[0], test_inputs=images[1])
+        train, test = (part.reshape(len(part), -1) for part in (train, test))
+    return dataclasses.replace(dataset, train_inputs=train, test_inputs=test)
 
 
 def _numbers(name: str, values: Any) -> tuple[float, ...] | None:
@@ -78,9 +79,10 @@ def _corrupted_test(
     deviation: tuple[float, ...] | None,
     corruption: str,
     severity: int,
-) -> np.ndarray:
+) -> Array:
     """Returns the test images with corrupted pixels, standardized afterwards as the others are."""
-    shift, scale = np.float32(mean or 0.0), np.float32(deviation or 1.0)
+    shift = np.asarray(mean or 0.0, np.float32)
+    scale = np.asarray(deviation or 1.0, np.float32)
     pixels = np.clip(_read(folder, mean, deviation).test_inputs * scale + shift, 0.0, 1.0)
     generator = stream(0, "image_corruption")
     return (corrupt_images(pixels, corruption, severity, generator) - shift) / scale
@@ -147,7 +149,7 @@ def _arrays(
     decoders: dict[str, Any] | None,
     mean: tuple[float, ...] | None,
     deviation: tuple[float, ...] | None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     size = found.builder.info.splits[split].num_examples
     image, _ = found.features
     largest = np.iinfo(image.np_dtype).max if np.issubdtype(image.np_dtype, np.integer) else 1
@@ -159,9 +161,9 @@ def _arrays(
         part = inputs[start:stop]
         np.divide(images, np.float32(largest), out=part)
         if mean is not None:
-            part -= np.float32(mean)
+            part -= np.asarray(mean, np.float32)
         if deviation is not None:
-            part /= np.float32(deviation)
+            part /= np.asarray(deviation, np.float32)
         labels[start:stop] = classes
         start = stop
     return inputs, labels

@@ -5,10 +5,12 @@ All work on whole stacks of images, `[n, height, width, channels]`, in float32.
 
 import numpy as np
 
+from tfphen.core.types import Array
+
 _IMAGES_AT_ONCE = 500  # whose transforms still fit in the cache
 
 
-def blurred(images: np.ndarray, offsets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def blurred(images: Array, offsets: Array, weights: Array) -> Array:
     """Returns the weighted mean of the image moved by each of m offsets, with edges repeated.
 
     Args:
@@ -36,7 +38,7 @@ def blurred(images: np.ndarray, offsets: np.ndarray, weights: np.ndarray) -> np.
     return result
 
 
-def spread(offsets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def spread(offsets: Array, weights: Array) -> Array:
     """Spreads offsets between pixels bilinearly: `[n, m, 2]` -> float32 `[n, k, k]` of sum 1."""
     reach = int(np.abs(offsets).max()) + 1
     side = 2 * reach + 1
@@ -51,11 +53,12 @@ def spread(offsets: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return (total / weights.sum()).astype(np.float32).reshape(-1, side, side)
 
 
-def sampled(images: np.ndarray, matrix: np.ndarray, shift: np.ndarray) -> np.ndarray:
+def sampled(images: Array, matrix: Array, shift: Array) -> Array:
     """Interpolates bilinearly at `matrix @ place + shift`; all is black outside the image."""
     size = np.array(images.shape[1:3])
+    pixels = np.indices(images.shape[1:3])
     center = (size[:, None, None] - 1) / 2
-    place = np.tensordot(matrix, np.indices(size) - center, axes=1) + shift[:, None, None] + center
+    place = np.tensordot(matrix, pixels - center, axes=1) + shift[:, None, None] + center
     # One black pixel around the image, and every place outside is on it.
     place = np.clip(place + 1, 0, size[:, None, None] + 1)
     low = np.minimum(np.floor(place).astype(np.int64), size[:, None, None])
@@ -68,14 +71,14 @@ def sampled(images: np.ndarray, matrix: np.ndarray, shift: np.ndarray) -> np.nda
     return sampled
 
 
-def block_means(side: int, blocks: int) -> np.ndarray:
+def block_means(side: int, blocks: int) -> Array:
     """Returns the matrix that replaces each pixel of a line by the mean of its block."""
     block = (np.arange(side) + 0.5) * blocks // side
     same = (block[:, None] == block).astype(np.float32)
     return same / same.sum(axis=1, keepdims=True)
 
 
-def plasma(count: int, size: int, decay: float, generator: np.random.Generator) -> np.ndarray:
+def plasma(count: int, size: int, decay: float, generator: np.random.Generator) -> Array:
     """Returns fractal maps by the diamond-square algorithm on a torus, float32 in [0, 1].
 
     Args:

@@ -7,6 +7,7 @@ import numpy as np
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
+from tfphen.core.types import Array
 from tfphen.data.dataset import Dataset
 
 
@@ -33,7 +34,7 @@ def gaussian_mixture(
         radius: Norm of every class mean.
         noise: Standard deviation of the noise in every dimension.
         noise_dimensions: Further dimensions that hold noise only; inputs are
-            `(n, dimensions + noise_dimensions)`.
+            `[n, dimensions + noise_dimensions]`.
         directions: `"orthonormal"`, or `"gaussian"` for independent random directions.
         train_per_class: Training examples of each class.
         test_per_class: Test examples of each class.
@@ -65,7 +66,7 @@ def gaussian_mixture(
     means = np.zeros((classes, dimensions + noise_dimensions))
     means[:, :dimensions] = radius * vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
-    def draw(per_class: int, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    def draw(per_class: int, fold: int) -> tuple[Array, Array]:
         generator = stream(generator_seed, "gaussian_mixture", fold)
         labels = generator.permutation(np.repeat(np.arange(classes), per_class))
         deviations = generator.standard_normal((len(labels), means.shape[1]))

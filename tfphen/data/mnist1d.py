@@ -13,6 +13,7 @@ import numpy as np
 
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import Array
 from tfphen.data.dataset import Dataset
 
 _TEMPLATES = (
@@ -29,15 +30,15 @@ _TEMPLATES = (
 )
 
 
-def templates() -> np.ndarray:
-    """Returns the ten class templates, `(10, 12)`, each starting and ending at 0."""
+def templates() -> Array:
+    """Returns the ten class templates, `[10, 12]`, each starting and ending at 0."""
     values = np.array(_TEMPLATES, dtype=np.float64)
     values = values - values.mean(axis=1, keepdims=True)
     values = values / values.std(axis=1, keepdims=True)
     return (values - values[:, :1]) / 6
 
 
-def gaussian_smooth(values: np.ndarray, sigma: float = 2.0) -> np.ndarray:
+def gaussian_smooth(values: Array, sigma: float = 2.0) -> Array:
     """Smooths the last axis with a Gaussian of `sigma` points, mirrored at the borders.
 
     The kernel ends at 4 sigma and sums to 1; the border sample itself is mirrored too.
@@ -62,11 +63,11 @@ def draw_examples(
     independent_noise_scale: float = 0.02,
     shear_scale: float = 0.75,
     sequence_length: int = 40,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     """Draws examples class by class, neither permuted nor standardized. See `mnist1d`.
 
     Returns:
-        The sequences, float64 `(num_samples, sequence_length)`, and their labels.
+        The sequences, float64 `[num_samples, sequence_length]`, and their labels.
     """
     low, high = padding
     classes = templates()
@@ -115,7 +116,7 @@ def mnist1d(
     shear_scale: float = 0.75,
     sequence_length: int = 40,
 ) -> Dataset:
-    """Generates MNIST-1D: inputs `(n, sequence_length)`, ten classes.
+    """Generates MNIST-1D: inputs `[n, sequence_length]`, ten classes.
 
     Inputs are standardized with one mean and one standard deviation over training and test
     examples together, so neither part alone has exactly mean 0 and variance 1.
@@ -198,13 +199,13 @@ def _checked_padding(padding: Sequence[int]) -> tuple[int, int]:
     return low, checks.whole("padding", padding[1], low)
 
 
-def _stretch(template: np.ndarray, pad: int, length: int) -> np.ndarray:
+def _stretch(template: Array, pad: int, length: int) -> Array:
     # The tiny offset tells a template's own zeros from the padding, which the noise replaces.
     padded = np.concatenate([template + 1e-8, np.zeros(pad)])
     return np.interp(np.linspace(0, 1, length), np.linspace(0, 1, len(padded)), padded)
 
 
-def _resample(values: np.ndarray, length: int) -> np.ndarray:
+def _resample(values: Array, length: int) -> Array:
     """Interpolates rows linearly at `length` even positions, ends included."""
     position = np.linspace(0, values.shape[1] - 1, length)
     left = np.minimum(position.astype(np.int64), values.shape[1] - 2)

@@ -8,20 +8,21 @@ import numpy as np
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
+from tfphen.core.types import Array
 from tfphen.data.dataset import Dataset
 
 
-def _inverses(b: np.ndarray, p: int) -> np.ndarray:
+def _inverses(b: Array, p: int) -> Array:
     """Returns the inverses of nonzero numbers modulo a prime."""
     return np.array([pow(int(value), -1, p) for value in range(1, p)])[b - 1]
 
 
-def _divided_or_subtracted(a: np.ndarray, b: np.ndarray, p: int) -> np.ndarray:
+def _divided_or_subtracted(a: Array, b: Array, p: int) -> Array:
     return np.where(b % 2 == 1, a * _inverses(b, p), a - b)
 
 
 # Of int64 arrays, to be taken modulo p.
-OPERATIONS: dict[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray]] = {
+OPERATIONS: dict[str, Callable[[Array, Array, int], Array]] = {
     "addition": lambda a, b, p: a + b,
     "subtraction": lambda a, b, p: a - b,
     "multiplication": lambda a, b, p: a * b,
@@ -107,7 +108,7 @@ def modular_arithmetic(
     )
 
 
-def _inputs(a: np.ndarray, b: np.ndarray, p: int, form: str) -> np.ndarray:
+def _inputs(a: Array, b: Array, p: int, form: str) -> Array:
     if form == "one_hot_pair":
         one_hot = np.eye(p, dtype="float32")
         return np.concatenate((one_hot[a], one_hot[b]), axis=1)

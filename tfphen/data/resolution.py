@@ -9,12 +9,13 @@ from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
 from tfphen.core.trial import Data, Spec
+from tfphen.core.types import Array
 from tfphen.data.corruptions import corrupt
 from tfphen.data.dataset import Dataset, Examples, Resolved
 from tfphen.data.sources import load
 from tfphen.data.subsets import stratified_order
 
-Part = tuple[np.ndarray, np.ndarray]
+Part = tuple[Array, Array]
 
 
 def resolve(
@@ -46,7 +47,8 @@ def resolve(
     dataset = load(data.name, data.options, data_dir, sources)
     train = dataset.train_inputs, dataset.train_labels
     test = dataset.test_inputs, dataset.test_labels
-    classes, further = dataset.num_classes, {}
+    classes = dataset.num_classes
+    further: dict[str, Part] = {}
     if data.classes is not None:
         train, further["other_train"] = _of_classes(data.classes, train, classes)
         test, further["other_test"] = _of_classes(data.classes, test, classes)
@@ -59,20 +61,21 @@ def resolve(
     held = None
     if data.validation is not None:
         checks.whole("validation", data.validation, 1, len(train[1]) - 1)
-        held, train = _held_out(data.validation, train, stratified, seed_of)
-        held = Examples(*held, classes)
-        held = _corrupted(held, data.validation_corruptions, seed_of, "validation_")
+        part, train = _held_out(data.validation, train, stratified, seed_of)
+        held = _corrupted(
+            Examples(*part, classes), data.validation_corruptions, seed_of, "validation_"
+        )
         further["validation"] = held.inputs, held.labels
     train = _first("train", data.train, train, stratified, seed_of)
     test = _first("test", data.test, test, stratified, seed_of)
     examples = Examples(*train, classes, test_inputs=test[0])
     examples = _corrupted(examples, data.corruptions, seed_of)
-    if data.validation_in_training:
+    if data.validation_in_training and held is not None:
         examples = examples.followed_by(held)
     return Resolved(
         train_inputs=examples.inputs,
         train_labels=examples.labels,
-        test_inputs=examples.test_inputs,
+        test_inputs=test[0] if examples.test_inputs is None else examples.test_inputs,
         test_labels=test[1],
         num_classes=classes,
         name=dataset.name,

@@ -38,7 +38,10 @@ EMBEDDED: dict[str, Callable[..., Dataset]] = {
 # Files that users copy by hand: modules with `FILE`, `WHERE`, `read` and `load`.
 COPIED = {"gasoline": gasoline}
 
-_READERS = {"image": image_classification.load, "text": text_classification.load}
+_READERS: dict[str, Callable[..., Dataset]] = {
+    "image": image_classification.load,
+    "text": text_classification.load,
+}
 
 
 class Source(NamedTuple):
@@ -165,12 +168,9 @@ def load(
         settings = checked_settings(generator, options, f"Data set {name!r}", given=("data_dir",))
         folder = None if data_dir is None else str(data_dir)
         return _generate(generator, FrozenMapping(settings), folder)
-    folder = Path(check(name, data_dir).found)
-    if name in COPIED:
-        read = COPIED[name].load
-        return read(folder, **checked_settings(read, options, f"Data set {name!r}"))
-    read = _READERS[tfds_sets.opened(folder).kind]
-    return read(folder, **checked_settings(read, options, f"Data set {name!r}"))
+    path = Path(str(check(name, data_dir).found))
+    read = COPIED[name].load if name in COPIED else _READERS[tfds_sets.opened(path).kind]
+    return read(path, **checked_settings(read, options, f"Data set {name!r}"))
 
 
 @functools.lru_cache(maxsize=8)

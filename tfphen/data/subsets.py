@@ -14,10 +14,11 @@ import numpy as np
 
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import Array
 from tfphen.data.dataset import Examples
 
 
-def stratified_order(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def stratified_order(labels: Array, generator: np.random.Generator) -> Array:
     """Returns a random order of the examples in which every prefix keeps the class frequencies.
 
     Each class is spread evenly over the order (its j-th of n_c examples at (j + 1/2) / n_c), so the
@@ -55,7 +56,7 @@ def bootstrap(examples: Examples, generator: np.random.Generator) -> Examples:
     return examples.take(generator.integers(available, size=available))
 
 
-def long_tail_counts(max_count: int, ratio: float, num_classes: int) -> np.ndarray:
+def long_tail_counts(max_count: int, ratio: float, num_classes: int) -> Array:
     """Returns class counts that fall geometrically from `max_count` to `max_count / ratio`.
 
     Class c of C gets floor(max_count * ratio ** (-c / (C - 1))) examples.
@@ -67,7 +68,7 @@ def long_tail_counts(max_count: int, ratio: float, num_classes: int) -> np.ndarr
     return np.floor(max_count * float(ratio) ** -exponent + 1e-9).astype(np.int64)
 
 
-def step_counts(max_count: int, ratio: float, num_classes: int) -> np.ndarray:
+def step_counts(max_count: int, ratio: float, num_classes: int) -> Array:
     """Returns `max_count` for the first half of the classes and `max_count / ratio` for the rest.
 
     With an odd number of classes the middle one belongs to the first half.
@@ -150,7 +151,7 @@ def _largest_count(examples: Examples) -> int:
 
 
 def _thin(
-    examples: Examples, generator: np.random.Generator, counts: np.ndarray, permute_classes: bool
+    examples: Examples, generator: np.random.Generator, counts: Array, permute_classes: bool
 ) -> Examples:
     if counts.min() < 1:
         raise UsageError(
@@ -172,7 +173,7 @@ def _thin(
     return examples.take(order[rank < counts[examples.labels[order]]])
 
 
-def _rank_in_class(labels: np.ndarray, num_classes: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def _rank_in_class(labels: Array, num_classes: int = 0) -> tuple[Array, Array]:
     """Returns how many earlier examples share each example's label, and the class counts."""
     counts = np.bincount(labels, minlength=num_classes)
     by_class = np.argsort(labels, kind="stable")

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from tfphen.core.errors import MissingData, UsageError
+from tfphen.core.types import Array
 
 
 class Opened(NamedTuple):
@@ -79,7 +78,7 @@ def _kind(info: Any, tfds: Any) -> str:
 
 def batches(
     builder: Any, split: str, decoders: dict[str, Any] | None = None
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[Array, Array]]:
     """Yields inputs and labels of a split in the order of its files, a thousand at a time.
 
     Raises:

@@ -4,6 +4,7 @@ import numpy as np
 
 from tfphen.core import checks
 from tfphen.core.seeds import stream
+from tfphen.core.types import Array
 from tfphen.data.dataset import Dataset
 
 
@@ -48,7 +49,7 @@ def two_scales(
     a *= np.sqrt(1 - slow_share) / np.linalg.norm(a)
     b *= np.sqrt(slow_share) / np.linalg.norm(b)
 
-    def draw(size: int, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    def draw(size: int, fold: int) -> tuple[Array, Array]:
         z = stream(generator_seed, "two_scales", fold).standard_normal((size, fast + slow))
         labels = (z[:, :fast] @ a + z[:, fast:] @ b > 0).astype("int32")
         z[:, fast:] *= scale

@@ -91,7 +91,7 @@ class ConvolutionMap:
     """A convolution of inputs of one spatial size. Vectors are `[1, *size, channels]`.
 
     Args:
-        kernel_shape: `(*kernel_size, channels // groups, filters)`.
+        kernel_shape: `[*kernel_size, channels // groups, filters]`.
         input_size: Spatial size of the input, static.
         strides: One an axis.
         padding: "valid", "same" or "causal".

@@ -1,12 +1,18 @@
 """Padding that continues an image periodically, for networks that are exactly shift invariant."""
 
 import numbers
+from typing import Any, TypeAlias
 
 import keras
 from keras import ops
 
+from tfphen.core.types import Shape, Tensor, TensorLike
 
-def checked_pair(value, name, least, what) -> tuple[int, int]:
+# The same on all sides, (height, width), or ((top, bottom), (left, right)).
+Padding: TypeAlias = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
+
+
+def checked_pair(value: Any, name: str, least: int, what: str) -> tuple[int, int]:
     """Returns an integer, or a pair of them, as a pair.
 
     Raises:
@@ -15,13 +21,14 @@ def checked_pair(value, name, least, what) -> tuple[int, int]:
     pair = (value, value) if isinstance(value, numbers.Integral) else value
     whole = isinstance(pair, (tuple, list)) and len(pair) == 2
     if not whole or not all(
-        isinstance(x, numbers.Integral) and not isinstance(x, bool) and x >= least for x in pair
+        isinstance(x, numbers.Integral) and not isinstance(x, bool) and int(x) >= least
+        for x in pair
     ):
         raise ValueError(f"`{name}` must be {what}. Received: {name}={value!r}")
     return int(pair[0]), int(pair[1])
 
 
-def checked_padding(padding) -> tuple[tuple[int, int], tuple[int, int]]:
+def checked_padding(padding: Any) -> tuple[tuple[int, int], tuple[int, int]]:
     """Returns `((top, bottom), (left, right))` of one of the argument's three forms."""
     what = (
         "a non-negative integer, a pair (height, width), or ((top, bottom), (left, right)) of them"
@@ -32,12 +39,13 @@ def checked_padding(padding) -> tuple[tuple[int, int], tuple[int, int]]:
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise ValueError(f"`padding` must be {what}. Received: padding={padding!r}")
     try:
-        return tuple(checked_pair(side, "padding", 0, what) for side in pair)
+        rows, columns = (checked_pair(side, "padding", 0, what) for side in pair)
     except ValueError:
         raise ValueError(f"`padding` must be {what}. Received: padding={padding!r}") from None
+    return rows, columns
 
 
-def checked_data_format(data_format) -> str:
+def checked_data_format(data_format: str | None) -> str:
     """Returns the place of the channels, Keras's setting for None."""
     if data_format is None:
         return keras.config.image_data_format()
@@ -54,7 +62,7 @@ def spatial_axes(data_format: str) -> tuple[int, int]:
     return (2, 3) if data_format == "channels_first" else (1, 2)
 
 
-def checked_images(inputs, what: str):
+def checked_images(inputs: TensorLike, what: str) -> Tensor:
     """Returns a tensor of four axes.
 
     Raises:
@@ -69,7 +77,7 @@ def checked_images(inputs, what: str):
     return inputs
 
 
-def wrap(values, before: int, after: int, axis: int):
+def wrap(values: Tensor, before: int, after: int, axis: int) -> Tensor:
     """Continues a tensor periodically along an axis, over several periods where that is needed."""
     size = values.shape[axis]
     if size is None:
@@ -80,7 +88,7 @@ def wrap(values, before: int, after: int, axis: int):
     periods_before, rest_before = divmod(before, size)
     periods_after, rest_after = divmod(after, size)
 
-    def part(start, stop):
+    def part(start: int, stop: int) -> Tensor:
         return values[(*[slice(None)] * axis, slice(start, stop))]
 
     parts = [values] * (periods_before + 1 + periods_after)
@@ -91,7 +99,9 @@ def wrap(values, before: int, after: int, axis: int):
     return ops.concatenate(parts, axis=axis) if len(parts) > 1 else values
 
 
-def circular_padding_2d(inputs, padding, data_format=None):
+def circular_padding_2d(
+    inputs: TensorLike, padding: Padding, data_format: str | None = None
+) -> Tensor:
     """Continues images periodically beyond their borders.
 
         out[i, j] = in[(i - top) mod height, (j - left) mod width]
@@ -190,22 +200,24 @@ class CircularPadding2D(keras.layers.Layer):
         arXiv 2103.02695.
     """
 
-    def __init__(self, padding=(1, 1), data_format=None, **kwargs):
+    def __init__(
+        self, padding: Padding = (1, 1), data_format: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.padding = checked_padding(padding)
         self.data_format = checked_data_format(data_format)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return circular_padding_2d(inputs, self.padding, self.data_format)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         shape = list(input_shape)
         for axis, sides in zip(spatial_axes(self.data_format), self.padding, strict=True):
             shape[axis] = None if shape[axis] is None else shape[axis] + sum(sides)
         return tuple(shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "padding": [list(sides) for sides in self.padding],

@@ -1,13 +1,17 @@
 """One pass of training data in a precision: a callback for `fit`, and a pass of its own."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import keras
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import TensorLike
 from tfphen.layers.laplace_covariance import LaplaceRandomFeatureCovariance
 
 
-def covariance_layers(model) -> list[LaplaceRandomFeatureCovariance]:
+def covariance_layers(model: keras.Model) -> list[LaplaceRandomFeatureCovariance]:
     """Returns the layers of a model, or of a layer, that hold a precision.
 
     Raises:
@@ -24,7 +28,7 @@ def covariance_layers(model) -> list[LaplaceRandomFeatureCovariance]:
     return found
 
 
-def update_covariance(model) -> None:
+def update_covariance(model: keras.Model) -> None:
     """Brings the stored root of each covariance of a model up to date, in float64 on the host.
 
     Without it each batch of inference inverts the precision for itself. `ResetCovariance`,
@@ -54,7 +58,9 @@ def update_covariance(model) -> None:
         layer.update_covariance()
 
 
-def _batches(x, sample_weight, batch_size, steps):
+def _batches(
+    x: Any, sample_weight: TensorLike | None, batch_size: int, steps: int | None
+) -> Iterator[tuple[Any, Any]]:
     """Yields (inputs, weights or None) of arrays, or of anything that yields batches."""
     arrays = [leaf for leaf in keras.tree.flatten(x) if hasattr(leaf, "shape")]
     if isinstance(x, (list, tuple)) and x and not arrays:
@@ -82,7 +88,13 @@ def _batches(x, sample_weight, batch_size, steps):
         yield keras.tree.map_structure(lambda leaf, rows=rows: leaf[rows], x), weights
 
 
-def fit_covariance(model, x, sample_weight=None, batch_size=128, steps=None):
+def fit_covariance(
+    model: keras.Model,
+    x: Any,
+    sample_weight: TensorLike | None = None,
+    batch_size: int = 128,
+    steps: int | None = None,
+) -> None:
     """Sets each precision of a model to the exact sum over these examples, in one pass.
 
     Weights stay as they are and the model runs in inference mode, so the result is the posterior
@@ -180,26 +192,26 @@ class ResetCovariance(keras.callbacks.Callback):
         Learning via Distance Awareness", NeurIPS 2020, arXiv 2006.10108, algorithm 1.
     """
 
-    def __init__(self, refit_on=None, batch_size=128):
+    def __init__(self, refit_on: Any = None, batch_size: int = 128) -> None:
         super().__init__()
         self.refit_on = refit_on
         self.batch_size = batch_size
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         covariance_layers(self.model)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         for layer in covariance_layers(self.model):
             if layer.covariance_momentum is None:
                 layer.reset_covariance()
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         update_covariance(self.model)
 
-    def on_predict_begin(self, logs=None):
+    def on_predict_begin(self, logs: dict[str, Any] | None = None) -> None:
         update_covariance(self.model)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.refit_on is not None:
             fit_covariance(self.model, self.refit_on, batch_size=self.batch_size)
         update_covariance(self.model)

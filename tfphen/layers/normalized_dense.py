@@ -1,15 +1,18 @@
 """A dense layer of cosines: features and the kernel's columns have length one."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Shape, Tensor, TensorLike
 
 # Lengths below it count as this long, as in PyTorch's `normalize`.
 _EPSILON = 1e-12
 
 
-def _unit_length(values, axis):
+def _unit_length(values: Tensor, axis: int) -> Tensor:
     """Returns float32 vectors along `axis` divided by their lengths; zero stays zero.
 
     A vector shorter than epsilon has no gradient. With the plain quotient it would be 1 / epsilon,
@@ -22,7 +25,13 @@ def _unit_length(values, axis):
     return ops.where(long, values * inverse, ops.stop_gradient(values) / _EPSILON)
 
 
-def normalized_dense(inputs, kernel, bias=None, scale=1.0, normalize_features=True):
+def normalized_dense(
+    inputs: TensorLike,
+    kernel: TensorLike,
+    bias: TensorLike | None = None,
+    scale: TensorLike = 1.0,
+    normalize_features: bool = True,
+) -> Tensor:
     """Scaled cosines of the angles between features and the columns of a kernel.
 
         z_k = scale (cos(h, w_k) + b_k),    cos(h, w_k) = h · w_k / (|h| |w_k|)
@@ -84,17 +93,17 @@ class UnitColumns(keras.initializers.Initializer):
         NeurIPS 2019, arXiv 1906.07413; its published code.
     """
 
-    def __init__(self, seed=None):
+    def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
         # Made once: without a seed, two calls of it agree as those of Keras's initialisers do.
         self._uniform = keras.initializers.RandomUniform(-1.0, 1.0, seed=seed)
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
         dtype = keras.backend.standardize_dtype(dtype)
         drawn = self._uniform(shape, dtype="float32")
         return ops.cast(_unit_length(drawn, 0), dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"seed": self.seed}
 
 
@@ -166,20 +175,20 @@ class NormalizedDense(keras.layers.Layer):
 
     def __init__(
         self,
-        units,
-        scale=1.0,
-        use_bias=False,
-        normalize_features=True,
-        kernel_initializer=None,
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        seed=None,
-        **kwargs,
-    ):
+        units: int,
+        scale: float | None = 1.0,
+        use_bias: bool = False,
+        normalize_features: bool = True,
+        kernel_initializer: Any = None,
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         units = checks.whole("units", units)
         scale = checks.positive("scale", scale)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
@@ -199,7 +208,7 @@ class NormalizedDense(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(min_ndim=2)
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.kernel = self.add_weight(
             name="kernel",
             shape=(input_shape[-1], self.units),
@@ -219,13 +228,13 @@ class NormalizedDense(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return normalized_dense(inputs, self.kernel, self.bias, self.scale, self.normalize_features)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,

@@ -6,10 +6,14 @@ to what one device gathers. Elsewhere nothing is to be done: under JAX's shardin
 already, and PyTorch's replicas are processes that Keras does not know.
 """
 
+from typing import Any
+
 import keras
 
+from tfphen.core.types import Tensor
 
-def _replica_context():
+
+def _replica_context() -> Any:
     """The context of a call on one of several TensorFlow replicas, or None."""
     if keras.backend.backend() != "tensorflow":
         return None
@@ -28,7 +32,7 @@ def number_of_replicas() -> int:
     return 1 if context is None else context.num_replicas_in_sync
 
 
-def sum_over_replicas(value):
+def sum_over_replicas(value: Tensor) -> Tensor:
     """Returns the sum of a tensor over the replicas that run the present call.
 
     Args:
@@ -45,7 +49,7 @@ def sum_over_replicas(value):
     return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
-def of_first_replica(value):
+def of_first_replica(value: Tensor) -> Tensor:
     """Returns the tensor as the first replica has it, on each replica."""
     context = _replica_context()
     if context is None:

@@ -1,10 +1,12 @@
 """Initializers with a seed that follows from the layer's own."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
 
-def seeded_initializer(initializer, seed: int):
+def seeded_initializer(initializer: Any, seed: int) -> keras.initializers.Initializer:
     """Returns an initializer; one given by its name gets a seed that follows from `seed`."""
     made = keras.initializers.get(initializer)
     if isinstance(initializer, str) and "seed" in made.get_config():

@@ -1,6 +1,7 @@
 """Any backbone with the two changes of SNGP: bounded layers, and a Gaussian process on top."""
 
 import copy
+from typing import Any
 
 import keras
 
@@ -14,7 +15,7 @@ from tfphen.layers.random_feature_gaussian_process import RandomFeatureGaussianP
 from tfphen.layers.spectrally_normalized_clone import spectrally_normalized_clone
 
 
-def _features_of(backbone, features):
+def _features_of(backbone: keras.Model, features: str | None) -> keras.Model:
     """The part of the backbone that ends in the features `[batch, size]`."""
     functional = isinstance(backbone, keras.Model) and getattr(backbone, "inputs", None)
     if not functional:
@@ -44,7 +45,7 @@ def _features_of(backbone, features):
     return backbone
 
 
-def _without_object_ids(config):
+def _without_object_ids(config: Any) -> Any:
     """A configuration without the numbers that Keras gives objects while it reads a file."""
     if isinstance(config, dict):
         kept = {key: value for key, value in config.items() if key != "shared_object_id"}
@@ -130,18 +131,18 @@ class SNGP(keras.Model):
 
     def __init__(
         self,
-        backbone,
-        num_classes,
-        features=None,
-        norm_multiplier=0.95,
-        power_iterations=1,
-        num_inducing=1024,
-        mean_field_factor=MEAN_FIELD_PROBIT,
-        gaussian_process=None,
-        seed=0,
-        name="sngp",
-        **kwargs,
-    ):
+        backbone: keras.Model,
+        num_classes: int,
+        features: str | None = None,
+        norm_multiplier: float = 0.95,
+        power_iterations: int = 1,
+        num_inducing: int = 1024,
+        mean_field_factor: float | None = MEAN_FIELD_PROBIT,
+        gaussian_process: dict[str, Any] | None = None,
+        seed: int = 0,
+        name: str = "sngp",
+        **kwargs: Any,
+    ) -> None:
         backbone = _features_of(backbone, features)
         settings = {
             "num_inducing": num_inducing,
@@ -179,7 +180,7 @@ class SNGP(keras.Model):
             },
         )
 
-    def variance_model(self):
+    def variance_model(self) -> keras.Model:
         """Returns a model that shares all weights and gives logits and their variances.
 
         Logits are `[batch, num_classes]`, before the mean-field adjustment; variances `[batch]`,
@@ -189,29 +190,31 @@ class SNGP(keras.Model):
         inputs, outputs = self._symbolic
         return keras.Model(inputs, list(outputs), name=f"{self.name}_variance")
 
-    def reset_covariance(self):
+    def reset_covariance(self) -> None:
         """Forgets all examples: sets the precision to where it starts."""
         self.head.reset_covariance()
 
-    def update_covariance(self):
+    def update_covariance(self) -> None:
         """Brings the stored root of the covariance up to date, on the host in float64."""
         update_covariance(self)
 
-    def fit_covariance(self, x, sample_weight=None, batch_size=128, steps=None):
+    def fit_covariance(
+        self, x: Any, sample_weight: Any = None, batch_size: int = 128, steps: int | None = None
+    ) -> None:
         """Sets the precision to the exact sum over these inputs; see `fit_covariance`."""
         fit_covariance(self, x, sample_weight, batch_size, steps)
 
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        *args,
-        **kwargs,
-    ):
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         """`keras.Model.fit`, with a `ResetCovariance` callback where there is none."""
         if isinstance(callbacks, keras.callbacks.CallbackList):
             present = callbacks.callbacks
@@ -223,17 +226,17 @@ class SNGP(keras.Model):
             present.append(reset)
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """`keras.Model.evaluate`, with the root of the covariance computed once before."""
         self.update_covariance()
         return super().evaluate(*args, **kwargs)
 
-    def predict(self, *args, **kwargs):
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
         """`keras.Model.predict`, with the root of the covariance computed once before."""
         self.update_covariance()
         return super().predict(*args, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **copy.deepcopy(self._settings[0]),
             "name": self.name,
@@ -241,7 +244,9 @@ class SNGP(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Any:
         # Deserialization takes parts out of the configuration that it is given.
         config = copy.deepcopy(config)
         backbone = keras.saving.deserialize_keras_object(

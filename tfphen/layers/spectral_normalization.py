@@ -1,12 +1,14 @@
 """A wrapper that caps the operator norm of a dense or convolutional layer."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 import tfphen.layers.operator_norm as operator_norm
 from tfphen.core import checks
+from tfphen.core.types import Shape, Tensor, TensorLike
 from tfphen.layers.linear_maps import axis_values, check_size, checked_layer, linear_map_of
 
 # After an update the vectors follow the kernel in rounds of two iterations, while a round still
@@ -119,14 +121,14 @@ class SpectralNormalization(keras.layers.Wrapper):
 
     def __init__(
         self,
-        layer,
-        norm_multiplier=0.95,
-        power_iterations=1,
-        reparametrize=False,
-        input_size=None,
-        seed=0,
-        **kwargs,
-    ):
+        layer: keras.Layer,
+        norm_multiplier: float = 0.95,
+        power_iterations: int = 1,
+        reparametrize: bool = False,
+        input_size: Any = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         layer = checked_layer(layer)
         given = kwargs.get("dtype")
         checks.require(given is None, "dtype", given, "is that of the wrapped layer: set it there")
@@ -141,14 +143,14 @@ class SpectralNormalization(keras.layers.Wrapper):
         self.seed = checks.whole("seed", seed, least=0)
         self.supports_masking = layer.supports_masking
 
-    def _checked_size(self, size):
+    def _checked_size(self, size: Any) -> list[int] | None:
         if size is None:
             return None
         rank = getattr(self.layer, "rank", 0)
-        checks.require(rank, "input_size", size, "is for convolutions only")
+        checks.require(rank > 0, "input_size", size, "is for convolutions only")
         return list(axis_values("input_size", size, rank))
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         kernel = self.layer.kernel
         self._linear_map = linear_map_of(self.layer, input_shape, self.input_size)
@@ -156,10 +158,10 @@ class SpectralNormalization(keras.layers.Wrapper):
         double = keras.backend.standardize_dtype(self.variable_dtype) == "float64"
         self._working_dtype = "float64" if double else "float32"
 
-        def settled(shape, dtype):
+        def settled(shape: Any, dtype: Any) -> Tensor:
             return self._converged(kernel.value, self._start, _FIRST_ROUNDS, _TOLERANCE)[1]
 
-        def image(shape, dtype):
+        def image(shape: Any, dtype: Any) -> Tensor:
             vector = self._linear_map.apply(self._working(kernel), self.right_vector.value)
             return operator_norm.unit(vector, ops.zeros_like(vector))
 
@@ -175,20 +177,27 @@ class SpectralNormalization(keras.layers.Wrapper):
         kernel.constraint = self._after_update
         self.built = True
 
-    def _working(self, value):
+    def _working(self, value: TensorLike) -> Tensor:
         """A tensor in the dtype of the iterations."""
         return ops.cast(ops.convert_to_tensor(value), self._working_dtype)
 
-    def _converged(self, kernel, right, rounds, tolerance, least=0.0):
+    def _converged(
+        self,
+        kernel: Tensor,
+        right: Tensor,
+        rounds: int,
+        tolerance: float | None,
+        least: float = 0.0,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         kernel, right = self._working(kernel), self._working(right)
         return operator_norm.converge(self._linear_map, kernel, right, rounds, tolerance, least)
 
-    def _scaled(self, kernel, norm):
+    def _scaled(self, kernel: Tensor, norm: Tensor) -> Tensor:
         """The kernel divided by max(1, σ / c): exactly itself where σ is at most c."""
         scale = self.norm_multiplier / ops.maximum(norm, self.norm_multiplier)
         return ops.cast(self._working(kernel) * scale, kernel.dtype)
 
-    def _after_update(self, variable):
+    def _after_update(self, variable: Tensor) -> Tensor:
         """The constraint of the kernel: what an optimizer assigns after its update."""
         kernel = variable if self._own_constraint is None else self._own_constraint(variable)
         kernel = ops.convert_to_tensor(kernel)
@@ -203,11 +212,11 @@ class SpectralNormalization(keras.layers.Wrapper):
         self._assign(left, right)
         return kernel if self.reparametrize else self._scaled(kernel, norm)
 
-    def _assign(self, left, right):
+    def _assign(self, left: Tensor, right: Tensor) -> None:
         self.left_vector.assign(left)
         self.right_vector.assign(right)
 
-    def _estimate(self, kernel, iterations):
+    def _estimate(self, kernel: Tensor, iterations: int) -> Any:
         return operator_norm.power_iteration(
             self._linear_map,
             self._working(kernel),
@@ -216,7 +225,7 @@ class SpectralNormalization(keras.layers.Wrapper):
             iterations,
         )
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         checked_layer(self.layer)
         check_size(self.layer, self._linear_map, inputs.shape)
         variable = self.layer.kernel
@@ -234,7 +243,7 @@ class SpectralNormalization(keras.layers.Wrapper):
             variable.assign(bounded)
         return self._run(inputs, bounded)
 
-    def _run(self, inputs, kernel):
+    def _run(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         """Calls the wrapped layer with another kernel in place of its variable."""
         variable = self.layer.kernel
         values = [(other, other.value) for other in self.layer.variables if other is not variable]
@@ -247,16 +256,16 @@ class SpectralNormalization(keras.layers.Wrapper):
             self.layer.add_loss(loss)
         return outputs
 
-    def bounded_kernel(self):
+    def bounded_kernel(self) -> Tensor:
         """Returns the kernel that inference multiplies with, a tensor of the kernel's dtype."""
         kernel = ops.convert_to_tensor(self.layer.kernel)
         return self._scaled(kernel, self.spectral_norm())
 
-    def spectral_norm(self):
+    def spectral_norm(self) -> Tensor:
         """Returns the present estimate of σ of the kernel variable, |A v|, never above σ."""
         return ops.stop_gradient(self._estimate(self.layer.kernel, 0)[2])
 
-    def normalize(self, iterations=100):
+    def normalize(self, iterations: int = 100) -> Tensor:
         """Iterates until σ settles, then projects the kernel, unless `reparametrize`.
 
         For weights that came from elsewhere, and to be certain of the bound at any point.
@@ -275,14 +284,14 @@ class SpectralNormalization(keras.layers.Wrapper):
             self.layer.kernel.assign(self._scaled(kernel, norm))
         return norm
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self.layer.compute_output_shape(input_shape)
 
-    def compute_output_spec(self, inputs, training=None):
+    def compute_output_spec(self, inputs: Tensor, training: bool | None = None) -> Any:
         shape = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(shape, dtype=self.layer.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.pop("dtype")
         return {
@@ -295,6 +304,8 @@ class SpectralNormalization(keras.layers.Wrapper):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Any:
         # Keras's own takes the layer out of the dictionary that it is given.
         return super().from_config(dict(config), custom_objects)

@@ -12,7 +12,9 @@ WRAPPED_LAYERS = (
 )
 
 
-def spectrally_normalized_clone(backbone, norm_multiplier=0.95, power_iterations=1):
+def spectrally_normalized_clone(
+    backbone: keras.Model, norm_multiplier: float = 0.95, power_iterations: int = 1
+) -> keras.Model:
     """Returns a copy of a model, weights included, with bounded dense and convolution layers.
 
     Each trainable `Dense`, `Conv1D`, `Conv2D` and `Conv3D` layer, at any depth, comes wrapped in a
@@ -42,7 +44,7 @@ def spectrally_normalized_clone(backbone, norm_multiplier=0.95, power_iterations
     """
     pairs, wrappers = [], []
 
-    def bounded(layer):
+    def bounded(layer: keras.Layer) -> keras.Layer:
         # An operation without weights, such as a sum by `keras.ops`, serves the copy too.
         if not isinstance(layer, keras.Layer):
             return layer

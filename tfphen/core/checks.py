@@ -1,6 +1,6 @@
-"""Checks of arguments and settings, with one form of message: name, what is allowed, what came.
+"""Validation of arguments and settings, with one message format: name, rule, value received.
 
-What they raise is a ValueError, and a `UsageError`, so that the command line shows it as a message.
+Errors are `UsageError`s, which are ValueErrors that the command line shows as a plain message.
 """
 
 import math
@@ -14,7 +14,7 @@ Value = TypeVar("Value")
 
 
 def require(holds: bool, name: str, value: Value, rule: str) -> Value:
-    """Returns `value`, or says which rule about the argument it breaks.
+    """Returns `value` if `holds`, else raises an error that states the rule.
 
     Raises:
         UsageError: `holds` is false.
@@ -39,11 +39,11 @@ def number(
     low_open: bool = False,
     high_open: bool = False,
 ) -> float:
-    """Returns `value` as a finite `float`, or says what is allowed.
+    """Returns `value` as a finite `float`, or raises an error that states the bounds.
 
     Args:
-        name: Of the argument, for the message.
-        value: A real number: of Python, NumPy, or a scalar tensor that has a value.
+        name: Name of the argument, for the message.
+        value: A Python or NumPy number, or a concrete scalar tensor.
         low: Lower bound.
         high: Upper bound.
         low_open: Whether `low` itself is excluded.
@@ -78,7 +78,7 @@ def positive(name: str, value: Any) -> float:
 
 
 def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
-    """Returns `value` as an `int` in `[least, most]`, or says what is allowed.
+    """Returns `value` as an `int` in `[least, most]`, or raises an error that states the bounds.
 
     Raises:
         UsageError: Not an integer, or out of bounds.
@@ -93,7 +93,7 @@ def wholes(**values: Any) -> None:
     """Checks that sizes, such as numbers of units, channels or blocks, are positive integers.
 
     Raises:
-        UsageError: One is not.
+        UsageError: One of them is not.
     """
     for name, value in values.items():
         whole(name, value)
@@ -109,10 +109,10 @@ def boolean(name: str, value: Any) -> bool:
 
 
 def one_of(name: str, value: Value, allowed: Sequence[Any]) -> Value:
-    """Returns `value` if it is one of a few, of the same type.
+    """Returns `value` if it equals an allowed value of the same type.
 
     Raises:
-        UsageError: It is none of them.
+        UsageError: It is not allowed.
     """
     words = ", ".join(map(repr, allowed))
     close = nearest(str(value), [word for word in allowed if isinstance(word, str)])

@@ -1,7 +1,7 @@
-"""Settings: frozen dataclasses that are schema, file format and identity at once.
+"""Configs: frozen dataclasses that serve as schema and file format at once.
 
 A phenomenon declares a dataclass; `configs/<id>.toml` holds values for its three sizes; the command
-line overrides single values with dotted keys. A key that nobody reads is an error.
+line overrides single values with dotted keys. Unknown keys are errors.
 """
 
 import dataclasses
@@ -20,13 +20,13 @@ SIZES = ("smoke", "small", "paper")
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What every phenomenon's settings have. Subclass it as `Phenomenon.Config`.
+    """Settings common to all phenomena. Subclass it as `Phenomenon.Config`.
 
     Args:
-        seeds: How many seeds.
-        seed: The first of them. Seeds below 1000 explore, seeds from 1000 up confirm.
+        seeds: Number of seeds.
+        seed: The first seed. Seeds below 1000 are exploratory, seeds from 1000 up confirmatory.
         minutes: Estimated minutes on `machine`.
-        machine: What the estimate is for.
+        machine: Hardware that `minutes` refers to.
     """
 
     seeds: int = 2
@@ -72,7 +72,7 @@ def build(schema: type, values: Mapping[str, Any], where: str) -> Any:
     Args:
         schema: A dataclass.
         values: Values by field name; nested dataclasses take mappings.
-        where: What the values are, for messages.
+        where: Description of the values, for messages.
 
     Raises:
         UsageError: An unknown key (with the nearest valid one) or a value of the wrong type.
@@ -129,11 +129,11 @@ def _merge(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class ConfigFile:
-    """What a config file holds.
+    """The contents of a config file.
 
     Args:
         card: The comment at its top, without the `#`.
-        about: The texts `title`, `claim` and `citation`, as far as they are there.
+        about: The strings `title`, `claim` and `citation`, where given.
         tables: Values by size; those of `"paper"` by experiment.
     """
 
@@ -149,7 +149,7 @@ def read(path: Path) -> ConfigFile:
     """Reads a config file.
 
     Raises:
-        UsageError: It cannot be read, or has keys or sections that nobody reads.
+        UsageError: It cannot be read, or has unknown keys or sections.
     """
     try:
         text = path.read_text(encoding="utf-8")

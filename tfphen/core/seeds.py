@@ -1,6 +1,6 @@
-"""One integer seed gives many independent, named random streams. Nothing global is touched.
+"""Independent, named random streams from one integer seed. No global state.
 
-Every number that decides a result (initial weights, order of the data, label noise, splits,
+Every random number that affects a result (initial weights, order of the data, label noise, splits,
 dropout keys) is drawn on the host by NumPy from a stream, because TensorFlow's own generators
 give other numbers under XLA than without it.
 """

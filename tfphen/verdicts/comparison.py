@@ -1,4 +1,4 @@
-"""The verdict on a published number: does ours agree with it? Light: SciPy is imported late."""
+"""Verdicts on published numbers. SciPy is imported when first needed."""
 
 import dataclasses
 import math
@@ -19,15 +19,15 @@ NOT_RUN = "not run"
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """A published number beside ours.
+    """A published number and our estimate of it.
 
     Args:
-        number: What was published.
+        number: The published number.
         verdict: One of `"reproduced"`, `"direction only"`, `"contradicted"`, `"inconclusive"`,
             `"not comparable"` and `"not run"`.
-        reason: Why, in words.
-        estimate: Ours, None if it was not run.
-        difference: Interval of ours minus the published value, where one was computed.
+        reason: The reason for the verdict, in words.
+        estimate: Our estimate; None if it was not run.
+        difference: Confidence interval of our estimate minus the published value, where computed.
     """
 
     number: Number
@@ -92,10 +92,10 @@ def compare(
     spreads. That of 5 is Welch's, which errs to the wide side where runs are paired by seed.
 
     Args:
-        number: What was published.
-        estimate: Ours, over seeds, with `spread` the standard deviation from run to run.
-        baseline: Ours of what `number.baseline` is.
-        differs: Settings in which our run departs from the experiment, and that could matter.
+        number: The published number.
+        estimate: Our estimate over seeds, with `spread` the standard deviation between runs.
+        baseline: Our estimate of `number.baseline`.
+        differs: Settings in which our run deviates from the experiment in ways that could matter.
         resolution: Width of the widest interval that can show agreement. By default half of the
             published effect `|value - baseline|`, and without a baseline a tenth of `|value|`.
     """
@@ -146,7 +146,7 @@ def compare(
 def _published_deviation(
     number: Number, estimate: Estimate
 ) -> tuple[tuple[float, int | None] | None, str]:
-    """Returns standard error and degrees of freedom (None: those of ours), and how they came."""
+    """Returns standard error and degrees of freedom (None: ours), and how they were obtained."""
     if number.n is not None and number.n > 1:
         if number.spread is not None:
             return (number.spread / math.sqrt(number.n), number.n - 1), "Welch's interval"
@@ -165,7 +165,7 @@ def _published_deviation(
 def _off(
     number: Number, estimate: Estimate, baseline: Estimate | None, reason: str
 ) -> tuple[str, str]:
-    """Returns verdict and reason for a number that ours is off."""
+    """Returns verdict and reason for a published value that our estimate disagrees with."""
     if number.value is not None:
         published = number.value
     else:

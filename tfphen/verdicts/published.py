@@ -1,4 +1,4 @@
-"""Published numbers: data with provenance, read from TOML. One without a source does not load.
+"""Published numbers with provenance, read from TOML. A number without a source does not load.
 
 The verdict on a number is in `tfphen.verdicts.comparison`.
 
@@ -30,27 +30,27 @@ class Number:
 
     Args:
         experiment: The experiment of size `paper` that it is compared with.
-        metric: What was measured, as the source calls it.
-        source: Where it stands: paper and table, or repository and file.
-        provenance: `"read"` there, `"derived"` from what was read there, or `"recalled"`: from
-            memory, which never decides a verdict.
+        metric: Name of the metric in the source.
+        source: Location of the number: paper and table, or repository and file.
+        provenance: `"read"` in the source, `"derived"` from numbers read there, or `"recalled"`
+            from memory, which never decides a verdict.
         value: The number; None if the source gives a bound.
-        lower: The source says "more than this". Instead of `value`.
-        upper: The source says "less than this". Instead of `value`.
+        lower: Lower bound, where the source says "more than", instead of `value`.
+        upper: Upper bound, where the source says "less than", instead of `value`.
         id: Name, unique in its file. By default made of experiment, data, model, metric, setting.
-        setting: What tells it from other numbers of the experiment, by name.
-        dataset: Data it was measured on.
+        setting: Settings that distinguish it from other numbers of the experiment.
+        dataset: Dataset it was measured on.
         model: Model it was measured on.
-        spread: Published standard deviation from run to run, in the units of `value`.
+        spread: Published standard deviation between runs, in the units of `value`.
         n: Number of published runs; None if the source does not say.
-        baseline: Published value of what it is compared with, in the units of `value`.
-        statistic: Name of the statistic of ours that it is compared with, one of
-            `Phenomenon.statistics`; empty if we compute none.
+        baseline: Published value of its baseline, in the units of `value`.
+        statistic: Name of our statistic that it is compared with, one of
+            `Phenomenon.statistics`; empty if there is none.
         arguments: Keyword arguments of that statistic.
-        unit: Unit, if `metric` does not say it.
-        differs: In what our protocol of size `paper` is known to differ.
-        unknown: What the source does not say.
-        note: Anything else.
+        unit: Unit, if `metric` does not include it.
+        differs: Known deviations of our protocol of size `paper`.
+        unknown: Details that the source does not report.
+        note: Other remarks.
     """
 
     experiment: str
@@ -76,7 +76,7 @@ class Number:
 
     @property
     def statement(self) -> str:
-        """What the source says, such as `"54.05"` or `"> 90"`, with the unit."""
+        """The published value or bound, such as `"54.05"` or `"> 90"`, with the unit."""
         if self.value is not None:
             text = f"{self.value:.12g}"
         elif self.upper is None:

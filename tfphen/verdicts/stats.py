@@ -1,10 +1,10 @@
 """Estimates with confidence intervals. Every verdict starts from one of these.
 
-Light to import: NumPy and SciPy are imported when a function is called.
+NumPy and SciPy are imported when a function is called, so that the command line starts fast.
 
-Conventions of all functions: input must be finite and is otherwise refused, because a diverged
-run has to be dropped or counted on purpose; one value gives an estimate without an interval
-(`low` and `high` are NaN); values that are all equal give an interval of zero width.
+Conventions of all functions: non-finite input is rejected, because diverged runs must be dropped or
+counted explicitly; a single value gives an estimate without an interval (`low` and `high` are NaN);
+equal values give an interval of zero width.
 """
 
 import dataclasses
@@ -40,8 +40,8 @@ def mean(values: "Values", statistic: str = "mean", confidence: float = 0.95) ->
 
     Args:
         values: One number a run, `[n]`.
-        statistic: Its name.
-        confidence: Coverage of the interval.
+        statistic: Name of the statistic.
+        confidence: Confidence level of the interval.
     """
     from scipy import special
 
@@ -68,8 +68,8 @@ def paired_difference(
     Args:
         a: One number a run, `[n]`.
         b: The partner of each run, in the same order, `[n]`.
-        statistic: Its name.
-        confidence: Coverage of the interval.
+        statistic: Name of the statistic.
+        confidence: Confidence level of the interval.
     """
     first, second = _pair(a, b, "a", "b")
     return mean(first - second, statistic, confidence)
@@ -80,13 +80,13 @@ def mean_if_defined(
 ) -> Estimate:
     """Returns `mean`, or an estimate that is NaN where it is not defined for one of the runs.
 
-    Such are the time of an event that did not happen, and a correlation with a constant. Runs
-    without a value are not left out, since they would be left out for what they show.
+    Examples are the time of an event that did not happen and a correlation with a constant. Runs
+    without a value are not dropped, since that would select runs by their outcome.
 
     Args:
         values: One number a run, NaN or infinite where there is none, `[n]`.
-        statistic: Its name.
-        confidence: Coverage of the interval.
+        statistic: Name of the statistic.
+        confidence: Confidence level of the interval.
     """
     values = [float(value) for value in values]
     if all(map(math.isfinite, values)):
@@ -107,8 +107,8 @@ def geometric_ratio(
     Args:
         a: One positive number a run, `[n]`.
         b: The partner of each run, in the same order, `[n]`.
-        statistic: Its name.
-        confidence: Coverage of the interval.
+        statistic: Name of the statistic.
+        confidence: Confidence level of the interval.
     """
     pairs = zip(a, b, strict=True)
     logs = [math.log(x / y) if x > 0 and y > 0 else math.nan for x, y in pairs]
@@ -132,18 +132,18 @@ def bootstrap(
 ) -> Estimate:
     """Returns any statistic with a bootstrap interval (BCa) over the first axis of `values`.
 
-    Where BCa is not defined, as when the statistic does not move when a unit is left out, the
-    percentile interval is given. The name of the estimate says which one it is. With fewer than
-    about ten units a bootstrap interval is too short: prefer `mean` or `median` there.
+    Where BCa is undefined, for instance when leaving out a unit never changes the statistic, the
+    percentile interval is used; the estimate's name tells which. With fewer than about ten units
+    bootstrap intervals are too short: prefer `mean` or `median` there.
 
     Args:
         values: One row a run, `[n, ...]`. Rows are resampled whole.
         statistic_function: Maps rows, `[m, ...]`, to a number. It is given as many rows as
             there are and, for BCa, one fewer.
-        generator: The source of the resamples, see `tfphen.core.seeds.stream`.
+        generator: Random generator of the resamples, see `tfphen.core.seeds.stream`.
         name: Name of the statistic.
-        confidence: Coverage of the interval.
-        resamples: How many times the rows are redrawn.
+        confidence: Confidence level of the interval.
+        resamples: Number of resamples.
     """
     import numpy as np
     from scipy import stats
@@ -188,13 +188,13 @@ def proportion(
 ) -> Estimate:
     """Returns `successes / n` with the exact interval of Clopper and Pearson.
 
-    It is the one interval here that a single trial has, and it is a wide one.
+    It is the only interval here that is defined for a single trial, and a wide one.
 
     Args:
-        successes: How many of the trials succeeded.
+        successes: Number of successes.
         n: Number of independent trials.
-        statistic: Its name.
-        confidence: Coverage of the interval, which is at least this.
+        statistic: Name of the statistic.
+        confidence: Minimum coverage of the interval.
 
     Reference:
         Clopper and Pearson, 1934, Biometrika 26, 404-413.
@@ -225,8 +225,8 @@ def variance_ratio(
     Args:
         ratio: Sample variance over runs (divided by `runs - 1`) over the expected variance.
         runs: Number of runs.
-        statistic: Its name.
-        confidence: Coverage of the interval.
+        statistic: Name of the statistic.
+        confidence: Confidence level of the interval.
     """
     from scipy import special
 
@@ -253,8 +253,8 @@ def median(values: "Values", statistic: str = "median", confidence: float = 0.95
 
     Args:
         values: One number a run, `[n]`.
-        statistic: Its name.
-        confidence: Coverage of the interval.
+        statistic: Name of the statistic.
+        confidence: Confidence level of the interval.
     """
     import numpy as np
     from scipy import special
@@ -284,16 +284,16 @@ def spearman(
 ) -> Estimate:
     """Returns Spearman's rank correlation with the interval of Bonett and Wright.
 
-    The interval is Fisher's, with standard error `sqrt((1 + r**2 / 2) / (n - 3))`. It needs four
-    points. A perfect correlation of few points is no proof of a perfect one, so the standard
+    The interval is Fisher's, with standard error `sqrt((1 + r**2 / 2) / (n - 3))`, and needs four
+    points. A perfect correlation in a small sample does not prove a perfect one, so the standard
     error and the center are taken half a step of the rank scale below 1. If `x` or `y` is
-    constant there is no correlation: value and interval are NaN.
+    constant, value and interval are NaN.
 
     Args:
         x: `[n]`.
         y: The partner of each entry of `x`, `[n]`.
-        statistic: Its name.
-        confidence: Coverage of the interval.
+        statistic: Name of the statistic.
+        confidence: Confidence level of the interval.
 
     Reference:
         Bonett and Wright, 2000, Psychometrika 65, 23-28.

@@ -8,7 +8,7 @@ class TfphenError(Exception):
     """Something failed that the user can act on. Exit code 1 at the command line."""
 
     exit_code = 1
-    # Raised during tracing, the error passes through unchanged instead of being wrapped by AutoGraph.
+    # Lets the error pass through tracing unchanged instead of being wrapped by AutoGraph.
     ag_pass_through = True
 
 

@@ -107,7 +107,7 @@ class Data:
         name: A data source, see `tfphen data list`.
         train: Number of training examples, or None for all.
         test: Number of test examples, or None for all.
-        split: `"own"` keeps the source's split; `"seeded"` pools it and draws a new, stratified one.
+        split: `"own"` keeps the source's split; `"seeded"` pools it and draws a new stratified one.
         corruptions: Applied in order to the training data only, see `tfphen.data.corruptions`.
         options: Settings of the source, such as `{"flatten": True}`.
         validation: Number of training examples held out as the split `"validation"`: before

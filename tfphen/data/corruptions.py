@@ -1,10 +1,9 @@
-"""What is done to training data on purpose: label noise, samples of it, imbalance, random inputs.
+"""Corruptions of training data: label noise, subsampling, imbalance, random inputs.
 
-Every corruption is a pure function `(examples, generator, **settings) -> Examples`, found by its
-name in `CORRUPTIONS`. Its keyword-only parameters are the settings it allows. How much randomness
-is drawn does not depend on the amount of corruption, so with one generator seed the labels that a
-rate of 0.1 changes are among those that a rate of 0.2 changes.
-"""
+Every corruption is a pure function `(examples, generator, **settings) -> Examples`, registered by
+name in `CORRUPTIONS`. Its keyword-only parameters are its settings. The number of random draws does
+not depend on the amount of corruption, so with one generator seed the labels that change at a rate
+of 0.1 are a subset of those that change at 0.2."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -60,11 +59,11 @@ def label_noise(
     transition_matrix: Sequence[Sequence[float]] | None = None,
     exact: bool = False,
 ) -> Examples:
-    """Gives some examples another label.
+    """Changes the labels of some examples.
 
     Args:
-        examples: What to corrupt.
-        generator: Source of all randomness.
+        examples: The examples.
+        generator: Random generator.
         rate: Fraction of labels that are redrawn, in [0, 1].
         kind: `"wrong"`: uniform over the wrong classes, so `rate` of the labels change. `"all"`:
             uniform over all classes, the true one included, so `rate * (K - 1) / K` of them do.
@@ -97,7 +96,7 @@ def cifar10_flips(
 
 
 def random_labels(examples: Examples, generator: np.random.Generator) -> Examples:
-    """Replaces every label by a uniform one, so that inputs say nothing about labels."""
+    """Replaces every label by a uniform one, so that inputs carry no information about labels."""
     probability, targets = redraw("all", 1.0, examples.num_classes)
     return _redraw_labels(examples, generator, probability, targets, exact=False)
 
@@ -117,14 +116,14 @@ def _redraw_labels(
 def shuffled_pixels(
     examples: Examples, generator: np.random.Generator, *, test: bool = False
 ) -> Examples:
-    """Permutes the positions of every image by one and the same permutation.
+    """Permutes the positions of all images with one shared permutation.
 
     All axes of an input but the last of an image or sequence `[n, ..., channels]` are positions;
     channels move together. In an input `[n, d]` every entry is a position.
 
     Args:
-        examples: What to shuffle.
-        generator: Source of all randomness.
+        examples: The examples.
+        generator: Random generator.
         test: True permutes the test inputs too, as Zhang et al. 2017 (arXiv 1611.03530) do.
     """
     order = generator.permutation(_positions(examples.inputs).shape[1])
@@ -138,7 +137,7 @@ def shuffled_pixels(
 
 
 def random_pixels(examples: Examples, generator: np.random.Generator) -> Examples:
-    """Permutes the positions of every image by a permutation of its own. See `shuffled_pixels`."""
+    """Permutes the positions of each image with its own permutation. See `shuffled_pixels`."""
     positions = _positions(examples.inputs)
     shuffled = np.empty_like(positions)
     indices = np.arange(positions.shape[1], dtype=np.int32)
@@ -156,8 +155,8 @@ def gaussian_inputs(
     """Replaces every input by Gaussian noise with the mean and variance of the training inputs.
 
     Args:
-        examples: What to replace.
-        generator: Source of all randomness.
+        examples: The examples.
+        generator: Random generator.
         moments: `"channel"`: one mean and variance for each channel (one in all for inputs
             `[n, d]`); `"feature"`: for each entry; `"all"`: one in all.
     """
@@ -198,10 +197,10 @@ CORRUPTIONS: dict[str, Callable[..., Examples]] = {
 
 
 def corrupt(spec: Spec, examples: Examples, generator: np.random.Generator) -> Examples:
-    """Applies the corruption that `spec` names.
+    """Applies the corruption named by `spec`.
 
     Raises:
-        UsageError: No corruption of that name, or a setting that it does not have.
+        UsageError: Unknown corruption or setting.
     """
     function = CORRUPTIONS.get(spec.name)
     if function is None:

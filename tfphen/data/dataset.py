@@ -1,4 +1,4 @@
-"""A classification data set as NumPy arrays: the one form that every source has."""
+"""Classification datasets as NumPy arrays, the common form of all sources."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ class Dataset:
 
     Args:
         train_inputs: float32, `[n, ...]`.
-        train_labels: int32, `[n,]`, in `[0, num_classes)`.
+        train_labels: int32, `[n]`, in `[0, num_classes)`.
         test_inputs: float32, `[m, ...]`.
-        test_labels: int32, `[m,]`.
+        test_labels: int32, `[m]`.
         num_classes: Number of classes.
-        name: What a report calls the data.
+        name: Name of the data in reports.
         description: One sentence.
-        differs: In which ways the data differ from the published ones, one phrase each.
+        differs: Deviations from the published data, one phrase each.
     """
 
     train_inputs: Array
@@ -61,13 +61,13 @@ class Resolved(Dataset):
     """The data that one trial sees: split, subset and corruptions applied.
 
     Args:
-        clean_labels: int32, `[n,]`: the training labels before any label corruption.
+        clean_labels: int32, `[n]`: the training labels before any label corruption.
         transition_matrix: float64, `[num_classes, num_classes]`: row c holds the probabilities of
             the labels that an example of clean class c was given. Identity for clean labels.
-        further: Inputs and labels of further splits by name: `"validation"`, held out of the
-            training examples; `"other_train"` and `"other_test"`, the source's examples of the
-            classes that were left out, with their own labels.
-        corrupted: bool, `[n,]`: where the training label differs from the clean one. Derived.
+        further: Inputs and labels of extra evaluation sets by split name: `"validation"`, held out
+            of the training examples; `"other_train"` and `"other_test"`, the source's examples of
+            the classes that were left out, with their own labels.
+        corrupted: bool, `[n]`: where the training label differs from the clean one. Derived.
     """
 
     clean_labels: Array
@@ -91,16 +91,16 @@ class Resolved(Dataset):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
-    """Training examples on their way through corruptions.
+    """Training examples as they pass through corruptions.
 
     Args:
         inputs: `[n, ...]`.
-        labels: int32, `[n,]`.
+        labels: int32, `[n]`.
         num_classes: Number of classes.
         clean_labels: Labels before any label corruption. Defaults to `labels`.
         transition_matrix: Product of the label corruptions so far, `[num_classes, num_classes]`.
             Defaults to the identity.
-        test_inputs: Inputs of the test set, for the one corruption that can reach it.
+        test_inputs: Inputs of the test set, for the one corruption that can act on it.
     """
 
     inputs: Array
@@ -126,7 +126,7 @@ class Examples:
         )
 
     def followed_by(self, other: "Examples") -> "Examples":
-        """Returns the examples with those of `other` behind them."""
+        """Returns the examples followed by those of `other`."""
         return dataclasses.replace(
             self,
             inputs=np.concatenate([self.inputs, other.inputs]),

@@ -1,4 +1,4 @@
-"""Handwritten digits that come with scikit-learn: 1797 images of 8 by 8 pixels, no download.
+"""scikit-learn's handwritten digits: 1797 images of 8 by 8 pixels, no download.
 
 Reference:
     E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI repository, 1998 (its
@@ -23,8 +23,8 @@ def digits(*, flatten: bool = True, corruption: str | None = None, severity: int
 
     Args:
         flatten: True gives inputs `[n, 64]`, False images `[n, 8, 8, 1]`.
-        corruption: What is done to the test images, of `image_corruptions.CORRUPTIONS`, or None.
-        severity: Of the corruption, from 1 to 5.
+        corruption: Corruption of the test images, one of `image_corruptions.CORRUPTIONS`, or None.
+        severity: Severity of the corruption, from 1 to 5.
     """
     from sklearn.datasets import load_digits
 

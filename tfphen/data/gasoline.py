@@ -1,4 +1,4 @@
-"""Demand for gasoline in 18 OECD countries from 1960 to 1978: a panel that users copy by hand."""
+"""Demand for gasoline in 18 OECD countries from 1960 to 1978: a panel to be copied by hand."""
 
 from pathlib import Path
 

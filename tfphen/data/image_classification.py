@@ -37,11 +37,11 @@ def load(
     Args:
         folder: The version folder, as from `prepared.find`.
         flatten: True gives inputs `[n, height * width * channels]`.
-        mean: One number a channel; None for 0.
-        deviation: One number a channel, above 0; None for 1.
-        corruption: What is done to the pixels of the test images, of
+        mean: One number per channel; None for 0.
+        deviation: One number per channel, above 0; None for 1.
+        corruption: Corruption of the pixels of the test images, one of
             `image_corruptions.CORRUPTIONS`, or None.
-        severity: Of the corruption, from 1 to 5.
+        severity: Severity of the corruption, from 1 to 5.
 
     Raises:
         UsageError: Not a set of images of one size with one class label each, or no test split;

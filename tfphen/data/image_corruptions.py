@@ -90,14 +90,14 @@ def corrupt_images(
             `"motion_blur"`, `"fog"`, `"brightness"`, `"contrast"`, `"pixelate"`, `"translate"`,
             `"rotate"`, `"shear"` or `"scale"`.
         severity: From 1 to 5, the column of `LEVELS`.
-        generator: Of all random numbers; the same state gives the same images.
+        generator: Random generator; the same state gives the same images.
 
     Returns:
         float32 in [0, 1], of the shape of `images`.
 
     Raises:
-        UsageError: Another corruption or severity, no generator, or images that are no floats in
-            [0, 1] with four axes.
+        UsageError: An unknown corruption or severity, no generator, or images that are not floats
+            in [0, 1] with four axes.
 
     Example:
 
@@ -247,7 +247,7 @@ def _warped(
 
     Args:
         images: `[n, height, width, channels]`.
-        generator: Of the two signs of each image.
+        generator: Random generator of the two signs of each image.
         source: From two signs, `[2]`, to the matrix, `[2, 2]`, and the shift in pixels, `[2]`.
     """
     signs = 2 * generator.integers(0, 2, (len(images), 2)) - 1

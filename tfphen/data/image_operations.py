@@ -1,4 +1,4 @@
-"""What corruptions of images are made of: blurs, warps, block means and fractal maps.
+"""Building blocks of image corruptions: blurs, warps, block means and fractal maps.
 
 All work on whole stacks of images, `[n, height, width, channels]`, in float32.
 """
@@ -16,7 +16,7 @@ def blurred(images: Array, offsets: Array, weights: Array) -> Array:
     Args:
         images: `[n, height, width, channels]`.
         offsets: In pixels, rows first: `[n, m, 2]`, or `[1, m, 2]` for all images alike.
-        weights: Of the offsets, `[m]`.
+        weights: Weights of the offsets, `[m]`.
     """
     from scipy import fft
 
@@ -85,7 +85,7 @@ def plasma(count: int, size: int, decay: float, generator: np.random.Generator) 
         count: Number of maps n.
         size: Side of a map in pixels, a power of two.
         decay: The noise is divided by its square whenever the step halves; more is smoother.
-        generator: Of the noise.
+        generator: Random generator of the noise.
 
     Returns:
         `[n, size, size]`; each map has least value 0 and largest 1, save one of a single pixel.

@@ -1,4 +1,4 @@
-"""Label noise as numbers: which labels are redrawn, from which classes, and the matrix of both.
+"""Label noise models: redraw probabilities, target distributions and transition matrices.
 
 Every model has one form. A label of class c is redrawn with probability `r_c`, from row c of a
 matrix `D`. The transition matrix is then T = diag(1 - r) + diag(r) D.
@@ -36,7 +36,7 @@ def transition_matrix(kind: str, rate: float, num_classes: int) -> Array:
         float64, `[K, K]`, rows sum to 1.
 
     Raises:
-        UsageError: Another kind, a rate outside [0, 1], or a map that needs other classes.
+        UsageError: An unknown kind, a rate outside [0, 1], or a map that needs other classes.
     """
     checks.one_of("kind", kind, tuple(name for name in KINDS if name != "transition"))
     return mixture(*redraw(kind, rate, num_classes))
@@ -53,7 +53,7 @@ def redraw(
     num_classes: int,
     matrix: Sequence[Sequence[float]] | Array | None = None,
 ) -> tuple[Array, Array]:
-    """Returns the probability of a redraw for each class, `[K,]`, and what it draws from, `[K, K]`.
+    """Returns the probability of a redraw for each class, `[K]`, and what it draws from, `[K, K]`.
 
     Args:
         kind: One of `KINDS`.
@@ -96,7 +96,8 @@ def redraw(
 
 
 def checked_transition_matrix(matrix: Sequence[Sequence[float]] | Array, num_classes: int) -> Array:
-    """Returns `matrix` as float64, or says why it is not a transition matrix of `num_classes`."""
+    """Returns `matrix` as float64, or raises an error that says why it is not a transition
+    matrix."""
     try:
         checked = np.array(matrix, dtype=np.float64)
     except (TypeError, ValueError):
@@ -128,8 +129,8 @@ def flip_labels(
     """Redraws labels of class c with probability `probability[c]` from row c of `targets`.
 
     Args:
-        labels: Whole numbers, `[n,]`.
-        probability: `[K,]`, as from `redraw`.
+        labels: Integers, `[n]`.
+        probability: `[K]`, as from `redraw`.
         targets: `[K, K]`, as from `redraw`.
         generator: Two uniform numbers are drawn for every label, whatever the probabilities.
         exact: True redraws exactly `round(probability[c] * n_c)` labels of every class c.

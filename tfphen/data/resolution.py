@@ -1,4 +1,4 @@
-"""What one trial sees of a data source: split, held out, cut to size, corrupted."""
+"""Resolves a trial's data: splits, held-out examples, subsets and corruptions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,25 +24,25 @@ def resolve(
     data_dir: str | Path | None = None,
     sources: Mapping[str, Callable[..., Dataset]] | None = None,
 ) -> Resolved:
-    """Returns the data that a trial sees: loaded, split, cut to size, then corrupted.
+    """Resolves the data of a trial: loads, splits, subsamples, then corrupts it.
 
     Streams, each with its own seed: `"split"` draws a seeded split, `"validation"` what is held out
     of its training part, `"subset"` (fold 0 for training, 1 for test) which examples are kept, and
     each corruption has the stream of its name (folded by 2, 3, ... where the same one is applied
     again), behind `"validation_"` for those of held-out examples. Corruptions act on training data
-    only, except where a setting of theirs says otherwise. Further examples are subsets drawn as
-    those for testing are, so that the same images are kept of each corrupted form.
+    only, except where a setting of theirs says otherwise. Extra evaluation sets are subsampled as
+    the test split is, so that the same images are kept in each corrupted version.
 
     Args:
-        data: Which data, see `tfphen.core.trial.Data`.
-        seed_of: Gives the seed of a named stream, such as `Trial.seed_of`.
+        data: The data, see `tfphen.core.trial.Data`.
+        seed_of: Maps a stream's name to its seed, such as `Trial.seed_of`.
         data_dir: As in `load`.
         sources: As in `load`.
 
     Raises:
-        MissingData: A tfds set that is not on this machine.
-        UsageError: More examples than there are, a class that there is not, an unknown corruption,
-            or a wrong setting.
+        MissingData: A tfds set is not on this machine.
+        UsageError: More examples than available, an unknown class, an unknown corruption, or a
+            wrong setting.
     """
     dataset = load(data.name, data.options, data_dir, sources)
     train = dataset.train_inputs, dataset.train_labels
@@ -88,7 +88,7 @@ def resolve(
 
 
 def _of_classes(chosen: Sequence[int], examples: Part, num_classes: int) -> tuple[Part, Part]:
-    """Returns the examples of some classes, labeled by their place among them, and the others."""
+    """Returns the examples of some classes, relabeled by position among them, and the others."""
     if not set(chosen) <= set(range(num_classes)):
         raise UsageError(
             f"`classes` are of 0 to {num_classes - 1}. Received: classes={list(chosen)}"
@@ -148,7 +148,7 @@ def _redraw_split(train: Part, test: Part, generator: np.random.Generator) -> tu
 def _held_out(
     size: int, examples: Part, stratified: bool, seed_of: Callable[[str], int]
 ) -> tuple[Part, Part]:
-    """Returns `size` random examples, and the others in their own order."""
+    """Returns `size` random examples, and the others in their original order."""
     inputs, labels = examples
     generator = stream(seed_of("validation"), "validation")
     if stratified:
@@ -162,7 +162,7 @@ def _held_out(
 def _first(
     part: str, size: int | None, examples: Part, stratified: bool, seed_of: Callable[[str], int]
 ) -> Part:
-    """Returns `size` random examples; those of a smaller size are among those of a larger one."""
+    """Returns `size` random examples; a smaller size gives a subset of a larger one."""
     if size is None:
         return examples
     inputs, labels = examples

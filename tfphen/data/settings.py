@@ -1,4 +1,4 @@
-"""Matches the settings of a data source or corruption with the function that takes them."""
+"""Checks the settings of a data source or corruption against its function."""
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
@@ -13,13 +13,14 @@ def checked_settings(
     what: str,
     given: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Returns `settings` as keyword arguments of `function`, or says which one is wrong.
+    """Returns `settings` as keyword arguments of `function`, or raises an error that names the
+    wrong one.
 
     Args:
         function: Its keyword-only parameters are the allowed settings.
         settings: The user's settings by name.
-        what: What they belong to, for the message, such as `"data set 'digits'"`.
-        given: Keyword-only parameters that are no settings, since the caller gives them.
+        what: Description of their owner, for the message, such as `"dataset 'digits'"`.
+        given: Keyword-only parameters that are not settings, since the caller supplies them.
 
     Raises:
         UsageError: A setting that `function` does not have, or a required one that is missing.

@@ -1,7 +1,7 @@
-"""Which examples are kept: stratified subsets, bootstrap samples and imbalanced classes.
+"""Subsets of examples: stratified ones, bootstrap samples and imbalanced classes.
 
-The random order does not depend on how many are kept, so with one generator seed a smaller subset
-is part of a larger one.
+The random order does not depend on the size, so with one generator seed a smaller subset is part of
+a larger one.
 
 Reference:
     K. Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss",
@@ -37,7 +37,7 @@ def subset(
     size: int | None = None,
     fraction: float | None = None,
 ) -> Examples:
-    """Keeps `size` examples, or a `fraction` of them, with the class frequencies as they are."""
+    """Keeps `size` examples, or a `fraction` of them, preserving class frequencies."""
     available = len(examples.labels)
     if (size is None) == (fraction is None):
         raise UsageError(
@@ -51,7 +51,8 @@ def subset(
 
 
 def bootstrap(examples: Examples, generator: np.random.Generator) -> Examples:
-    """Draws as many examples as there are, with replacement (Efron 1979, Ann. Stat. 7, 1-26)."""
+    """Draws a bootstrap sample: as many examples, with replacement (Efron 1979, Ann. Stat. 7,
+    1-26)."""
     available = len(examples.labels)
     return examples.take(generator.integers(available, size=available))
 
@@ -88,11 +89,11 @@ def long_tail(
     max_count: int | None = None,
     permute_classes: bool = False,
 ) -> Examples:
-    """Keeps geometrically fewer examples of each further class. See `long_tail_counts`.
+    """Imbalances the classes so that their counts fall geometrically. See `long_tail_counts`.
 
     Args:
-        examples: What to thin out.
-        generator: Source of all randomness.
+        examples: The examples.
+        generator: Random generator.
         ratio: Count of the most frequent class over that of the rarest, at least 1.
         max_count: Count of the most frequent class. Defaults to that of the smallest class here.
         permute_classes: True draws which class has which frequency; False makes class 0 the most
@@ -120,13 +121,13 @@ def step_imbalance(
 def class_fractions(
     examples: Examples, generator: np.random.Generator, *, fractions: Sequence[float]
 ) -> Examples:
-    """Keeps a share of each class, and the examples that are kept in their own order.
+    """Keeps a fraction of each class, in the original order.
 
     Of n_c examples of class c, floor(n_c * fractions[c]) are kept, and at least one.
 
     Args:
-        examples: What to thin out.
-        generator: Source of all randomness.
+        examples: The examples.
+        generator: Random generator.
         fractions: A number in (0, 1] for each class.
     """
     num_classes = examples.num_classes

@@ -1,7 +1,6 @@
 """Text classification sets of TensorFlow Datasets, read whole into memory as token numbers.
 
-TensorFlow is imported with the set that is read, not with the module.
-"""
+TensorFlow is imported on reading, not with the module."""
 
 import functools
 import re
@@ -21,7 +20,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def load(folder: Path, *, vocabulary_size: int = 10_000, length: int = 250) -> Dataset:
-    """Reads a prepared set: token numbers `[n, length]`, as the models of sequences take them.
+    """Reads a prepared set as token ids `[n, length]`, as the sequence models expect.
 
     The vocabulary is that of the whole training split, whatever part of it a trial keeps: of
     `vocabulary_size` tokens 0 is padding, 1 any word that has no number, and the numbers from 2 on

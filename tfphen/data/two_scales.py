@@ -18,17 +18,17 @@ def two_scales(
     test_size: int = 2000,
     generator_seed: int = 0,
 ) -> Dataset:
-    """Two classes, told apart by the sign of a sum of a fast and a slow linear signal.
+    """Two classes, given by the sign of the sum of a fast and a slow linear signal.
 
-    With z standard normal and unit vectors a, b, the label is 1 where
-    `sqrt(1 - slow_share) * a @ z_fast + sqrt(slow_share) * b @ z_slow` is positive. The learner
-    sees `z_fast` and `scale * z_slow`: what the slow features explain looks like label noise until
-    they are learned, about `1 / scale**2` times later.
+    With z standard normal and unit vectors a, b, the label is 1 where `sqrt(1 - slow_share) * a @
+    z_fast + sqrt(slow_share) * b @ z_slow` is positive. The inputs are `z_fast` and `scale *
+    z_slow`: the contribution of the slow features looks like label noise until they are learned,
+    about `1 / scale**2` times later.
 
     Args:
         fast: Features of scale 1.
         slow: Features of scale `scale`.
-        scale: Their scale.
+        scale: Scale of the slow features.
         slow_share: Share of the signal's variance that the slow features carry.
         train_size: Training examples.
         test_size: Test examples.

@@ -1,4 +1,4 @@
-"""A density ratio as a sum of Gaussian kernels, and the width that is usual for them."""
+"""Density ratios as sums of Gaussian kernels, and the median heuristic for their width."""
 
 import dataclasses
 
@@ -13,11 +13,11 @@ def points(name: str, values: ArrayLike) -> Floats:
     """Returns a sample as float64 `[n, d]`; one number a point may come as `[n]`.
 
     Args:
-        name: Of the argument, for the message.
+        name: Name of the argument, for the message.
         values: `[n, d]` or `[n]`, finite, at least one point.
 
     Raises:
-        UsageError: Not such a sample.
+        UsageError: `values` is not such a sample.
     """
     sample = np.asarray(values, "float64")
     sample = sample[:, None] if sample.ndim == 1 else sample
@@ -109,7 +109,7 @@ def centers_and_gamma(
     """Returns centers `[l, d]` and γ: by default the first 100 test points, and their median's.
 
     Raises:
-        UsageError: A count of centers that is none, or a γ that is not above 0.
+        UsageError: An invalid number of centers, or a γ that is not above 0.
     """
     if np.ndim(centers) == 0:
         chosen = test[: checks.whole("centers", centers)]

@@ -30,7 +30,7 @@ def kliep(
         gamma: γ; None takes `median_gamma` of the test points.
         centers: c, `[l, d]` or `[l]`, or how many of the first test points to take.
         tolerance: The mean log-likelihood is at most this below its maximum, in nats.
-        iterations: At most so many.
+        iterations: Maximum number of iterations.
 
     Returns:
         The ratio, a `KernelRatio` without negative coefficients; mean_train[r] is 1.

@@ -34,7 +34,7 @@ def box_quadratic_programme(
         total: (a, b) with a < b, a < n B and b > 0; None leaves the sum free.
         gap: Stops where the duality gap is at most this share of the objective, or of 1 if that is
             more. A larger one leaves weights further inside the box, and smoother.
-        iterations: At most so many.
+        iterations: Maximum number of iterations.
 
     Returns:
         w, `[n]`, strictly inside the box: what is 0 in the exact solution is only small here.

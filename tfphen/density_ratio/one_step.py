@@ -1,4 +1,4 @@
-"""The one-step method: weights and predictor learned together, by one bound on the test risk."""
+"""The one-step method: weights and predictor learned jointly by minimizing a bound on test risk."""
 
 import dataclasses
 
@@ -12,12 +12,12 @@ from tfphen.density_ratio.kernels import gaussian_kernel
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class OneStep:
-    """What `one_step` has learned.
+    """Result of `one_step`.
 
     Args:
-        parameters: Of the linear predictor, `[p]`.
+        parameters: Parameters of the linear predictor, `[p]`.
         ratio: The weights as a function of the inputs.
-        objectives: What is minimized, before the first turn and after each, `[turns + 1]`.
+        objectives: Values of the objective, before the first turn and after each, `[turns + 1]`.
     """
 
     parameters: Floats

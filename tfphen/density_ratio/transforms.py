@@ -1,4 +1,4 @@
-"""Weights that trade some of their lack of bias for less variance."""
+"""Transformed importance weights that trade bias for variance."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Downsampling after a blur, so that what is left moves with the image."""
+"""Blur pooling: anti-aliased downsampling that is nearly shift-equivariant."""
 
 import math
 from typing import Any
@@ -89,8 +89,8 @@ def blur_pool_2d(
         Images of `ceil(height / s)` rows and `ceil(width / s)` columns, of the dtype of `inputs`.
 
     Raises:
-        ValueError: A setting that is not as above, inputs that are no images, or reflection of more
-            rows or columns than there are.
+        ValueError: A setting that is not as above, inputs that are not images, or reflection of
+            more rows or columns than there are.
 
     Example:
 
@@ -153,7 +153,7 @@ class BlurPool2D(keras.layers.Layer):
         padding: What is beyond the border: `"reflect"` (the border itself not repeated; the
             authors' setting), `"circular"` or `"zero"`.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
-        **kwargs: Of `keras.layers.Layer`: `name`, `dtype`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype`.
 
     Call arguments:
         inputs: Images, floats, `[batch, height, width, channels]`, or `[batch, channels, height,
@@ -163,8 +163,8 @@ class BlurPool2D(keras.layers.Layer):
         Images of `ceil(height / s)` rows and `ceil(width / s)` columns.
 
     Raises:
-        ValueError: A setting that is not as above, inputs that are no images, or reflection of more
-            rows or columns than there are.
+        ValueError: A setting that is not as above, inputs that are not images, or reflection of
+            more rows or columns than there are.
 
     Example:
 

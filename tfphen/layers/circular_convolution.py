@@ -56,7 +56,7 @@ class CircularConvolution(keras.layers.Layer):
         kernel_initializer: A Keras initializer.
         bias_initializer: A Keras initializer.
         seed: Integer, of a kernel initializer that is given by its name.
-        **kwargs: Of `keras.layers.Layer`: `name`, `dtype`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype`.
 
     Call arguments:
         inputs: Signals `[batch, n, channels]` or images `[batch, rows, columns, channels]`.

@@ -116,7 +116,7 @@ def circular_padding_2d(
         A tensor like `inputs` with `height + top + bottom` rows and `width + left + right` columns.
 
     Raises:
-        ValueError: Inputs that are no images, or a padding that is negative or of another form.
+        ValueError: Inputs that are not images, or a padding that is negative or of another form.
 
     Example:
 
@@ -159,7 +159,7 @@ class CircularPadding2D(keras.layers.Layer):
         padding: A non-negative integer for all four sides, a pair `(height, width)`, or
             `((top, bottom), (left, right))`.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
-        **kwargs: Of `keras.layers.Layer`: `name`, `dtype`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype`.
 
     Call arguments:
         inputs: Images, `[batch, height, width, channels]`, or `[batch, channels, height, width]`.
@@ -168,7 +168,7 @@ class CircularPadding2D(keras.layers.Layer):
         Images with `height + top + bottom` rows and `width + left + right` columns.
 
     Raises:
-        ValueError: A padding that is negative or of another form, or inputs that are no images.
+        ValueError: A padding that is negative or of another form, or inputs that are not images.
 
     Example:
 

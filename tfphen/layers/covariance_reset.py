@@ -1,4 +1,4 @@
-"""One pass of training data in a precision: a callback for `fit`, and a pass of its own."""
+"""Precisions from exactly one pass over training data: a callback for `fit`, or a separate pass."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -103,12 +103,12 @@ def fit_covariance(
 
     Args:
         model: A model with one or more `RandomFeatureGaussianProcess`, or such a layer.
-        x: Inputs of the model: an array, a structure of arrays, or an iterator or data set whose
+        x: Inputs of the model: an array, a structure of arrays, or an iterator or dataset whose
             batches are x, (x, y) or (x, y, sample_weight), as a `tf.data.Dataset` or a
             `keras.utils.PyDataset`.
         sample_weight: `[examples]`, with arrays only: 0 for rows to leave out.
-        batch_size: Of arrays.
-        steps: How many batches of a data set to use; needed where it has no end.
+        batch_size: Batch size, for arrays.
+        steps: How many batches of a dataset to use; needed where it has no end.
 
     Raises:
         ValueError: No layer that holds a precision, or no example.

@@ -1,4 +1,4 @@
-"""The layer that gathers a last layer's precision in training and gives variances in inference."""
+"""Layer that accumulates a Laplace precision in training and gives predictive variances."""
 
 from typing import Any
 
@@ -42,7 +42,8 @@ class LaplaceRandomFeatureCovariance(keras.layers.Layer):
         covariance_replicas: `"all"` or `"first"`.
         return_covariance: What a call returns unless told otherwise: `"variance"` (or True),
             `"matrix"`, or False for None.
-        **kwargs: Of `keras.layers.Layer`: `name`, `dtype` (16-bit policies compute in float32).
+        **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype` (16-bit policies
+            compute in float32).
 
     Call arguments:
         features: Φ, `[batch, D]`.

@@ -38,7 +38,7 @@ def precision_of(features: Tensor, weights: Tensor | None = None) -> Tensor:
 
     Args:
         features: φ, `[batch, D]`.
-        weights: None for 1, `[batch]`, or `[batch, K]` for one sum a class.
+        weights: None for 1, `[batch]`, or `[batch, K]` for one sum per class.
 
     Returns:
         `[D, D]`, or `[K, D, D]`.
@@ -136,7 +136,7 @@ def predictive_covariance(features: Tensor, root: Tensor, form: str = "variance"
 
     Args:
         features: Φ, `[batch, D]`.
-        root: A of `covariance_root`, `[D, D]`, or `[K, D, D]` for one a class.
+        root: A of `covariance_root`, `[D, D]`, or `[K, D, D]` for one per class.
         form: `"variance"` or `"matrix"`.
 
     Returns:

@@ -24,7 +24,7 @@ _LAYERS = (
 
 
 def axis_values(name: str, value: Any, rank: int) -> tuple[int, ...]:
-    """Returns one positive integer an axis, or raises ValueError."""
+    """Returns one positive integer per axis, or raises ValueError."""
     values = tuple(value) if isinstance(value, (list, tuple)) else (value,) * rank
     if len(values) != rank:
         raise ValueError(
@@ -96,9 +96,9 @@ class ConvolutionMap:
     Args:
         kernel_shape: `[*kernel_size, channels // groups, filters]`.
         input_size: Spatial size of the input, static.
-        strides: One an axis.
+        strides: One per axis.
         padding: "valid", "same" or "causal".
-        dilation_rate: One an axis.
+        dilation_rate: One per axis.
         groups: Number of groups of channels.
     """
 
@@ -133,7 +133,7 @@ class ConvolutionMap:
         return (1, *self.output_size, self.kernel_shape[-1])
 
     def _padded_before(self) -> tuple[int, ...]:
-        """Zeros that the convolution puts before the input, one number an axis."""
+        """Zeros that the convolution puts before the input, one number per axis."""
         if self.padding == "valid":
             return (0,) * len(self.input_size)
         if self.padding == "causal":

@@ -63,8 +63,8 @@ class ManifoldMixup(keras.Model):
             Zero or less means λ = 1: training of the plain model.
         seed: Integer seed of the draws, or None for one drawn by Keras. Runs with equal seeds draw
             equally on one backend; every call draws anew; a saved model goes on where it was.
-        name: Of the model.
-        **kwargs: Of `keras.Model`. `dtype` is that of `model` unless given.
+        name: Name of the model.
+        **kwargs: Keyword arguments of `keras.Model`. `dtype` is that of `model` unless given.
 
     Call arguments:
         inputs: As `model` takes them.

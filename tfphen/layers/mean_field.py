@@ -1,4 +1,4 @@
-"""From a Gaussian posterior over logits to one vector of logits, and a score of what is unknown."""
+"""Mean-field logits: a Gaussian posterior over logits reduced to one vector of logits."""
 
 import math
 from typing import Any
@@ -93,14 +93,14 @@ def mean_field_logits(
 
     The factor λ is π/8 (`MEAN_FIELD_PROBIT`) or 3/π² (`MEAN_FIELD_LOGISTIC`) where v is a variance
     in the units of the logits. Where features are not scaled, v is `num_inducing / 2` times larger,
-    and published code tunes λ: 20 for CIFAR-10 and 7.5 for CIFAR-100. With one variance an example
+    and published code tunes λ: 20 for CIFAR-10 and 7.5 for CIFAR-100. With one variance per example
     the most probable class never changes, only how probable it is.
 
     Args:
         logits: `[batch, K]`. 16-bit floats are computed in float32.
-        covariance: Of the logits: variances `[batch]` or `[batch, K]`; or a matrix over the batch,
-            `[batch, batch]` or, one a class, `[K, batch, batch]`, of which the diagonal is used.
-            None stands for variances of 1: a temperature.
+        covariance: Covariance of the logits: variances `[batch]` or `[batch, K]`; or a matrix over
+            the batch, `[batch, batch]` or, one per class, `[K, batch, batch]`, of which the
+            diagonal is used. None stands for variances of 1: a temperature.
         mean_field_factor: λ. None or a negative number returns the logits as they are.
         likelihood: `"logistic"`, `"binary_logistic"` (the same) or `"poisson"`, which returns
             z exp(λ v / 2) as edward2 does. (The mean of exp(z) itself is exp(z + v / 2).)
@@ -149,7 +149,7 @@ class MeanFieldLogits(keras.layers.Layer):
     Args:
         mean_field_factor: λ; π/8 by default. None or a negative number: never adjust.
         likelihood: `"logistic"`, `"binary_logistic"` or `"poisson"`.
-        **kwargs: Of `keras.layers.Layer`: `name`, `dtype`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype`.
 
     Call arguments:
         inputs: A pair: logits `[batch, K]` and variances `[batch]` or `[batch, K]`. Logits alone

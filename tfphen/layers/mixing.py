@@ -1,4 +1,4 @@
-"""Mixtures of the examples of a batch, and draws of their coefficient."""
+"""Mixup of the examples of a batch, and sampling of its coefficient."""
 
 import math
 
@@ -22,7 +22,7 @@ def mix(values: TensorLike, coefficient: TensorLike, permutation: TensorLike) ->
         A tensor of the shape and dtype of `values`.
 
     Raises:
-        ValueError: Values that are no floats, or a coefficient that is no scalar.
+        ValueError: Values that are not floats, or a coefficient that is not a scalar.
 
     Example:
 
@@ -67,7 +67,7 @@ def symmetric_beta(
     Args:
         alpha: Positive float.
         seed: Integer or `keras.random.SeedGenerator`.
-        shape: Of the result.
+        shape: Shape of the result.
 
     Returns:
         Float32 in [0, 1].

@@ -1,8 +1,8 @@
-"""Where the hidden states of a Keras model can be mixed, found by a walk over its graph.
+"""Eligible layers for manifold mixup, found by a walk over a Keras model's graph.
 
-Labels can be mixed with the hidden states only where all that the rest of the model sees of an
-example goes through one tensor: a residual connection around it would carry the unmixed example.
-"""
+Labels can be mixed together with hidden states only where a single tensor carries all information
+about an example to the rest of the model: a residual connection around it would carry the unmixed
+example."""
 
 import collections
 import dataclasses

@@ -1,4 +1,4 @@
-"""A dense layer of cosines: features and the kernel's columns have length one."""
+"""Cosine classifier: a dense layer with unit-norm features and kernel columns."""
 
 from typing import Any
 
@@ -128,15 +128,15 @@ class NormalizedDense(keras.layers.Layer):
         scale: Factor of the outputs, a finite positive number.
         use_bias: Whether there is a bias, added before the scale.
         normalize_features: Whether features are divided by their lengths.
-        kernel_initializer: Of the kernel, `[d, K]`. None for `UnitColumns(seed)`.
-        bias_initializer: Of the bias, `[K]`.
-        kernel_regularizer: Of the kernel.
-        bias_regularizer: Of the bias.
-        activity_regularizer: Of the outputs.
-        kernel_constraint: Of the kernel.
-        bias_constraint: Of the bias.
+        kernel_initializer: Initializer of the kernel, `[d, K]`. None for `UnitColumns(seed)`.
+        bias_initializer: Initializer of the bias, `[K]`.
+        kernel_regularizer: Regularizer of the kernel.
+        bias_regularizer: Regularizer of the bias.
+        activity_regularizer: Regularizer of the outputs.
+        kernel_constraint: Constraint on the kernel.
+        bias_constraint: Constraint on the bias.
         seed: Integer seed of the default kernel initialiser, or None for one drawn by Keras.
-        **kwargs: Of `keras.layers.Layer`: `name`, `dtype`, `trainable`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`.
 
     Call arguments:
         inputs: Features, floats, `[batch, ..., d]`.

@@ -49,14 +49,14 @@ class RandomFeatureGaussianProcess(keras.layers.Layer):
             ignore it.
         feature_type: `"random"` or `"orthogonal"` frequencies W.
         feature_stddev: Standard deviation of the entries of W.
-        random_norm: Of orthogonal features, see `random_feature_weights`.
+        random_norm: For orthogonal features, see `random_feature_weights`.
         normalize_input: Whether h goes through a `LayerNormalization` first.
         scale_random_features: Whether a is √(2 / D), so that the prior variance is 1, or 1, so that
             it is D / 2.
         output_bias: Start of the bias, the same for all logits.
         trainable_output_bias: Whether it is trained.
-        kernel_initializer: Of β. A name gets a seed that follows from `seed`.
-        kernel_regularizer: Of β.
+        kernel_initializer: Initializer of β. A name gets a seed that follows from `seed`.
+        kernel_regularizer: Regularizer of β.
         likelihood: The weights w: `"gaussian"` 1; `"binary_logistic"` p (1 - p) and `"poisson"`
             exp(logit), both with one unit; `"softmax"` p_k (1 - p_k) with a precision for each
             class, `[K, D, D]`, as in the paper. The published code has 1 for any classifier.
@@ -74,8 +74,8 @@ class RandomFeatureGaussianProcess(keras.layers.Layer):
             True or `"variance"` the diagonal of C, `"matrix"` all of it.
         seed: Integer, of the features and initial weights. Members of an ensemble need different
             ones.
-        **kwargs: Of `keras.layers.Layer`: `name`, `dtype`. Features, precision and outputs are
-            float32 under 16-bit policies.
+        **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype`. Features, precision
+            and outputs are float32 under 16-bit policies.
 
     Call arguments:
         inputs: h, `[batch, features]`.

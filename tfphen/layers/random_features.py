@@ -66,7 +66,7 @@ def random_feature_weights(
         feature_type: `"random"`, independent frequencies, or `"orthogonal"`. The Laplacian kernel
             has random ones only.
         stddev: Scale of the frequencies, the inverse length-scale of the kernel.
-        random_norm: Of orthogonal features: whether a direction's length is that of a normal draw
+        random_norm: For orthogonal features: whether a direction's length is that of a normal draw
             (chi-distributed, which the kernel needs) or always √input_dim.
         seed: Integer. The same numbers on every backend and device.
 

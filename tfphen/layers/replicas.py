@@ -2,9 +2,8 @@
 
 A statistic that a layer gathers in its call is one share on each replica, and a variable of the
 layer is a copy on each. Summing the share before it is assigned makes the copies equal, and equal
-to what one device gathers. Elsewhere nothing is to be done: under JAX's sharding an array is whole
-already, and PyTorch's replicas are processes that Keras does not know.
-"""
+to what one device gathers. Elsewhere nothing needs to be done: under JAX's sharding an array is
+whole already, and PyTorch's replicas are processes that Keras does not know."""
 
 from typing import Any
 

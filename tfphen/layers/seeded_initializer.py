@@ -1,4 +1,4 @@
-"""Initializers with a seed that follows from the layer's own."""
+"""Initializers with a seed derived from the layer's own."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Any backbone with the two changes of SNGP: bounded layers, and a Gaussian process on top."""
+"""SNGP: any backbone with spectrally normalized layers and a Gaussian process output layer."""
 
 import copy
 from typing import Any
@@ -78,17 +78,17 @@ class SNGP(keras.Model):
             `tfphen.models`.)
         norm_multiplier: Bound of the norm of each layer; None for no spectral normalization. The
             published networks have 0.9 to 6.
-        power_iterations: Of spectral normalization, a training step.
+        power_iterations: Power iterations of spectral normalization per training step.
         num_inducing: Number of random features.
         mean_field_factor: λ; None or negative: predictions are plain logits.
         gaussian_process: Other settings of `RandomFeatureGaussianProcess`, a dictionary, such as
             `{"feature_stddev": 0.05}`.
         seed: Integer, of the Gaussian process.
-        name: Of the model.
-        **kwargs: Of `keras.Model`: `trainable`.
+        name: Name of the model.
+        **kwargs: Keyword arguments of `keras.Model`: `trainable`.
 
     Call arguments:
-        inputs: Of the backbone.
+        inputs: Inputs of the backbone.
         training: Whether to give plain logits and add the batch to the precision.
 
     Returns:

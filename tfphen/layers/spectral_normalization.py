@@ -1,4 +1,4 @@
-"""A wrapper that caps the operator norm of a dense or convolutional layer."""
+"""Wrapper that bounds the operator norm of a dense or convolutional layer."""
 
 import math
 from typing import Any
@@ -63,7 +63,8 @@ class SpectralNormalization(keras.layers.Wrapper):
             axis. None for that of the first input, which then must be static. The norm does not
             shrink with the size at stride 1, so a bound at one size holds at all smaller ones.
         seed: Integer, of v.
-        **kwargs: Of `keras.layers.Layer`: `name`, `trainable`. `dtype` is that of `layer`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `trainable`. `dtype` is that of
+            `layer`.
 
     Call arguments:
         inputs: As for `layer`. Convolutions: no larger than `input_size`.

@@ -1,4 +1,4 @@
-"""A copy of a whole model whose dense and convolution layers are bounded."""
+"""Copy of a model with spectral normalization of its dense and convolutional layers."""
 
 import keras
 

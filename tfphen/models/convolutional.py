@@ -29,10 +29,10 @@ def mnist1d_cnn(
     Args:
         input_shape: `(steps,)` or `(steps, channels)`, at least 8 steps.
         num_classes: Number of logits.
-        channels: Of each convolution.
+        channels: Channels of each convolution.
         defaults: `"keras"` or `"torch"`; the published network has those of PyTorch.
         seed: For the initial weights of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
@@ -92,20 +92,20 @@ def lenet5(
     Args:
         input_shape: `(rows, columns)` or `(rows, columns, channels)`, at least 12 by 12.
         num_classes: Number of logits.
-        activation: Of all hidden layers; the published network has a scaled `"tanh"`.
+        activation: Activation of all hidden layers; the published network has a scaled `"tanh"`.
         pooling: `"max"` or `"average"`; the published network averages and has weights there.
-        kernel_initializer: Of every kernel, as in `mlp`. None for that of `defaults`; relative
-            flatness was measured with `"glorot_normal"`.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. None for that of `defaults`;
+            relative flatness was measured with `"glorot_normal"`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`.
         seed: For the initial weights of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
         `"features"` holds the activations of the 84 units.
 
     Raises:
-        UsageError: Inputs that are no images, or too small; another `pooling`, an unknown
+        UsageError: Inputs that are not images, or too small; an invalid `pooling`, an unknown
             initializer or `defaults`.
 
     Example:
@@ -157,14 +157,14 @@ def convnet(
         width: Channels k of the first convolution.
         defaults: `"keras"` or `"torch"`; the published network has those of PyTorch.
         seed: For the initial weights of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
         `"features"` holds the maxima over positions, `[batch, 8 * width]`.
 
     Raises:
-        UsageError: Inputs that are no images, or too small; a `width` below one; an unknown
+        UsageError: Inputs that are not images, or too small; a `width` below one; an unknown
             `defaults`.
 
     Example:

@@ -41,20 +41,20 @@ def mlp(
         h₁ = f(W₁ x + b₁),   hᵢ = f(Wᵢ hᵢ₋₁ + bᵢ)   or, with `skip`,   hᵢ = hᵢ₋₁ + f(Wᵢ hᵢ₋₁ + bᵢ)
 
     Args:
-        input_shape: Of one example. Inputs with more than one axis are flattened.
+        input_shape: Shape of one example. Inputs with more than one axis are flattened.
         num_classes: Number of logits.
         hidden_units: Widths of the hidden layers, named `"hidden_1"`, `"hidden_2"` and so on.
-        activation: Of the hidden layers, a Keras name.
+        activation: Activation of the hidden layers, a Keras name.
         dropout: Rate of the dropout after each hidden layer.
-        kernel_initializer: Of every kernel: a Keras name, a mapping of name and settings, or an
-            initializer. None for that of `defaults`.
+        kernel_initializer: Initializer of every kernel: a Keras name, a mapping of name and
+            settings, or an initializer. None for that of `defaults`.
         skip: Add the input of each hidden layer after the first to its activations, as the MLP of
             MNIST-1D does: h1 = relu(W1 x), h2 = h1 + relu(W2 h1). Needs equal widths.
         head: `"linear"`, or `"cosine"` for logits that are cosines between features and columns of
             the kernel, as LDAM takes them: a `tfphen.layers.NormalizedDense`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`.
         seed: For the initial weights and dropout of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
@@ -123,14 +123,14 @@ def lenet_300_100(
     266,200 kernel entries (printed as 266K) and 410 biases.
 
     Args:
-        input_shape: Of one example. Inputs with more than one axis are flattened.
+        input_shape: Shape of one example. Inputs with more than one axis are flattened.
         num_classes: Number of logits.
-        kernel_initializer: Of every kernel, as in `mlp`. The paper has Glorot's normal one; that of
-            Keras is cut at two standard deviations, as is that of the released TensorFlow code.
-            None for that of `defaults`.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. The paper has Glorot's normal
+            one; that of Keras is cut at two standard deviations, as is that of the released
+            TensorFlow code. None for that of `defaults`.
         defaults: `"keras"` (biases start at zero, as published) or `"torch"`.
         seed: For the initial weights of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layers are
@@ -179,14 +179,14 @@ def linear(
     """Softmax regression: one dense layer on the flattened inputs.
 
     Args:
-        input_shape: Of one example.
+        input_shape: Shape of one example.
         num_classes: Number of logits.
         l2: Adds `l2 * sum(kernel**2)` to the loss; Keras has no factor of one half here.
         use_bias: Whether there is a bias.
         kernel_initializer: As in `mlp`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`.
         seed: For the initial weights of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
@@ -233,13 +233,13 @@ def random_fourier_features(
     exp(-scale² |x - x'|² / 2).
 
     Args:
-        input_shape: Of one example. Inputs with more than one axis are flattened.
+        input_shape: Shape of one example. Inputs with more than one axis are flattened.
         num_classes: Number of outputs.
         num_features: Number of features P.
         scale: Standard deviation of the projection's entries, the inverse of the kernel's width.
         defaults: `"keras"` or `"torch"`; the two agree for this model.
         seed: For the features of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives `[batch, num_classes]`. Its layer

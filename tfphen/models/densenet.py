@@ -54,21 +54,21 @@ def densenet(
         compression: Share θ of the channels that a transition keeps, in (0, 1].
         dropout: Rate of dropout after each convolution but the first, in [0, 1). The paper has .2
             without augmentation and none with it.
-        kernel_initializer: Of every kernel, as in `mlp`. The paper has He's normal one; that of
-            Keras is cut at two standard deviations. None for that of `defaults`.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. The paper has He's normal one;
+            that of Keras is cut at two standard deviations. None for that of `defaults`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`; the published network
             has the normalization constants of Torch.
         seed: For the initial weights and dropout of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
         `"features"` holds the means over positions.
 
     Raises:
-        UsageError: Inputs that are no images, or too small; a `depth` of another form; a
-            `growth_rate` below one; `compression` outside (0, 1] or `dropout` outside [0, 1); an
-            unknown initializer or `defaults`.
+        UsageError: Inputs that are not images, or too small; an invalid `depth`; a `growth_rate`
+            below one; `compression` outside (0, 1] or `dropout` outside [0, 1); an unknown
+            initializer or `defaults`.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Stock Keras layers with the initial values and constants of Keras or of PyTorch.
+"""Stock Keras layers with the initializers and constants of Keras or PyTorch.
 
 Every initializer and every dropout gets an integer seed here: a layer without one draws it from
 Python's global generator. Initializers stay standard ones, so that whoever draws initial weights
@@ -132,8 +132,9 @@ class LayerDefaults:
             kernel_size: Size of the kernel in every direction.
             inputs: `[batch, steps, channels]` or `[batch, rows, columns, channels]`.
             name: Name of the layer.
-            **settings: Of the Keras layer. `padding` may be an integer: so many zeros on both
-                sides, as in PyTorch. With strides, `padding="same"` would shift the windows.
+            **settings: Keyword arguments of the Keras layer. `padding` may be an integer: that many
+                zeros on both sides, as in PyTorch. With strides, `padding="same"` would shift the
+                windows.
         """
         rank = len(inputs.shape) - 2
         padding = settings.pop("padding", 0)
@@ -170,7 +171,7 @@ class LayerDefaults:
             filters: As in `convolution`.
             kernel_size: As in `convolution`.
             inputs: As in `convolution`.
-            name: Of the convolution.
+            name: Name of the convolution.
             normalize: Whether there is a batch normalization between the two.
             **settings: As in `convolution`.
         """

@@ -74,7 +74,7 @@ def lstm(
             the forget gate. `"torch"`: all uniform in ±1/sqrt(units); PyTorch adds two such biases
             where Keras has one.
         seed: For the initial weights and dropout of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of integer tokens `[batch, steps]`, each below `vocabulary_size`, that gives logits

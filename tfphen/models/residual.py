@@ -1,4 +1,4 @@
-"""Residual networks of the size of CIFAR images; wide ones are in `wide_resnet`."""
+"""Residual networks for CIFAR-sized images; wide ones are in `wide_resnet`."""
 
 from typing import Any
 
@@ -58,14 +58,14 @@ def resnet18(
         width: Channels k of the first stage.
         defaults: `"keras"` or `"torch"`; the published network has those of PyTorch.
         seed: For the initial weights of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
         `"features"` holds the means over positions, `[batch, 8 * width]`.
 
     Raises:
-        UsageError: Inputs that are no images; a `width` below one; an unknown `defaults`.
+        UsageError: Inputs that are not images; a `width` below one; an unknown `defaults`.
 
     Example:
 
@@ -124,19 +124,19 @@ def preact_resnet(
         final_norm: Whether batch normalization and ReLU follow the last block, as in the paper of
             He et al. The code of Manifold Mixup and of deep double descent has neither.
         stem_strides: Strides of the first convolution; 2 for Tiny-ImageNet in the published code.
-        kernel_initializer: Of every kernel, as in `mlp`. None for that of `defaults`, which the
-            published code has with `"torch"`.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. None for that of `defaults`,
+            which the published code has with `"torch"`.
         defaults: `"keras"` or `"torch"`; the published networks have those of PyTorch.
         seed: For the initial weights of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
         `"features"` holds the means over positions, `[batch, 8 * width]`.
 
     Raises:
-        UsageError: Inputs that are no images; another `depth`; a `width` or `stem_strides` below
-            one; an unknown initializer or `defaults`.
+        UsageError: Inputs that are not images; an invalid `depth`; a `width` or `stem_strides`
+            below one; an unknown initializer or `defaults`.
 
     Example:
 
@@ -225,22 +225,23 @@ def resnet_cifar(
         width: Channels k of the first stage.
         shortcut: `"zeros"`, the paper's option A, or `"projection"`, its option B: a convolution
             1×1 without bias, and normalization.
-        kernel_initializer: Of every kernel, as in `mlp`. The paper and LDAM-DRW have He's normal
-            one; that of Keras is cut at two standard deviations. None for that of `defaults`.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. The paper and LDAM-DRW have
+            He's normal one; that of Keras is cut at two standard deviations. None for that of
+            `defaults`.
         head: `"linear"`, or `"cosine"` for logits that are cosines between features and columns of
             the kernel, as LDAM takes them: a `tfphen.layers.NormalizedDense`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`. Of the published
             networks those in PyTorch have its normalization constants.
         seed: For the initial weights of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
         `"features"` holds the means over positions, `[batch, 4 * width]`.
 
     Raises:
-        UsageError: Inputs that are no images; another `depth` or `shortcut`; a `width` below one;
-            an unknown initializer, `head` or `defaults`.
+        UsageError: Inputs that are not images; an invalid `depth` or `shortcut`; a `width` below
+            one; an unknown initializer, `head` or `defaults`.
 
     Example:
 

@@ -34,7 +34,7 @@ def square_mlp(
         scale: The standard deviation s of all weights; None for .5 / (2 N)^(1/3).
         defaults: `"keras"` or `"torch"`; the two agree for this model.
         seed: For the initial weights of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, features]` that gives `[batch, num_classes]`. The kernel of its layer

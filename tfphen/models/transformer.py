@@ -73,14 +73,14 @@ def transformer(
         num_classes: Number of logits. The published network answers with any token.
         depth: Number of blocks.
         width: Numbers k that represent a token, a multiple of `heads`.
-        heads: Of each attention.
+        heads: Heads of each attention layer.
         vocabulary_size: Number of different input tokens; None for `num_classes`.
         dropout: Rate of dropout in each block, after W₂, in [0, 1). Published with 0 and .1.
         defaults: `"torch"`, as published: embeddings N(0, 1), kernels uniform in ±1/sqrt(fan in),
             epsilon 1e-5 in the normalization. `"keras"`: embeddings uniform in ±.05, Glorot's
             uniform kernels, epsilon 1e-3. Grokking depends on these.
         seed: For the initial weights and dropout of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of integer tokens `[batch, steps]`, each below `vocabulary_size`, that gives logits

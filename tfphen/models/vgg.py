@@ -51,19 +51,19 @@ def vgg(
         batch_norm: Whether there is batch normalization between each convolution and its ReLU.
         last_pooling: `"max"`, as in most VGGs for CIFAR, or `"average"`, the mean over the
             positions that are left after four groups, as in the lottery ticket paper's VGG-19.
-        kernel_initializer: Of every kernel, as in `mlp`. None for that of `defaults`. The lottery
-            ticket paper has `"glorot_normal"`, its released PyTorch code `"he_normal"`.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. None for that of `defaults`.
+            The lottery ticket paper has `"glorot_normal"`, its released PyTorch code `"he_normal"`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`.
         seed: For the initial weights of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
         `"features"` holds `[batch, 8 * width]`.
 
     Raises:
-        UsageError: Inputs that are no images, or too small; another `depth` or `last_pooling`; a
-            `width` below one; an unknown initializer or `defaults`.
+        UsageError: Inputs that are not images, or too small; an invalid `depth` or `last_pooling`;
+            a `width` below one; an unknown initializer or `defaults`.
 
     Example:
 
@@ -129,20 +129,20 @@ def lottery_convnet(
         width: Channels k of the first group.
         dropout: Rate of dropout after each hidden dense layer, in [0, 1). The paper's experiments
             with dropout have .5; where they apply it is our reading.
-        kernel_initializer: Of every kernel, as in `mlp`. The paper has Glorot's normal one; that of
-            Keras is cut at two standard deviations, as is that of the released TensorFlow code.
-            None for that of `defaults`.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. The paper has Glorot's normal
+            one; that of Keras is cut at two standard deviations, as is that of the released
+            TensorFlow code. None for that of `defaults`.
         defaults: `"keras"` (biases start at zero, as published) or `"torch"`.
         seed: For the initial weights and dropout of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
         `"features"` holds the last hidden activations, `[batch, 4 * width]`.
 
     Raises:
-        UsageError: Inputs that are no images, or too small; another `depth`; a `width` below one; a
-            `dropout` outside [0, 1); an unknown initializer or `defaults`.
+        UsageError: Inputs that are not images, or too small; an invalid `depth`; a `width` below
+            one; a `dropout` outside [0, 1); an unknown initializer or `defaults`.
 
     Example:
 

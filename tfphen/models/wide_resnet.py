@@ -1,4 +1,4 @@
-"""Wide residual networks, in the three published forms that results rest on."""
+"""Wide residual networks in three published variants."""
 
 import dataclasses
 
@@ -17,13 +17,13 @@ from tfphen.models.layer_defaults import (
 
 @dataclasses.dataclass(frozen=True)
 class _Variant:
-    """In what a published wide ResNet differs from the others.
+    """Differences between published wide ResNets.
 
     Attributes:
         activated_shortcut: The shortcut of another shape starts from the activated inputs.
         use_bias: Whether convolutions have a bias.
         strided: Number of the block's convolution that has the strides.
-        padding: Of the convolutions 3×3.
+        padding: Padding of the 3×3 convolutions.
         filterwise: Dropout of whole channels, before each convolution of a block and behind the
             stem, instead of a plain one between the two convolutions.
         final_norm: Settings of the last normalization.
@@ -107,7 +107,7 @@ def wide_resnet(
     three input channels and ten classes WRN-28-10 has 36,479,194 trainable weights (printed as
     36.5M), WRN-28-1 369,498.
 
-    Three published forms are told apart by `variant`. Weights agree in number but for biases.
+    `variant` selects one of three published forms, with equal parameter counts except for biases.
 
         "original"               shortcut 1×1 of the normalized, activated inputs; dropout between
                                  the convolutions of a block; one zero on each side
@@ -131,12 +131,12 @@ def wide_resnet(
         dropout: Rate of dropout in the blocks, in [0, 1). The paper has .3 where it has any, the
             SNGP results .1.
         variant: `"original"`, `"uncertainty_baselines"` or `"manifold_mixup"`.
-        kernel_initializer: Of every kernel, as in `mlp`. `"he_normal"` is that of Uncertainty
-            Baselines; the paper's has the fan out. None for that of `defaults`.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. `"he_normal"` is that of
+            Uncertainty Baselines; the paper's has the fan out. None for that of `defaults`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`; all three have the
             normalization constants of PyTorch.
         seed: For the initial weights and dropout of this Keras model.
-        name: Of the model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
@@ -144,8 +144,8 @@ def wide_resnet(
         layers `"stage_1_block_4_add"` and so on.
 
     Raises:
-        UsageError: Inputs that are no images; another `depth` or `variant`; a `width` below one; a
-            `dropout` outside [0, 1); an unknown initializer or `defaults`.
+        UsageError: Inputs that are not images; an invalid `depth` or `variant`; a `width` below
+            one; a `dropout` outside [0, 1); an unknown initializer or `defaults`.
 
     Example:
 

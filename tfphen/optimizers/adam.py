@@ -1,4 +1,4 @@
-"""Adam with its epsilon where PyTorch has it."""
+"""Adam with PyTorch's placement of epsilon."""
 
 import math
 from typing import Any
@@ -77,7 +77,7 @@ class Adam(CoupledWeightDecay, _AdamRule):
             of the paper. `"keras"`: before it, the paper's ε̂.
         weight_decay: Decoupled, w ← w - r λ w before the step, as in AdamW; not together with
             `coupled_weight_decay`.
-        name: Of the optimizer.
+        name: Name of the optimizer.
         **kwargs: `clipnorm`, `clipvalue`, `global_clipnorm`, `use_ema`, `ema_momentum`,
             `ema_overwrite_frequency`, `loss_scale_factor` and `gradient_accumulation_steps` of
             `keras.optimizers.Optimizer`.

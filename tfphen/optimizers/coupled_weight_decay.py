@@ -1,4 +1,4 @@
-"""Weight decay as a term of the gradient, in front of any Keras optimizer's rule."""
+"""Coupled (L2) weight decay for any Keras optimizer."""
 
 from typing import Any
 
@@ -34,9 +34,9 @@ class CoupledWeightDecay(_Optimizer):
     it already.
 
     Args:
-        *args: Of the optimizer.
+        *args: Arguments of the optimizer.
         coupled_weight_decay: λ, at least 0, or None for none.
-        **kwargs: Of the optimizer.
+        **kwargs: Keyword arguments of the optimizer.
 
     Raises:
         ValueError: `coupled_weight_decay` is negative or not finite, or is set together with

@@ -1,4 +1,4 @@
-"""A rate that falls as one over the square root of time, for trainings without a fixed end."""
+"""Inverse-square-root decay, for training without a fixed end."""
 
 import keras
 
@@ -22,7 +22,7 @@ class InverseSquareRootDecay(WarmupSchedule):
         warmup_start: As in `StepDecay`.
         steps_per_epoch: As in `StepDecay`.
         per_epoch: As in `StepDecay`.
-        name: Of the schedule.
+        name: Name of the schedule.
 
     Call arguments:
         step: Updates done so far, an integer, or a scalar tensor.

@@ -1,4 +1,4 @@
-"""One rise and one fall of the rate over the whole training."""
+"""The one-cycle schedule: one rise and one fall of the learning rate."""
 
 from typing import Any
 
@@ -31,8 +31,8 @@ class OneCycle(WarmupSchedule):
         initial_divisor: D: the first rate is r / D.
         final_divisor: F: the last rate is r / (D F).
         anneal: `"cosine"` or `"linear"`.
-        steps_per_epoch: Updates an epoch. None takes `length` in steps.
-        name: Of the schedule.
+        steps_per_epoch: Updates per epoch. None takes `length` in steps.
+        name: Name of the schedule.
 
     Call arguments:
         step: Updates done so far, an integer, or a scalar tensor.

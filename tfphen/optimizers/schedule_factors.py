@@ -1,4 +1,4 @@
-"""Learning-rate schedules as pure functions: factors on the rate, of the step.
+"""Learning-rate schedules as pure functions of the step: multipliers of the base rate.
 
 Each takes `step`, the number of updates done so far, and returns the factor, float32. `step` and
 lengths are numbers or tensors in one unit, and broadcast: members of one population may have

@@ -1,4 +1,4 @@
-"""Keras learning-rate schedules in steps or in epochs, with a warm-up, as papers write them.
+"""Keras learning-rate schedules in steps or epochs, with warm-up.
 
 The formulas are in `schedule_factors`, which populations use too. Rates are functions of the number
 of updates done so far, float32 and so exact up to 16 million updates.
@@ -37,10 +37,10 @@ class StepDecay(WarmupSchedule):
         warmup: Length of the warm-up in the same unit, 0 for none.
         warmup_start: None: the first of L warm-up steps has 1 / L of the rate, the last all of it.
             A number: the first has this factor, and the first after the warm-up all of it.
-        steps_per_epoch: Updates an epoch. None takes all lengths in steps.
+        steps_per_epoch: Updates per epoch. None takes all lengths in steps.
         per_epoch: Whether the rate changes only when an epoch begins, as where a training script
             sets it once an epoch. A warm-up of L epochs then has factors 1 / L, 2 / L, …, 1.
-        name: Of the schedule.
+        name: Name of the schedule.
 
     Call arguments:
         step: Updates done so far, an integer, or a scalar tensor.
@@ -125,7 +125,7 @@ class LinearDecay(WarmupSchedule):
         warmup_start: As in `StepDecay`.
         steps_per_epoch: As in `StepDecay`.
         per_epoch: As in `StepDecay`.
-        name: Of the schedule.
+        name: Name of the schedule.
 
     Call arguments:
         step: Updates done so far, an integer, or a scalar tensor.
@@ -202,7 +202,7 @@ class CosineDecay(LinearDecay):
         warmup_start: As in `StepDecay`.
         steps_per_epoch: As in `StepDecay`.
         per_epoch: As in `StepDecay`.
-        name: Of the schedule.
+        name: Name of the schedule.
 
     Call arguments:
         step: Updates done so far, an integer, or a scalar tensor.

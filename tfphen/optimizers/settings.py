@@ -1,4 +1,4 @@
-"""Checks that optimizers and schedules share."""
+"""Argument checks shared by optimizers and schedules."""
 
 import numbers
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Gradient descent with momentum as PyTorch has it."""
+"""SGD with PyTorch's form of momentum."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ class SGD(CoupledWeightDecay, _SGDRule):
         learning_rate_placement: `"torch"`: the buffer holds gradients, as above. `"keras"`: it
             holds steps, b ← μ b - r d, and a new rate acts on new gradients only.
         weight_decay: Keras's, decoupled; not together with `coupled_weight_decay`.
-        name: Of the optimizer.
+        name: Name of the optimizer.
         **kwargs: `clipnorm`, `clipvalue`, `global_clipnorm`, `use_ema`, `ema_momentum`,
             `ema_overwrite_frequency`, `loss_scale_factor` and `gradient_accumulation_steps` of
             `keras.optimizers.Optimizer`.

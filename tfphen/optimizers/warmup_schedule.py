@@ -1,4 +1,4 @@
-"""What the schedules share: a peak rate, a warm-up, and lengths in steps or in epochs."""
+"""Base class of the schedules: peak rate, warm-up, and lengths in steps or epochs."""
 
 from typing import Any
 
@@ -17,10 +17,11 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         learning_rate: The peak rate, at least 0.
         warmup: Length of the warm-up in steps, or in epochs where `steps_per_epoch` is given.
         warmup_start: As in `schedule_factors.warmup_factor`.
-        steps_per_epoch: Updates an epoch, or None.
+        steps_per_epoch: Updates per epoch, or None.
         per_epoch: Whether the rate changes only when an epoch begins.
-        name: Of the schedule.
-        **settings: Of the subclass. They become attributes, and entries of the configuration.
+        name: Name of the schedule.
+        **settings: Settings of the subclass, which become attributes, and entries of the
+            configuration.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ def mean(values: "Values", statistic: str = "mean", confidence: float = 0.95) ->
     """Returns the mean over runs with Student's t interval.
 
     Args:
-        values: One number a run, `[n]`.
+        values: One number per run, `[n]`.
         statistic: Name of the statistic.
         confidence: Confidence level of the interval.
     """
@@ -66,7 +66,7 @@ def paired_difference(
     """Returns the mean of `a - b` over pairs with Student's t interval.
 
     Args:
-        a: One number a run, `[n]`.
+        a: One number per run, `[n]`.
         b: The partner of each run, in the same order, `[n]`.
         statistic: Name of the statistic.
         confidence: Confidence level of the interval.
@@ -84,7 +84,7 @@ def mean_if_defined(
     without a value are not dropped, since that would select runs by their outcome.
 
     Args:
-        values: One number a run, NaN or infinite where there is none, `[n]`.
+        values: One number per run, NaN or infinite where there is none, `[n]`.
         statistic: Name of the statistic.
         confidence: Confidence level of the interval.
     """
@@ -252,7 +252,7 @@ def median(values: "Values", statistic: str = "median", confidence: float = 0.95
     cannot give 95%, not even from the smallest to the largest: then there is no interval.
 
     Args:
-        values: One number a run, `[n]`.
+        values: One number per run, `[n]`.
         statistic: Name of the statistic.
         confidence: Confidence level of the interval.
     """

@@ -10,7 +10,7 @@ from tfphen.density_ratio.kernels import gaussian_kernel
 
 
 def points(name: str, values: ArrayLike) -> Floats:
-    """Returns a sample as float64 `[n, d]`; one number a point may come as `[n]`.
+    """Returns a sample as float64 `[n, d]`; one-dimensional points may come as `[n]`.
 
     Args:
         name: Name of the argument, for the message.
@@ -36,7 +36,7 @@ def pair(train: ArrayLike, test: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def median_gamma(sample: ArrayLike) -> float:
-    """Returns the inverse squared width of a kernel that the median heuristic gives.
+    """Median heuristic: returns the inverse squared width of a Gaussian kernel.
 
         γ = 1 / (2 m²),   m the median distance of two different points
 
@@ -56,7 +56,7 @@ def median_gamma(sample: ArrayLike) -> float:
 
     When not to use:
         Where the sample has clusters: the median is then the distance between clusters, which is
-        far wider than what tells densities apart within them.
+        far wider than the scale on which densities differ within them.
 
     Reference:
         A. Gretton et al., "A Kernel Two-Sample Test", Journal of Machine Learning Research 13,
@@ -91,13 +91,13 @@ class KernelRatio:
     gamma: float
 
     def __call__(self, inputs: ArrayLike) -> Floats:
-        """Returns the ratio at some points.
+        """Evaluates the ratio.
 
         Args:
             inputs: `[n, d]`, or `[n]` where d is 1.
 
         Returns:
-            Not negative, `[n]`.
+            Nonnegative, `[n]`.
         """
         features = gaussian_kernel(points("inputs", inputs), self.centers, self.gamma)
         return np.maximum(features @ self.coefficients, 0.0)

@@ -28,13 +28,13 @@ def rulsif(
         alpha: a, in [0, 1]; 0 is `ulsif`.
         gamma: γ; None takes `median_gamma` of the test points.
         regularization: λ, above 0.
-        centers: c, `[l, d]` or `[l]`, or how many of the first test points to take.
+        centers: c, `[l, d]` or `[l]`, or the number of first test points to use.
 
     Returns:
         The ratio, a `KernelRatio`.
 
     Raises:
-        UsageError: Samples or settings that cannot be used.
+        UsageError: Invalid samples or settings.
 
     Example:
 
@@ -71,20 +71,20 @@ def ulsif(
 
         minimize ½ mean_train[r²] - mean_test[r] + ½ λ |θ|²,   r = Σₗ θₗ φₗ
 
-    which is ½ mean_train[(r - w)²] up to a constant. Negative values are cut off afterwards.
+    which is ½ mean_train[(r - w)²] up to a constant. Negative values are clipped to 0 afterwards.
 
     Args:
         train: Training points, `[n, d]` or `[n]`.
         test: Test points, `[m, d]` or `[m]`.
         gamma: γ; None takes `median_gamma` of the test points.
         regularization: λ, above 0.
-        centers: c, `[l, d]` or `[l]`, or how many of the first test points to take.
+        centers: c, `[l, d]` or `[l]`, or the number of first test points to use.
 
     Returns:
         The ratio, a `KernelRatio`.
 
     Raises:
-        UsageError: Samples or settings that cannot be used.
+        UsageError: Invalid samples or settings.
 
     Example:
 

@@ -16,7 +16,8 @@ def kliep(
     tolerance: float = 1e-3,
     iterations: int = 5000,
 ) -> KernelRatio:
-    """Fits the density ratio r under which r p_train is nearest to p_test in Kullback-Leibler.
+    """Fits the density ratio r under which r p_train is nearest to p_test in Kullback-Leibler
+    divergence.
 
         maximize mean_test[log r]   subject to   mean_train[r] = 1,  θ ≥ 0,   r = Σₗ θₗ φₗ
 
@@ -28,7 +29,7 @@ def kliep(
         train: Training points, `[n, d]` or `[n]`.
         test: Test points, `[m, d]` or `[m]`.
         gamma: γ; None takes `median_gamma` of the test points.
-        centers: c, `[l, d]` or `[l]`, or how many of the first test points to take.
+        centers: c, `[l, d]` or `[l]`, or the number of first test points to use.
         tolerance: The mean log-likelihood is at most this below its maximum, in nats.
         iterations: Maximum number of iterations.
 
@@ -36,8 +37,8 @@ def kliep(
         The ratio, a `KernelRatio` without negative coefficients; mean_train[r] is 1.
 
     Raises:
-        UsageError: Samples or settings that cannot be used, or a test point that is far from all
-            centers or training points.
+        UsageError: Invalid samples or settings, or a test point that is far from all centers or
+            training points.
 
     Example:
 

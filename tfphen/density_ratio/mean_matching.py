@@ -37,7 +37,7 @@ def box_quadratic_programme(
         iterations: Maximum number of iterations.
 
     Returns:
-        w, `[n]`, strictly inside the box: what is 0 in the exact solution is only small here.
+        w, `[n]`, strictly inside the box: zeros of the exact solution are only small here.
 
     Raises:
         UsageError: Shapes that do not fit, bounds that leave no point inside, or no convergence.
@@ -161,18 +161,18 @@ def kernel_mean_matching(
     Args:
         train: n training points, `[n, d]` or `[n]`.
         test: m test points, `[m, d]` or `[m]`.
-        gamma: γ; None takes `median_gamma` of the training points. 0 makes all points alike.
+        gamma: γ; None takes `median_gamma` of the training points. 0 makes all points equivalent.
         bound: B.
         tolerance: ε, above 0; None is (√n - 1) / √n, which for large n binds nothing but the sum's
             being positive and below 2n.
         ridge: Added to the diagonal of K; above 0.
-        gap: How far the program is solved, see `box_quadratic_programme`; cvxopt's is 1e-6.
+        gap: Accuracy of the solution, see `box_quadratic_programme`; cvxopt's is 1e-6.
 
     Returns:
         w, `[n]`.
 
     Raises:
-        UsageError: Samples or settings that cannot be used.
+        UsageError: Invalid samples or settings.
 
     Example:
 

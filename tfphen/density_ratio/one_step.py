@@ -26,12 +26,12 @@ class OneStep:
 
 
 def risk_bound(losses: ArrayLike, weights: ArrayLike, true_weights: ArrayLike) -> float:
-    """Upper bound on half the squared test risk, for any weights that are not negative.
+    """Upper bound on half the squared test risk, for any nonnegative weights.
 
         ½ R² ≤ (mean_train[g l])² + mean_train[(g - w)²],   R = mean_train[w l]
 
     It holds for losses in [0, 1]: R = mean[g l] + mean[(w - g) l], (a + b)² ≤ 2a² + 2b², and
-    Jensen's inequality. The second term does not depend on the predictor; without what does not
+    Jensen's inequality. The second term does not depend on the predictor; up to terms that do not
     depend on g it is mean_train[g²] - 2 mean_test[g], so that w need not be known to minimize it.
 
     Args:
@@ -75,7 +75,7 @@ def one_step(
     regularization: float = 0.1,
     iterations: int = 50,
 ) -> OneStep:
-    """Fits a line (or a plane) and the weights of its training points, by turns.
+    """Fits a linear predictor and the weights of its training points by alternating minimization.
 
         minimize (mean_train[g l])² + mean_train[g²] - 2 mean_test[g] + λ |θ|²
 
@@ -88,16 +88,17 @@ def one_step(
         targets: y, `[n]`.
         test: Test inputs, `[m, d]` or `[m]`.
         gamma: γ of the kernels; None takes `median_gamma` of the test points.
-        centers: c, `[l, d]` or `[l]`, or how many of the first test points to take.
+        centers: c, `[l, d]` or `[l]`, or the number of first test points to use.
         scale: s, the squared error that counts as a loss of 1.
         regularization: λ, above 0.
-        iterations: Turns at most; it ends where a turn lowers the objective by less than 1e-9.
+        iterations: Maximum number of turns; stops where a turn lowers the objective by less than
+            1e-9.
 
     Returns:
         A `OneStep`.
 
     Raises:
-        UsageError: Samples or settings that cannot be used.
+        UsageError: Invalid samples or settings.
 
     Example:
 

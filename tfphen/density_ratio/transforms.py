@@ -23,7 +23,7 @@ def flattened_weights(weights: ArrayLike, power: float) -> Floats:
         `[n]`, float64.
 
     Raises:
-        UsageError: Negative weights, or a power out of its range.
+        UsageError: Negative weights, or a power out of range.
 
     Example:
 
@@ -31,7 +31,7 @@ def flattened_weights(weights: ArrayLike, power: float) -> Floats:
     array([0.5, 2. ])
 
     When not to use:
-        To estimate an expectation under the test density: only the power 1 is without bias.
+        To estimate an expectation under the test density: only the power 1 is unbiased.
 
     Reference:
         H. Shimodaira, "Improving predictive inference under covariate shift by weighting the
@@ -50,10 +50,10 @@ def relative_weights(weights: ArrayLike, alpha: float) -> Floats:
         alpha: a, in [0, 1].
 
     Returns:
-        `[n]`, float64. All of them are 1 where a is 1.
+        `[n]`, float64; all 1 where a is 1.
 
     Raises:
-        UsageError: Negative weights, or an alpha out of its range.
+        UsageError: Negative weights, or an alpha out of range.
 
     Example:
 

@@ -24,7 +24,7 @@ def checked_blur(
     """Returns sizes and strides as pairs.
 
     Raises:
-        ValueError: One of them, or `padding`, is not as it should be.
+        ValueError: One of them, or `padding`, is invalid.
     """
     if padding not in _PADDINGS:
         raise ValueError(
@@ -75,22 +75,22 @@ def blur_pool_2d(
 
         out[i] = 2^(1 - m) Σ_t C(m - 1, t) in[s i + t - ⌊(m - 1) / 2⌋],    t = 0..m - 1
 
-    on rows, then on columns, each channel for itself.
+    on rows, then on columns, each channel separately.
 
     Args:
         inputs: Images, floats, `[batch, height, width, channels]`, or `[batch, channels, height,
             width]` with `data_format="channels_first"`.
         pool_size: Size m of the filter, an integer or a pair.
         strides: s, an integer or a pair.
-        padding: `"reflect"`, `"circular"` or `"zero"`: what is beyond the border.
+        padding: `"reflect"`, `"circular"` or `"zero"`: the padding at the border.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
 
     Returns:
         Images of `ceil(height / s)` rows and `ceil(width / s)` columns, of the dtype of `inputs`.
 
     Raises:
-        ValueError: A setting that is not as above, inputs that are not images, or reflection of
-            more rows or columns than there are.
+        ValueError: An invalid setting, inputs that are not images, or reflection of more rows or
+            columns than there are.
 
     Example:
 
@@ -138,7 +138,7 @@ class BlurPool2D(keras.layers.Layer):
 
         out[i] = 2^(1 - m) Σ_t C(m - 1, t) in[s i + t - ⌊(m - 1) / 2⌋],    t = 0..m - 1
 
-    on rows, then on columns, each channel for itself. The filters are those of the paper: m = 2 is
+    on rows, then on columns, each channel separately. The filters are those of the paper: m = 2 is
     its Rect-2, m = 3 its Tri-3, m = 5 its Bin-5. The paper replaces max pooling by max pooling of
     stride 1 and this layer, a strided convolution by one of stride 1, its activation and this
     layer, and average pooling by this layer.
@@ -150,8 +150,8 @@ class BlurPool2D(keras.layers.Layer):
     Args:
         pool_size: Size m of the filter, a positive integer or a pair `(height, width)`.
         strides: s, a positive integer or a pair.
-        padding: What is beyond the border: `"reflect"` (the border itself not repeated; the
-            authors' setting), `"circular"` or `"zero"`.
+        padding: Padding at the border: `"reflect"` (the border itself not repeated; the authors'
+            setting), `"circular"` or `"zero"`.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
         **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype`.
 
@@ -163,8 +163,8 @@ class BlurPool2D(keras.layers.Layer):
         Images of `ceil(height / s)` rows and `ceil(width / s)` columns.
 
     Raises:
-        ValueError: A setting that is not as above, inputs that are not images, or reflection of
-            more rows or columns than there are.
+        ValueError: An invalid setting, inputs that are not images, or reflection of more rows or
+            columns than there are.
 
     Example:
 

@@ -37,7 +37,7 @@ def _windows(values: Tensor, axis: int, width: int, before: int, count: int) -> 
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class CircularConvolution(keras.layers.Layer):
-    """A convolution whose input goes on periodically, for signals and images, with large kernels.
+    """A convolution over periodically continued inputs, for signals and images, with large kernels.
 
         out[i, f] = activation(Σ_s Σ_c in[(i + s - p) mod n, c] kernel[s, c, f] + bias[f])
 
@@ -55,7 +55,7 @@ class CircularConvolution(keras.layers.Layer):
         method: `"product"`, `"fourier"` (signals, with `padding=None`), or None for the shorter.
         kernel_initializer: A Keras initializer.
         bias_initializer: A Keras initializer.
-        seed: Integer, of a kernel initializer that is given by its name.
+        seed: Integer seed, for a kernel initializer given by name.
         **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype`.
 
     Call arguments:
@@ -65,8 +65,7 @@ class CircularConvolution(keras.layers.Layer):
         `[batch, positions, filters]` or `[batch, rows, columns, filters]`.
 
     Raises:
-        UsageError: Inputs of another rank, a kernel larger than they are, or a setting that is not
-            as above.
+        UsageError: Inputs of another rank, a kernel larger than they are, or an invalid setting.
 
     Example:
 

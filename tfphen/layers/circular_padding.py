@@ -1,4 +1,4 @@
-"""Padding that continues an image periodically, for networks that are exactly shift invariant."""
+"""Circular padding, for exactly shift-invariant networks."""
 
 import numbers
 from typing import Any, TypeAlias
@@ -13,10 +13,10 @@ Padding: TypeAlias = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, i
 
 
 def checked_pair(value: Any, name: str, least: int, what: str) -> tuple[int, int]:
-    """Returns an integer, or a pair of them, as a pair.
+    """Normalizes an integer, or a pair of them, to a pair.
 
     Raises:
-        ValueError: It is neither, or one is below `least`.
+        ValueError: Neither, or one is below `least`.
     """
     pair = (value, value) if isinstance(value, numbers.Integral) else value
     whole = isinstance(pair, (tuple, list)) and len(pair) == 2
@@ -46,7 +46,7 @@ def checked_padding(padding: Any) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def checked_data_format(data_format: str | None) -> str:
-    """Returns the place of the channels, Keras's setting for None."""
+    """Returns the position of the channels, Keras's setting for None."""
     if data_format is None:
         return keras.config.image_data_format()
     if data_format not in ("channels_last", "channels_first"):
@@ -63,10 +63,10 @@ def spatial_axes(data_format: str) -> tuple[int, int]:
 
 
 def checked_images(inputs: TensorLike, what: str) -> Tensor:
-    """Returns a tensor of four axes.
+    """Converts a batch of images to a tensor of four axes.
 
     Raises:
-        ValueError: It has another number.
+        ValueError: It does not have four axes.
     """
     inputs = ops.convert_to_tensor(inputs)
     if len(inputs.shape) != 4:
@@ -78,7 +78,7 @@ def checked_images(inputs: TensorLike, what: str) -> Tensor:
 
 
 def wrap(values: Tensor, before: int, after: int, axis: int) -> Tensor:
-    """Continues a tensor periodically along an axis, over several periods where that is needed."""
+    """Extends a tensor periodically along an axis, over several periods where needed."""
     size = values.shape[axis]
     if size is None:
         # A size that is only known when the program runs.
@@ -102,7 +102,7 @@ def wrap(values: Tensor, before: int, after: int, axis: int) -> Tensor:
 def circular_padding_2d(
     inputs: TensorLike, padding: Padding, data_format: str | None = None
 ) -> Tensor:
-    """Continues images periodically beyond their borders.
+    """Pads images periodically beyond their borders.
 
         out[i, j] = in[(i - top) mod height, (j - left) mod width]
 
@@ -143,11 +143,11 @@ def circular_padding_2d(
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class CircularPadding2D(keras.layers.Layer):
-    """Continues images periodically beyond their borders.
+    """Pads images periodically beyond their borders.
 
         out[i, j] = in[(i - top) mod height, (j - left) mod width]
 
-    A convolution with `padding="valid"` and stride 1 behind it commutes with circular shifts of the
+    A convolution with `padding="valid"` and stride 1 after it commutes with circular shifts of the
     image, and a network of such layers and pointwise ones, ended by a global pooling, is exactly
     invariant to them. For a kernel of size k the padding `((k - 1) // 2, k // 2)` on both axes
     keeps the size; `k // 2` on all sides does so for odd k only, and with an even k gives a map in
@@ -187,7 +187,7 @@ class CircularPadding2D(keras.layers.Layer):
         On images whose opposite borders have nothing in common, unless invariance to circular
         shifts is the aim: zero padding tells a network where the border is, and this one shows it
         an edge that is not there. With strides or pooling the invariance is lost for shifts that
-        are no multiples of them; see `BlurPool2D`.
+        are not multiples of them; see `BlurPool2D`.
 
     Migration:
         From PyTorch's `Conv2d(..., padding=p, padding_mode="circular")` or `CircularPad2d(p)`:

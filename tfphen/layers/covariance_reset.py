@@ -15,7 +15,7 @@ def covariance_layers(model: keras.Model) -> list[LaplaceRandomFeatureCovariance
     """Returns the layers of a model, or of a layer, that hold a precision.
 
     Raises:
-        ValueError: There is none.
+        ValueError: It has none.
     """
     # Private, and what Keras walks itself; `model.layers` stops at the first level.
     found = model._flatten_layers(include_self=True, recursive=True)
@@ -29,10 +29,10 @@ def covariance_layers(model: keras.Model) -> list[LaplaceRandomFeatureCovariance
 
 
 def update_covariance(model: keras.Model) -> None:
-    """Brings the stored root of each covariance of a model up to date, in float64 on the host.
+    """Updates the stored root of each covariance of a model, in float64 on the host.
 
-    Without it each batch of inference inverts the precision for itself. `ResetCovariance`,
-    `fit_covariance` and `SNGP` call it; nothing is done where the root is up to date.
+    Without it each batch of inference inverts the precision again. `ResetCovariance`,
+    `fit_covariance` and `SNGP` call it; it is a no-op where the root is current.
 
     Args:
         model: A model with one or more `RandomFeatureGaussianProcess`, or such a layer.
@@ -108,7 +108,7 @@ def fit_covariance(
             `keras.utils.PyDataset`.
         sample_weight: `[examples]`, with arrays only: 0 for rows to leave out.
         batch_size: Batch size, for arrays.
-        steps: How many batches of a dataset to use; needed where it has no end.
+        steps: Number of batches of a dataset to use; required where it is infinite.
 
     Raises:
         ValueError: No layer that holds a precision, or no example.
@@ -122,8 +122,8 @@ def fit_covariance(
     True
 
     When not to use:
-        Where a pass over the data is too dear: the sum of the last epoch of `fit`, with
-        `ResetCovariance`, costs nothing more.
+        Where a pass over the data is too expensive: the sum of the last epoch of `fit`, with
+        `ResetCovariance`, costs nothing extra.
 
     Reference:
         J. Liu et al., "Simple and Principled Uncertainty Estimation with Deterministic Deep
@@ -155,10 +155,10 @@ def fit_covariance(
 class ResetCovariance(keras.callbacks.Callback):
     """Makes every precision hold one pass: forgets it at the start of each epoch of `fit`.
 
-    A `RandomFeatureGaussianProcess` with a sum adds every training batch to its precision. Left
-    alone over E epochs the precision is E times too large and the variance about E times too
-    small. Precisions with a momentum are left alone. Before each validation and at the end the
-    root of the covariance is computed once, so that no batch of inference has to.
+    A `RandomFeatureGaussianProcess` with a sum adds every training batch to its precision. Without
+    this, over E epochs the precision is E times too large and the variance about E times too small.
+    Precisions with a momentum are left unchanged. Before each validation and at the end the root of
+    the covariance is computed once, so that no batch of inference has to.
 
     Args:
         refit_on: None, or the training inputs (see `fit_covariance`): at the end of training each

@@ -31,7 +31,7 @@ class LaplaceRandomFeatureCovariance(keras.layers.Layer):
         C = r Φ (P + r I)⁻¹ Φᵀ,  variance = diag(C)
 
     It is the covariance half of `RandomFeatureGaussianProcess`, where its settings are explained;
-    alone it serves features of one's own, such as those of the last hidden layer.
+    on its own it works on any features, such as those of the last hidden layer.
 
     Args:
         covariance_momentum: None (or a negative number) for the sum, or m in (0, 1).
@@ -40,8 +40,8 @@ class LaplaceRandomFeatureCovariance(keras.layers.Layer):
         scale_covariance_by_ridge: Whether C has its leading factor r.
         likelihood: `"gaussian"`, `"binary_logistic"`, `"poisson"` or `"softmax"`.
         covariance_replicas: `"all"` or `"first"`.
-        return_covariance: What a call returns unless told otherwise: `"variance"` (or True),
-            `"matrix"`, or False for None.
+        return_covariance: What a call returns by default: `"variance"` (or True), `"matrix"`, or
+            False for None.
         **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype` (16-bit policies
             compute in float32).
 
@@ -156,7 +156,7 @@ class LaplaceRandomFeatureCovariance(keras.layers.Layer):
         return np.broadcast_to(ridge * np.eye(shape[-1]), shape)
 
     def reset_covariance(self) -> None:
-        """Forgets all examples: sets the precision to where it starts."""
+        """Resets the precision to its initial value."""
         self.precision.assign(self._start(tuple(self.precision.shape)))
 
     def update_covariance(self) -> None:

@@ -172,7 +172,7 @@ def convolution_norm(
 
     Args:
         kernel: `[*kernel_size, channels // groups, filters]`, of one to three spatial axes.
-        input_size: Spatial size of the input, an integer or one an axis.
+        input_size: Spatial size of the input, an integer or one per axis.
         strides: As in `keras.layers.Conv2D`.
         padding: "valid", "same" or "causal".
         dilation_rate: As in `keras.layers.Conv2D`.
@@ -185,8 +185,8 @@ def convolution_norm(
         The norm, a scalar in the kernel's dtype (float32 for 16-bit floats).
 
     Raises:
-        ValueError: A kernel without spatial axes, an input smaller than the kernel, or a setting
-            that is not allowed.
+        ValueError: A kernel without spatial axes, an input smaller than the kernel, or an invalid
+            setting.
 
     Example:
 

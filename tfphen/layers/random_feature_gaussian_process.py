@@ -55,7 +55,7 @@ class RandomFeatureGaussianProcess(keras.layers.Layer):
             it is D / 2.
         output_bias: Start of the bias, the same for all logits.
         trainable_output_bias: Whether it is trained.
-        kernel_initializer: Initializer of β. A name gets a seed that follows from `seed`.
+        kernel_initializer: Initializer of β. A name gets a seed derived from `seed`.
         kernel_regularizer: Regularizer of β.
         likelihood: The weights w: `"gaussian"` 1; `"binary_logistic"` p (1 - p) and `"poisson"`
             exp(logit), both with one unit; `"softmax"` p_k (1 - p_k) with a precision for each
@@ -70,8 +70,8 @@ class RandomFeatureGaussianProcess(keras.layers.Layer):
             the second for a prior variance of 1 / r. The same at r = 1.
         covariance_replicas: `"all"` sums over the replicas of a `tf.distribute` strategy, as one
             device would. `"first"` keeps what the first replica sees, as the published runs did.
-        return_covariance: What a call returns besides logits, unless told otherwise: False nothing,
-            True or `"variance"` the diagonal of C, `"matrix"` all of it.
+        return_covariance: What a call returns besides logits, by default: False nothing, True or
+            `"variance"` the diagonal of C, `"matrix"` all of it.
         seed: Integer, of the features and initial weights. Members of an ensemble need different
             ones.
         **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype`. Features, precision
@@ -256,11 +256,11 @@ class RandomFeatureGaussianProcess(keras.layers.Layer):
         return random_features(inputs, self.frequencies, self.phases, self.scale_random_features)
 
     def reset_covariance(self) -> None:
-        """Forgets all examples: sets the precision to where it starts."""
+        """Resets the precision to its initial value."""
         self.covariance.reset_covariance()
 
     def update_covariance(self) -> None:
-        """Brings the stored root of the covariance up to date, on the host in float64."""
+        """Updates the stored root of the covariance, on the host in float64."""
         self.covariance.update_covariance()
 
     def fit_covariance(

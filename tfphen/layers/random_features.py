@@ -61,7 +61,7 @@ def random_feature_weights(
 
     Args:
         input_dim: Size of the inputs.
-        num_features: How many features.
+        num_features: Number of features.
         kernel_type: `"gaussian"`, `"matern12"`, `"matern32"`, `"matern52"` or `"laplacian"`.
         feature_type: `"random"`, independent frequencies, or `"orthogonal"`. The Laplacian kernel
             has random ones only.

@@ -49,7 +49,7 @@ def sum_over_replicas(value: Tensor) -> Tensor:
 
 
 def of_first_replica(value: Tensor) -> Tensor:
-    """Returns the tensor as the first replica has it, on each replica."""
+    """Returns the first replica's tensor, on each replica."""
     context = _replica_context()
     if context is None:
         return value

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def seeded_initializer(initializer: Any, seed: int) -> keras.initializers.Initializer:
-    """Returns an initializer; one given by its name gets a seed that follows from `seed`."""
+    """Returns an initializer; one given by its name gets a seed derived from `seed`."""
     made = keras.initializers.get(initializer)
     if isinstance(initializer, str) and "seed" in made.get_config():
         seed = int(np.random.SeedSequence([seed, 1]).generate_state(1)[0] % 2**31)

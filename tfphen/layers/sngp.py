@@ -64,9 +64,9 @@ class SNGP(keras.Model):
     between inputs, and a `RandomFeatureGaussianProcess` reads its features. One network, one
     forward pass; its confidence falls away from the training data.
 
-    `fit` sees plain logits (use a loss with `from_logits=True`) and starts each epoch with an
-    empty precision, without a callback of yours. `predict`, `evaluate` and calls in inference
-    give logits divided by √(1 + λ variance), whose softmax is the predictive distribution.
+    `fit` sees plain logits (use a loss with `from_logits=True`) and starts each epoch with a reset
+    precision, without an additional callback. `predict`, `evaluate` and calls in inference give
+    logits divided by √(1 + λ variance), whose softmax is the predictive distribution.
     `variance_model()` gives logits and variances, and `fit_covariance(x)` computes the precision
     again in inference mode with the final weights, which is better than the last epoch's.
 
@@ -83,7 +83,7 @@ class SNGP(keras.Model):
         mean_field_factor: λ; None or negative: predictions are plain logits.
         gaussian_process: Other settings of `RandomFeatureGaussianProcess`, a dictionary, such as
             `{"feature_stddev": 0.05}`.
-        seed: Integer, of the Gaussian process.
+        seed: Integer seed of the Gaussian process.
         name: Name of the model.
         **kwargs: Keyword arguments of `keras.Model`: `trainable`.
 
@@ -95,8 +95,8 @@ class SNGP(keras.Model):
         Logits, `[batch, num_classes]`.
 
     Raises:
-        ValueError: A backbone that is not functional, or whose features have another rank; a
-            setting that is not allowed.
+        ValueError: A backbone that is not functional, or whose features have another rank; an
+            invalid setting.
 
     Example:
 
@@ -112,7 +112,8 @@ class SNGP(keras.Model):
     ((32, 3), (32,))
 
     When not to use:
-        For accuracy: it stays what it was. With features whose distances the kernel's length-scale
+        To improve accuracy, which stays the same. With features whose distances the kernel's
+            length-scale
         does not fit (see `RandomFeatureGaussianProcess`), where detection of unfamiliar inputs can
         be worse than with 1 - max p of the plain network. In a loop of `train_on_batch`: call
         `reset_covariance()` there at the start of each pass.
@@ -191,11 +192,11 @@ class SNGP(keras.Model):
         return keras.Model(inputs, list(outputs), name=f"{self.name}_variance")
 
     def reset_covariance(self) -> None:
-        """Forgets all examples: sets the precision to where it starts."""
+        """Resets the precision to its initial value."""
         self.head.reset_covariance()
 
     def update_covariance(self) -> None:
-        """Brings the stored root of the covariance up to date, on the host in float64."""
+        """Updates the stored root of the covariance, on the host in float64."""
         update_covariance(self)
 
     def fit_covariance(
@@ -215,7 +216,7 @@ class SNGP(keras.Model):
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        """`keras.Model.fit`, with a `ResetCovariance` callback where there is none."""
+        """`keras.Model.fit`, with a `ResetCovariance` callback added if absent."""
         if isinstance(callbacks, keras.callbacks.CallbackList):
             present = callbacks.callbacks
         else:
@@ -227,12 +228,12 @@ class SNGP(keras.Model):
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """`keras.Model.evaluate`, with the root of the covariance computed once before."""
+        """`keras.Model.evaluate`, after computing the root of the covariance once."""
         self.update_covariance()
         return super().evaluate(*args, **kwargs)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
-        """`keras.Model.predict`, with the root of the covariance computed once before."""
+        """`keras.Model.predict`, after computing the root of the covariance once."""
         self.update_covariance()
         return super().predict(*args, **kwargs)
 

@@ -23,15 +23,15 @@ _STATELESS_ROUNDS = 4
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class SpectralNormalization(keras.layers.Wrapper):
-    """Caps the operator norm of a layer, so that it stretches no difference by more than c.
+    """Bounds the operator norm of a layer, so that it is c-Lipschitz.
 
         W <- W / max(1, σ(W) / c)
 
     σ(W) is the largest |A x| / |x| of the layer's linear map A, without bias and activation. For
     Dense it is the matrix norm of the kernel. For a convolution it is the norm of the convolution
     itself, at the size of its input and with its strides, padding, dilation and groups, as in Gouk
-    et al.; that of the reshaped kernel is another number, often 1.2 to 1.6 times smaller. c is a
-    cap: a kernel with σ at most c stays as it is, to the bit.
+    et al.; the norm of the reshaped kernel differs, and is often 1.2 to 1.6 times smaller. c is a
+    cap: a kernel with σ at most c stays as it is, bit for bit.
 
     σ comes from power iteration with two vectors that are weights of the layer: v has the shape of
     an input, u that of an output. `build` draws v and iterates until σ settles. A training call
@@ -50,19 +50,19 @@ class SpectralNormalization(keras.layers.Wrapper):
     constraints it may be above the cap; with `reparametrize=True` it may always be, and
     `bounded_kernel()` is the one in use. All this is as true as the estimate of σ, which comes from
     below. In 36 trainings of a small network, SGD at 0.1 with momentum 0.9, the true norm was 0.7 %
-    above c at most after the last step, and 1.4 % in one other; in the midst of training it was
-    over 1 % above after 2 % of all steps, 8 % at most. After `normalize()` it was below 0.1 %.
+    above c at most after the last step, and 1.4 % in one other; during training it was over 1 %
+    above after 2 % of all steps, 8 % at most. After `normalize()` it was below 0.1 %.
 
     Args:
         layer: A `Dense`, `EinsumDense`, `Conv1D`, `Conv2D` or `Conv3D`, built or not.
         norm_multiplier: c, a finite number above 0. Residual branches need c < 1 for an invertible,
             distance-preserving block; the CIFAR models of the paper used 6, which is no such bound.
-        power_iterations: Iterations of a training call, at least 1.
+        power_iterations: Iterations per training call, at least 1.
         reparametrize: Whether the variable stays free and the gradient flows through σ.
-        input_size: Spatial size at which the norm of a convolution is taken, an integer or one an
+        input_size: Spatial size at which the norm of a convolution is taken, an integer or one per
             axis. None for that of the first input, which then must be static. The norm does not
-            shrink with the size at stride 1, so a bound at one size holds at all smaller ones.
-        seed: Integer, of v.
+            shrink with the size at stride 1, so a bound at one size holds for all smaller ones.
+        seed: Integer seed of v.
         **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `trainable`. `dtype` is that of
             `layer`.
 
@@ -76,8 +76,8 @@ class SpectralNormalization(keras.layers.Wrapper):
         16-bit policies.
 
     Raises:
-        ValueError: A layer that is none of those above, has LoRA, is quantized or overrides `call`;
-            a setting that is not allowed; an input of unknown or larger spatial size.
+        ValueError: A layer other than those above, has LoRA, is quantized or overrides `call`; an
+            invalid setting; an input of unknown or larger spatial size.
 
     Example:
 
@@ -92,14 +92,15 @@ class SpectralNormalization(keras.layers.Wrapper):
     ['0.9500', '0.3167']
 
     When not to use:
-        To bound a whole network, unless what lies between is bounded too: BatchNorm divides by a
-        standard deviation and can stretch without limit. For GAN discriminators that follow
-        Miyato et al. to the letter: they divide always, by the norm of the reshaped kernel. With
-        weights that another program writes at every step: call `normalize()` after it. On the JAX
-        backend `fit` drops what a call assigns to a kernel and updates without the vectors. The
-        kernel is then projected only after each update, with eight iterations from one fixed
-        vector, and `reparametrize=True` is behind by an update: some percent above c, so call
-        `normalize()` after `fit`.
+        To bound a whole network, unless the layers in between are bounded too: BatchNorm divides by
+            a
+        standard deviation and can stretch without limit. For GAN discriminators that follow Miyato
+        et al. to the letter: they divide always, by the norm of the reshaped kernel. With weights
+        that other code writes at every step: call `normalize()` after it. On the JAX backend `fit`
+        drops what a call assigns to a kernel and updates without the vectors. The kernel is then
+        projected only after each update, with eight iterations from one fixed vector, and
+        `reparametrize=True` lags by one update: a few percent above c, so call `normalize()` after
+        `fit`.
 
     Migration:
         From edward2: `SpectralNormalization(layer, iteration, norm_multiplier)` →

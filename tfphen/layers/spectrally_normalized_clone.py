@@ -17,17 +17,17 @@ def spectrally_normalized_clone(
 ) -> keras.Model:
     """Returns a copy of a model, weights included, with bounded dense and convolution layers.
 
-    Each trainable `Dense`, `Conv1D`, `Conv2D` and `Conv3D` layer, at any depth, comes wrapped in a
+    Each trainable `Dense`, `Conv1D`, `Conv2D` and `Conv3D` layer, at any depth, is wrapped in a
     `SpectralNormalization`, its kernel divided where it was above the bound. Frozen layers stay as
     they are.
 
     Args:
         backbone: A functional or Sequential model.
         norm_multiplier: The bound of each layer's norm; None wraps none.
-        power_iterations: How many a training step.
+        power_iterations: Number of them per training step.
 
     Returns:
-        A model of its own, under the same names.
+        A separate model with the same layer names.
 
     Example:
 

@@ -65,16 +65,16 @@ def seeded_initializer(
 
 
 class LayerDefaults:
-    """Makes and applies stock layers that follow the defaults of one library.
+    """Builds and applies stock layers with the defaults of one library.
 
     Args:
         defaults: `"keras"`: Glorot uniform kernels, zero biases, batch normalization with momentum
             .99 and epsilon 1e-3, layer normalization with epsilon 1e-3. `"torch"`: kernels and
             biases uniform in ±1/sqrt(fan in), batch normalization with momentum .9 (in the
             convention of Keras) and epsilon 1e-5, layer normalization with epsilon 1e-5.
-        seed: From which the seed of each layer is derived.
-        kernel_initializer: For every kernel that does not get one of its own, see
-            `seeded_initializer`; None for that of `defaults`.
+        seed: Seed from which that of each layer is derived.
+        kernel_initializer: Default initializer of all kernels, see `seeded_initializer`; None uses
+            that of `defaults`.
 
     Raises:
         UsageError: `defaults` is neither.
@@ -93,7 +93,7 @@ class LayerDefaults:
         self._seed, self._number = seed, 0
 
     def next_seed(self) -> int:
-        """Returns another seed at each call, the same ones in the same order for one `seed`."""
+        """Returns a new seed at each call, in a fixed order determined by `seed`."""
         self._number += 1
         return int(seeds.key(self._seed, "keras_layers", self._number)[0] % 2**31)
 
@@ -230,7 +230,7 @@ def image_inputs(
 
 
 def token_inputs(input_shape: tuple[int, ...], what: str) -> Tensor:
-    """Returns the model inputs for sequences of token numbers, int32.
+    """Returns the model inputs for sequences of token ids, int32.
 
     Raises:
         UsageError: `input_shape` is not `(steps,)`.

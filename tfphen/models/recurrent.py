@@ -57,8 +57,8 @@ def lstm(
     IMDB experiments of LDAM have two bidirectional layers; their widths are not printed.
 
     Args:
-        input_shape: `(steps,)`: token numbers. Shorter texts are padded in front, so that the state
-            at the end has read the text last.
+        input_shape: `(steps,)`: token ids. Shorter texts are padded in front, so that the state at
+            the end has read the text last.
         num_classes: Number of logits.
         depth: Number of LSTM layers.
         width: Units u of each layer and direction.
@@ -73,7 +73,7 @@ def lstm(
         defaults: `"keras"`: Glorot's uniform kernels, orthogonal recurrent ones, biases 0 and 1 for
             the forget gate. `"torch"`: all uniform in ±1/sqrt(units); PyTorch adds two such biases
             where Keras has one.
-        seed: For the initial weights and dropout of this Keras model.
+        seed: Seed of the initial weights and dropout of this Keras model.
         name: Name of the model.
 
     Returns:

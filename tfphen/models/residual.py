@@ -47,22 +47,22 @@ def resnet18(
 ) -> keras.Model:
     """The pre-activation ResNet-18 of the double-descent experiments.
 
-    A convolution 3×3; four stages of two blocks with k, 2k, 4k, 8k channels and strides 1, 2, 2, 2;
-    a mean over positions. As in the published model there is no normalization after the last
-    block. For three input channels and ten classes it has 2724 k² + 213 k + 10 trainable weights.
-    It is `preact_resnet` of depth 18.
+    A 3×3 convolution; four stages of two blocks with k, 2k, 4k, 8k channels and strides 1, 2, 2, 2;
+    a mean over positions. As in the published model there is no normalization after the last block.
+    For three input channels and ten classes it has 2724 k² + 213 k + 10 trainable weights. It is
+    `preact_resnet` of depth 18.
 
     Args:
         input_shape: `(rows, columns)` or `(rows, columns, channels)`.
         num_classes: Number of logits.
         width: Channels k of the first stage.
         defaults: `"keras"` or `"torch"`; the published network has those of PyTorch.
-        seed: For the initial weights of this Keras model.
+        seed: Seed of the initial weights of this Keras model.
         name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
-        `"features"` holds the means over positions, `[batch, 8 * width]`.
+        `"features"` holds the globally average-pooled activations, `[batch, 8 * width]`.
 
     Raises:
         UsageError: Inputs that are not images; a `width` below one; an unknown `defaults`.
@@ -103,12 +103,12 @@ def preact_resnet(
 ) -> keras.Model:
     """A pre-activation ResNet-18 or -34 for small images, as Manifold Mixup and others train it.
 
-    A convolution 3×3 without bias; four stages with k, 2k, 4k, 8k channels and strides 1, 2, 2, 2,
+    A 3×3 convolution without bias; four stages with k, 2k, 4k, 8k channels and strides 1, 2, 2, 2,
     of two blocks each for depth 18, of 3, 4, 6, 3 for depth 34; a mean over positions. A block is
 
         x + conv3×3(relu(norm(conv3×3(relu(norm(x))))))
 
-    and where the shape changes x is replaced by a convolution 1×1 of relu(norm(x)), without
+    and where the shape changes x is replaced by a 1×1 convolution of relu(norm(x)), without
     normalization. Padding is one zero on each side, as in PyTorch, with strides too. With 64
     channels, three input channels and ten classes there are 11,171,146 and 21,279,306 trainable
     weights.
@@ -124,15 +124,15 @@ def preact_resnet(
         final_norm: Whether batch normalization and ReLU follow the last block, as in the paper of
             He et al. The code of Manifold Mixup and of deep double descent has neither.
         stem_strides: Strides of the first convolution; 2 for Tiny-ImageNet in the published code.
-        kernel_initializer: Initializer of every kernel, as in `mlp`. None for that of `defaults`,
+        kernel_initializer: Initializer of every kernel, as in `mlp`. None uses that of `defaults`,
             which the published code has with `"torch"`.
         defaults: `"keras"` or `"torch"`; the published networks have those of PyTorch.
-        seed: For the initial weights of this Keras model.
+        seed: Seed of the initial weights of this Keras model.
         name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
-        `"features"` holds the means over positions, `[batch, 8 * width]`.
+        `"features"` holds the globally average-pooled activations, `[batch, 8 * width]`.
 
     Raises:
         UsageError: Inputs that are not images; an invalid `depth`; a `width` or `stem_strides`
@@ -200,17 +200,17 @@ def resnet_cifar(
     seed: int = 0,
     name: str = "resnet_cifar",
 ) -> keras.Model:
-    """The ResNet-20, -32, -44, -56 and so on that He et al. made for CIFAR.
+    """ResNet-20, -32, -44, -56 and so on, the CIFAR ResNets of He et al..
 
-    A convolution 3×3 with normalization and ReLU; three stages of n blocks with k, 2k, 4k channels
-    and strides 1, 2, 2; a mean over positions: 6n + 2 layers with weights. A block is
+    A 3×3 convolution with normalization and ReLU; three stages of n blocks with k, 2k, 4k channels
+    and strides 1, 2, 2; global average pooling: 6n + 2 layers with weights. A block is
 
         relu(x + norm(conv3×3(relu(norm(conv3×3(x))))))
 
-    with convolutions without bias. Where the shape changes, x is every second pixel, with as many
-    channels of zeros before as behind it (the paper's option A, without weights). With 16 channels,
-    three input channels and ten classes there are 97,216 n - 21,926 trainable weights, which the
-    paper prints as .27M, .46M, .66M, .85M and 1.7M for depths 20, 32, 44, 56 and 110:
+    with convolutions without bias. Where the shape changes, x is every second pixel, with an equal
+    number of zero channels before and after it (the paper's option A, without weights). With 16
+    channels, three input channels and ten classes there are 97,216 n - 21,926 trainable weights,
+    which the paper prints as .27M, .46M, .66M, .85M and 1.7M for depths 20, 32, 44, 56 and 110:
 
         depth   20       32       44       56       110
         zeros   269722   464154   658586   853018   1727962
@@ -223,21 +223,21 @@ def resnet_cifar(
         num_classes: Number of logits.
         depth: 6n + 2: 8, 14, 20, 26, 32, 38, 44, 50, 56, ..., 110.
         width: Channels k of the first stage.
-        shortcut: `"zeros"`, the paper's option A, or `"projection"`, its option B: a convolution
-            1×1 without bias, and normalization.
-        kernel_initializer: Initializer of every kernel, as in `mlp`. The paper and LDAM-DRW have
-            He's normal one; that of Keras is cut at two standard deviations. None for that of
-            `defaults`.
+        shortcut: `"zeros"`, the paper's option A, or `"projection"`, its option B: a 1×1
+            convolution without bias, and normalization.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. The paper and LDAM-DRW use He
+            normal initialization; Keras's is truncated at two standard deviations. None uses that
+            of `defaults`.
         head: `"linear"`, or `"cosine"` for logits that are cosines between features and columns of
             the kernel, as LDAM takes them: a `tfphen.layers.NormalizedDense`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`. Of the published
             networks those in PyTorch have its normalization constants.
-        seed: For the initial weights of this Keras model.
+        seed: Seed of the initial weights of this Keras model.
         name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
-        `"features"` holds the means over positions, `[batch, 4 * width]`.
+        `"features"` holds the globally average-pooled activations, `[batch, 4 * width]`.
 
     Raises:
         UsageError: Inputs that are not images; an invalid `depth` or `shortcut`; a `width` below

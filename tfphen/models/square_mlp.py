@@ -33,7 +33,7 @@ def square_mlp(
         units: Hidden units N.
         scale: The standard deviation s of all weights; None for .5 / (2 N)^(1/3).
         defaults: `"keras"` or `"torch"`; the two agree for this model.
-        seed: For the initial weights of this Keras model.
+        seed: Seed of the initial weights of this Keras model.
         name: Name of the model.
 
     Returns:

@@ -53,7 +53,8 @@ def transformer(
     seed: int = 0,
     name: str = "transformer",
 ) -> keras.Model:
-    """The decoder-only transformer of the grokking experiments; it answers at the last position.
+    """The decoder-only transformer of the grokking experiments, which predicts at the last
+    position.
 
     Token embeddings of k numbers, plus sines and cosines of the position; `depth` blocks
 
@@ -65,12 +66,12 @@ def transformer(
     weights (the paper says 4e5 non-embedding parameters); with the 239 tokens of the released code
     as inputs and outputs 455,424.
 
-    Attention in Keras' own `MultiHeadAttention` has the same mathematics; here it is made of dense
+    Attention in Keras's own `MultiHeadAttention` has the same mathematics; here it is made of dense
     layers, so that each kernel has initial values of its own.
 
     Args:
-        input_shape: `(steps,)`: token numbers, such as five of them for "EOS a op b =".
-        num_classes: Number of logits. The published network answers with any token.
+        input_shape: `(steps,)`: token ids, such as five of them for "EOS a op b =".
+        num_classes: Number of logits. The published network predicts any token.
         depth: Number of blocks.
         width: Numbers k that represent a token, a multiple of `heads`.
         heads: Heads of each attention layer.
@@ -79,7 +80,7 @@ def transformer(
         defaults: `"torch"`, as published: embeddings N(0, 1), kernels uniform in ±1/sqrt(fan in),
             epsilon 1e-5 in the normalization. `"keras"`: embeddings uniform in ±.05, Glorot's
             uniform kernels, epsilon 1e-3. Grokking depends on these.
-        seed: For the initial weights and dropout of this Keras model.
+        seed: Seed of the initial weights and dropout of this Keras model.
         name: Name of the model.
 
     Returns:
@@ -87,7 +88,7 @@ def transformer(
         `[batch, num_classes]`. Its layer `"features"` holds the last position, `[batch, width]`.
 
     Raises:
-        UsageError: Inputs of another shape; a count below one; a `width` that is no multiple of
+        UsageError: Inputs of another shape; a count below one; a `width` that is not a multiple of
             `heads`; a `dropout` outside [0, 1); an unknown `defaults`.
 
     Example:
@@ -97,8 +98,8 @@ def transformer(
     (455424, (None, 128))
 
     When not to use:
-        Text generation: only the last position is answered. Long sequences: attention holds steps²
-        numbers a head and example, and there is no mask for padding.
+        Text generation: only the last position is predicted. Long sequences: attention holds steps²
+        numbers per head and example, and there is no mask for padding.
 
     Reference:
         A. Power, Y. Burda, H. Edwards, I. Babuschkin, V. Misra, "Grokking: Generalization Beyond

@@ -24,7 +24,7 @@ class _Variant:
         use_bias: Whether convolutions have a bias.
         strided: Number of the block's convolution that has the strides.
         padding: Padding of the 3×3 convolutions.
-        filterwise: Dropout of whole channels, before each convolution of a block and behind the
+        filterwise: Dropout of whole channels, before each convolution of a block and after the
             stem, instead of a plain one between the two convolutions.
         final_norm: Settings of the last normalization.
     """
@@ -102,8 +102,8 @@ def wide_resnet(
 ) -> keras.Model:
     """The wide ResNet WRN-d-k, 28-10 for instance.
 
-    A convolution 3×3 with 16 channels; three stages of n = (d - 4) / 6 pre-activation blocks with
-    16k, 32k, 64k channels and strides 1, 2, 2; normalization, ReLU, a mean over positions. For
+    A 3×3 convolution with 16 channels; three stages of n = (d - 4) / 6 pre-activation blocks with
+    16k, 32k, 64k channels and strides 1, 2, 2; normalization, ReLU, global average pooling. For
     three input channels and ten classes WRN-28-10 has 36,479,194 trainable weights (printed as
     36.5M), WRN-28-1 369,498.
 
@@ -112,10 +112,10 @@ def wide_resnet(
         "original"               shortcut 1×1 of the normalized, activated inputs; dropout between
                                  the convolutions of a block; one zero on each side
         "uncertainty_baselines"  shortcut 1×1 of the inputs as they are; dropout of whole channels
-                                 before each convolution of a block, behind the first convolution
-                                 and before the sum where there is a shortcut 1×1; TensorFlow's
-                                 padding "same", which with strides begins a pixel later. The form
-                                 of the SNGP results, with `dropout=0.1` and the constants of
+                                 before each convolution of a block, after the first convolution and
+                                 before the sum where there is a shortcut 1×1; TensorFlow's padding
+                                 "same", which with strides begins a pixel later. The form of the
+                                 SNGP results, with `dropout=0.1` and the constants of
                                  `defaults="torch"`
         "manifold_mixup"         shortcut 1×1 of the inputs as they are; convolutions with bias (so
                                  36,489,290 weights); the second convolution of a block has the
@@ -132,16 +132,16 @@ def wide_resnet(
             SNGP results .1.
         variant: `"original"`, `"uncertainty_baselines"` or `"manifold_mixup"`.
         kernel_initializer: Initializer of every kernel, as in `mlp`. `"he_normal"` is that of
-            Uncertainty Baselines; the paper's has the fan out. None for that of `defaults`.
+            Uncertainty Baselines; the paper's has the fan out. None uses that of `defaults`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`; all three have the
             normalization constants of PyTorch.
-        seed: For the initial weights and dropout of this Keras model.
+        seed: Seed of the initial weights and dropout of this Keras model.
         name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
-        `"features"` holds the means over positions, `[batch, 64 * width]`. The stages end in the
-        layers `"stage_1_block_4_add"` and so on.
+        `"features"` holds the globally average-pooled activations, `[batch, 64 * width]`. The
+        stages end in the layers `"stage_1_block_4_add"` and so on.
 
     Raises:
         UsageError: Inputs that are not images; an invalid `depth` or `variant`; a `width` below
@@ -154,7 +154,8 @@ def wide_resnet(
     (78330, (None, 64))
 
     When not to use:
-        Machines without an accelerator: WRN-28-10 takes 5.2e9 multiply-adds an image forward, which
+        Machines without an accelerator: WRN-28-10 takes 5.2e9 multiply-adds per image in the
+            forward pass, which
         makes one epoch of CIFAR-10 last hours on a CPU; depth 10 or 16 with width 1 or 2 is for
         those. The published L2 penalties belong to the optimizer here, not to the model.
 

@@ -60,10 +60,10 @@ class Adam(CoupledWeightDecay, _AdamRule):
         m ← β₁ m + (1 - β₁) d,   v ← β₂ v + (1 - β₂) d²
         w ← w - r m / (1 - β₁ᵗ) / (sqrt(v / (1 - β₂ᵗ)) + ε)
 
-    Keras's own Adam adds ε to sqrt(v) before v is corrected, which is as if ε were larger by
-    1 / sqrt(1 - β₂ᵗ): 32 times at the first step with β₂ = 0.999, 3.2 times after 100. Where
-    gradients come down to the size of ε (grokking, slingshots, anything trained to a loss of
-    almost zero) that decides what happens, and so does the default of ε, 1e-7 in Keras.
+    Keras's own Adam adds ε to sqrt(v) before v is corrected, which is as if ε were larger by 1 /
+    sqrt(1 - β₂ᵗ): 32 times at the first step with β₂ = 0.999, 3.2 times after 100. Where gradients
+    shrink to the size of ε (grokking, slingshots, anything trained to near-zero loss) this changes
+    the outcome, and so does the default of ε, 1e-7 in Keras.
 
     Args:
         learning_rate: r, a number, a `keras.optimizers.schedules.LearningRateSchedule`, or a
@@ -73,8 +73,8 @@ class Adam(CoupledWeightDecay, _AdamRule):
         epsilon: ε, at least 0.
         amsgrad: Whether to use the largest v so far.
         coupled_weight_decay: λ, at least 0, or None for none.
-        epsilon_placement: `"torch"`: after the correction of bias, as above and as in Algorithm 1
-            of the paper. `"keras"`: before it, the paper's ε̂.
+        epsilon_placement: `"torch"`: after bias correction, as above and as in Algorithm 1 of the
+            paper. `"keras"`: before it, the paper's ε̂.
         weight_decay: Decoupled, w ← w - r λ w before the step, as in AdamW; not together with
             `coupled_weight_decay`.
         name: Name of the optimizer.
@@ -83,7 +83,7 @@ class Adam(CoupledWeightDecay, _AdamRule):
             `keras.optimizers.Optimizer`.
 
     Raises:
-        ValueError: A setting out of its range, or both decays.
+        ValueError: A setting out of range, or both decays.
 
     Example:
 
@@ -94,8 +94,8 @@ class Adam(CoupledWeightDecay, _AdamRule):
     0.949999...
 
     When not to use:
-        For a Keras recipe that is to be repeated: `epsilon_placement="keras"` and `epsilon=1e-7`
-        give `keras.optimizers.Adam`. For weight decay in a new training: prefer the decoupled one.
+        To reproduce a Keras recipe: `epsilon_placement="keras"` and `epsilon=1e-7`
+        give `keras.optimizers.Adam`. For weight decay in new work: prefer the decoupled form.
 
     Migration:
         `torch.optim.Adam(params, lr=r, betas=(b1, b2), eps=e, weight_decay=d)` is

@@ -9,7 +9,8 @@ from tfphen.core.types import Tensor
 
 
 def dense_gradient(gradient: Tensor, variable: Tensor) -> Tensor:
-    """Returns a gradient in the dtype of its variable, rows that were not looked up filled by 0."""
+    """Returns a gradient in the dtype of its variable, with zeros in rows that were not looked
+    up."""
     return ops.cast(ops.convert_to_tensor(gradient, sparse=False), variable.dtype)
 
 
@@ -25,12 +26,13 @@ class CoupledWeightDecay(_Optimizer):
         g + λ w
 
     before its momentum or its moments, and after the gradient was clipped. That is the gradient of
-    the loss plus λ / 2 ||w||². Keras's `weight_decay` is another thing: it takes rate · λ · w off
-    the weight and passes the optimizer's rule by. Under SGD with momentum μ the coupled decay
+    the loss plus λ / 2 ||w||². Keras's `weight_decay` is different: it subtracts rate · λ · w from
+    the weight and bypasses the optimizer's rule. Under SGD with momentum μ the coupled decay
     shrinks weights about 1 / (1 - μ) times as fast; under Adam it is divided by the size of the
     gradient.
 
-    This is a mixin: put it in front of a Keras optimizer. `tfphen.optimizers.SGD` and `Adam` have
+    This is a mixin: put it before a Keras optimizer among the bases. `tfphen.optimizers.SGD` and
+        `Adam` have
     it already.
 
     Args:

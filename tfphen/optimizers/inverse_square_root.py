@@ -10,14 +10,15 @@ from tfphen.optimizers.warmup_schedule import WarmupSchedule
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class InverseSquareRootDecay(WarmupSchedule):
-    """A linear warm-up, then a rate that falls as one over the square root of time.
+    """A linear warm-up, then inverse-square-root decay.
 
         r(t) = learning_rate / sqrt(1 + (t - W) / P)   after the warm-up W
 
     Args:
         learning_rate: The peak rate.
         period: P, above 0, in steps, or in epochs where `steps_per_epoch` is given.
-        staircase: Whether (t - W) / P is rounded down, so that each period has one rate.
+        staircase: Whether (t - W) / P is rounded down, so that the rate is constant within a
+            period.
         warmup: W, in the same unit, 0 for none.
         warmup_start: As in `StepDecay`.
         steps_per_epoch: As in `StepDecay`.
@@ -25,13 +26,13 @@ class InverseSquareRootDecay(WarmupSchedule):
         name: Name of the schedule.
 
     Call arguments:
-        step: Updates done so far, an integer, or a scalar tensor.
+        step: Number of updates so far, an integer, or a scalar tensor.
 
     Returns:
         When called, the learning rate, a scalar.
 
     Raises:
-        ValueError: A setting out of its range.
+        ValueError: A setting out of range.
 
     Example:
 

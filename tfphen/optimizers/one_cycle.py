@@ -20,8 +20,8 @@ class OneCycle(WarmupSchedule):
         r(t) = r (1 + (1/(DF) - 1) c((t - pT + 1) / (T - pT)))            up to t = T - 1
 
     The paper's cycle rises and falls linearly and has a third part, in which the rate is brought
-    down further; PyTorch's default, and this, has two. Momentum is left alone: PyTorch cycles it
-    too, unless told `cycle_momentum=False`.
+    down further; PyTorch's default, and this, has two. Momentum is not changed; PyTorch cycles it
+    too, unless `cycle_momentum=False`.
 
     Args:
         learning_rate: r, the highest rate.
@@ -35,13 +35,13 @@ class OneCycle(WarmupSchedule):
         name: Name of the schedule.
 
     Call arguments:
-        step: Updates done so far, an integer, or a scalar tensor.
+        step: Number of updates so far, an integer, or a scalar tensor.
 
     Returns:
         When called, the learning rate, a scalar.
 
     Raises:
-        ValueError: A setting out of its range, or a training too short for a rise.
+        ValueError: A setting out of range, or a training too short for a rise.
 
     Example:
 

@@ -30,10 +30,10 @@ def warmup_factor(
         length: L, 0 for no warm-up.
         start: None: the first update has factor 1 / L, the last of the warm-up 1. A number a in
             [0, 1]: the first update has factor a, the first after the warm-up 1.
-        unit: What takes the place of 1 above where the rate changes less often than at each step.
+        unit: Replaces 1 above where the rate changes less often than every step.
 
     Returns:
-        Factors, the shape of `step` and `length` together.
+        Factors, of the broadcast shape of `step` and `length`.
 
     Example:
 
@@ -93,10 +93,11 @@ def inverse_square_root(
     """1 / sqrt(1 + t / period) with t counted from the end of the warm-up.
 
     Args:
-        step: Updates done so far.
-        period: After which the factor is 1 / sqrt(2).
-        warmup: Its length.
-        staircase: Whether t / period is rounded down, so that each period has one factor.
+        step: Number of updates so far.
+        period: Number of steps after which the factor is 1 / sqrt(2).
+        warmup: Length of the warm-up.
+        staircase: Whether t / period is rounded down, so that the factor is constant within a
+            period.
 
     Example:
 
@@ -115,11 +116,11 @@ def inverse_square_root(
 def piecewise(
     step: TensorLike, boundaries: Sequence[TensorLike], factors: Sequence[float]
 ) -> Tensor:
-    """A factor for each piece of training.
+    """Piecewise-constant factor.
 
     Args:
-        step: Updates done so far.
-        boundaries: Where new pieces begin, in increasing order: numbers or tensors.
+        step: Number of updates so far.
+        boundaries: Starts of the pieces, in increasing order: numbers or tensors.
         factors: The factor from each boundary on, one for each; it is 1 before the first.
 
     Example:
@@ -142,13 +143,13 @@ def one_cycle(
     final_divisor: float = 1e4,
     anneal: str = "cosine",
 ) -> Tensor:
-    """Up to 1 and down again, each way along half a cosine or a straight line.
+    """Rises to 1 and falls again, along half a cosine or a straight line.
 
     With D = `initial_divisor` and F = `final_divisor`: from 1 / D at the first step to 1 at step
     `rise * total - 1`, then down to 1 / (D F) at step `total - 1`, the last one.
 
     Args:
-        step: Updates done so far.
+        step: Number of updates so far.
         total: Length of the training.
         rise: Share of the training in which the rate rises, in (0, 1).
         initial_divisor: D.

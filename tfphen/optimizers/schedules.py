@@ -25,31 +25,31 @@ def _checked_numbers(name: str, values: Sequence[float]) -> list[float]:
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class StepDecay(WarmupSchedule):
-    """A linear warm-up, then a constant rate that drops at given times.
+    """A linear warm-up, then a piecewise-constant rate.
 
         r(t) = learning_rate · warm-up(t) · factors[i],   boundaries[i] <= t < boundaries[i + 1]
 
     Args:
         learning_rate: The rate before the first boundary.
-        boundaries: Where the rate changes, increasing, counted from the start of the training, in
-            steps, or in epochs where `steps_per_epoch` is given.
-        factors: On `learning_rate`, not on the rate before: one for each boundary, from it on.
+        boundaries: Steps at which the rate changes, increasing, counted from the start of the
+            training, in steps, or in epochs where `steps_per_epoch` is given.
+        factors: One multiplier of `learning_rate` (not of the previous rate) from each boundary on.
         warmup: Length of the warm-up in the same unit, 0 for none.
         warmup_start: None: the first of L warm-up steps has 1 / L of the rate, the last all of it.
             A number: the first has this factor, and the first after the warm-up all of it.
         steps_per_epoch: Updates per epoch. None takes all lengths in steps.
-        per_epoch: Whether the rate changes only when an epoch begins, as where a training script
-            sets it once an epoch. A warm-up of L epochs then has factors 1 / L, 2 / L, …, 1.
+        per_epoch: Whether the rate changes only when an epoch begins, as in training scripts that
+            set it once per epoch. A warm-up of L epochs then has factors 1 / L, 2 / L, …, 1.
         name: Name of the schedule.
 
     Call arguments:
-        step: Updates done so far, an integer, or a scalar tensor.
+        step: Number of updates so far, an integer, or a scalar tensor.
 
     Returns:
         When called, the learning rate, a scalar.
 
     Raises:
-        ValueError: A setting out of its range; boundaries that do not increase; not one factor for
+        ValueError: A setting out of range; boundaries that do not increase; not one factor for
             each; `per_epoch` without `steps_per_epoch`.
 
     Example:
@@ -112,7 +112,7 @@ class StepDecay(WarmupSchedule):
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class LinearDecay(WarmupSchedule):
-    """A linear warm-up, then a straight line down.
+    """A linear warm-up, then linear decay.
 
         r(t) = learning_rate · (1 - (1 - f) (t - W) / (T - W))   after the warm-up W
 
@@ -128,13 +128,13 @@ class LinearDecay(WarmupSchedule):
         name: Name of the schedule.
 
     Call arguments:
-        step: Updates done so far, an integer, or a scalar tensor.
+        step: Number of updates so far, an integer, or a scalar tensor.
 
     Returns:
         When called, the learning rate, a scalar.
 
     Raises:
-        ValueError: A setting out of its range, or a warm-up as long as the training.
+        ValueError: A setting out of range, or a warm-up as long as the training.
 
     Example:
 
@@ -143,7 +143,7 @@ class LinearDecay(WarmupSchedule):
     [5e-05, 0.5, 0.25, 0.0]
 
     When not to use:
-        Where the length of the training is not known when it starts.
+        Where the length of the training is not known in advance.
 
     Migration:
         `keras.optimizers.schedules.PolynomialDecay(r, T)` with power 1 and `end_learning_rate=0`
@@ -190,7 +190,7 @@ class LinearDecay(WarmupSchedule):
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class CosineDecay(LinearDecay):
-    """A linear warm-up, then half a cosine down.
+    """A linear warm-up, then cosine decay.
 
         r(t) = learning_rate · (f + (1 - f) (1 + cos(π (t - W) / (T - W))) / 2)
 
@@ -205,13 +205,13 @@ class CosineDecay(LinearDecay):
         name: Name of the schedule.
 
     Call arguments:
-        step: Updates done so far, an integer, or a scalar tensor.
+        step: Number of updates so far, an integer, or a scalar tensor.
 
     Returns:
         When called, the learning rate, a scalar.
 
     Raises:
-        ValueError: A setting out of its range, or a warm-up as long as the training.
+        ValueError: A setting out of range, or a warm-up as long as the training.
 
     Example:
 
@@ -220,7 +220,7 @@ class CosineDecay(LinearDecay):
     [0.005, 0.1, 0.1, 0.05, 0.0]
 
     When not to use:
-        Where the length of the training is not known when it starts.
+        Where the length of the training is not known in advance.
 
     Migration:
         `torch.optim.lr_scheduler.CosineAnnealingLR(T_max=T)`, stepped once an epoch, is

@@ -12,7 +12,7 @@ LearningRate: TypeAlias = float | Callable[..., Any]
 
 
 def checked_learning_rate(learning_rate: Any) -> Any:
-    """Returns a rate as a float of at least 0; a schedule or another callable as it is.
+    """Checks a rate: returns a number as a float of at least 0, a schedule or callable unchanged.
 
     A serialized schedule, a dict, is left to Keras.
     """

@@ -42,8 +42,8 @@ class SGD(CoupledWeightDecay, _SGDRule):
         w ← w - r b              (with Nesterov: w ← w - r (d + μ b))
 
     Keras's own SGD keeps r b in its buffer, and its `weight_decay` does not pass through it. The
-    first makes a difference for some steps after the rate changes, the second throughout: with
-    μ = 0.9 a coupled decay is about ten times as strong.
+    former matters for some steps after the rate changes, the latter throughout: with μ = 0.9 a
+    coupled decay is about ten times as strong.
 
     Args:
         learning_rate: r, a number, a `keras.optimizers.schedules.LearningRateSchedule`, or a
@@ -60,7 +60,7 @@ class SGD(CoupledWeightDecay, _SGDRule):
             `keras.optimizers.Optimizer`.
 
     Raises:
-        ValueError: A setting out of its range, Nesterov without momentum, or both decays.
+        ValueError: A setting out of range, Nesterov without momentum, or both decays.
 
     Example:
 
@@ -72,8 +72,8 @@ class SGD(CoupledWeightDecay, _SGDRule):
     0.70986...
 
     When not to use:
-        To continue a training that was begun with Keras's SGD: its buffer means something else,
-        unless `learning_rate_placement="keras"`. Where a Keras recipe with `weight_decay` is to be
+        To resume training that was started with Keras's SGD: its buffer has another meaning, unless
+        `learning_rate_placement="keras"`. Where a Keras recipe with `weight_decay` is to be
         repeated: pass that argument on.
 
     Migration:

@@ -11,7 +11,7 @@ from tfphen.core.types import Tensor, TensorLike
 
 
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A peak rate, times a warm-up, times a factor that a subclass gives.
+    """The product of a peak rate, a warm-up and a factor defined by the subclass.
 
     Args:
         learning_rate: The peak rate, at least 0.

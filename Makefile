@@ -45,10 +45,13 @@ test-backends: $(STAMP) ## install JAX and PyTorch, then compare the library on 
 	@echo "Comparing the backends."
 	@TFPHEN_BACKENDS=tensorflow,jax,torch $(BIN)/python -m pytest tests/test_backends.py $(ARGS)
 
-lint: $(STAMP) ## check style and formatting, change nothing
+lint: $(STAMP) ## check style, formatting, types and spelling, change nothing
 	@echo "Checking style and formatting."
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@echo "Checking types and spelling."
+	@$(BIN)/mypy
+	@$(BIN)/codespell
 
 format: $(STAMP) ## format the code and fix what can be fixed
 	@$(BIN)/ruff check --fix . || true
@@ -66,7 +69,7 @@ lock: ## write requirements.lock anew (needs uv; ARGS=--upgrade for newer versio
 	else $(PYTHON) tools/lock.py $(ARGS); fi
 
 clean: ## remove caches, built packages and the demo's results (.venv stays)
-	rm -rf build dist .pytest_cache .ruff_cache $(DEMO)
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache $(DEMO)
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(STAMP):

@@ -1,6 +1,6 @@
 """Learning from wrong labels: loss correction in plain Keras, on scikit-learn's digits.
 
-Many sevens were labelled as ones, twos as sevens, threes as eights, fives as sixes and sixes as
+Many sevens were labeled as ones, twos as sevens, threes as eights, fives as sixes and sixes as
 fives. A network that believes its labels learns the mistakes. A network that is told how often each
 class is mistaken for each other one (the transition matrix T) can learn the true classes from the
 same labels: only the loss changes. Where nobody knows T, the first network's own doubts give an

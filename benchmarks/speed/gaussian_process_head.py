@@ -13,7 +13,7 @@ takes half a minute here, so a smaller network stands in for it:
 Spectral normalization is not part of any. The precision is summed in every step.
 
 Rounds alternate between the heads, after a warm-up of each that also traces. A ratio compares two
-neighbours of one round; its median, smallest and largest over rounds are printed, because a busy
+neighbors of one round; its median, smallest and largest over rounds are printed, because a busy
 machine moves all times together. With other programs on both cores ratios of the WRN were seen to
 spread from 0.7 to 1.4: then more rounds, or an idle machine.
 

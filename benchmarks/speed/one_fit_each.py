@@ -8,7 +8,7 @@ measurements. `fit` is timed now and extrapolated: of each graph that Keras woul
 round builds one ordinary model, with a trial's builder, data, batch size and stock optimizer. Fit's
 time is first that of updates alone, the slope between an epoch of about `--steps` batches and one
 of one; then comes what it does around each epoch, most of its time on small data; then the start of
-each training, which builds and compiles a model. Left out, in its favour: measurements, reading the
+each training, which builds and compiles a model. Left out, in its favor: measurements, reading the
 data, schedules, masks, compilation for a smaller last batch. Trials that are solved, not descended,
 are on neither side; losses that Keras has not are timed as cross-entropy from logits. `--rerun N`
 trains the first N populations again: is the machine as fast as it was? The records of a run that

@@ -8,7 +8,7 @@ population of one. Peers: Keras `fit` (one stock model, `jit_compile="auto"`), P
 eager, one thread) and JAX (`vmap` over as many members as ours, `lax.scan` over steps, convolutions
 as patches times a matrix). Rounds alternate, ours, alone, fit, torch, jax, ours and so on, after a
 warm-up round of each that also compiles. Times are milliseconds a step and model; a ratio compares
-two neighbours of one round, and its median, smallest and largest over rounds are printed, because
+two neighbors of one round, and its median, smallest and largest over rounds are printed, because
 a busy machine moves all times together. The peak fraction is the step's FLOP/s over that of a
 4096 × 4096 float32 matrix product, the best of those measured before each model.
 

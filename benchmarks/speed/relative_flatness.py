@@ -8,7 +8,7 @@ One dense layer of 512 features and 10 classes on softmax cross-entropy, on the 
 measure: what published code does. `products` is `relative_flatness_of_layer`, which works for any
 layer of any model: the exact value from 5120 Hessian-vector products.
 
-Rounds alternate, after a warm-up of each that also compiles. A ratio compares two neighbours of one
+Rounds alternate, after a warm-up of each that also compiles. A ratio compares two neighbors of one
 round; its median, smallest and largest over rounds are printed, because a busy machine moves all
 times together. The three values are compared too, and the script fails where they differ.
 

@@ -1,15 +1,15 @@
-"""Times a training step of spectrally normalised 3×3 convolutions against plain ones, on the CPU.
+"""Times a training step of spectrally normalized 3×3 convolutions against plain ones, on the CPU.
 
     python benchmarks/speed/spectral_normalization.py [--rounds 9] [--batch 32] [--quick]
 
 The three sizes of a WRN-28-10 on 32×32 images: 160 channels at 32×32, 320 at 16×16 and 640 at 8×8.
 A step is forward, gradients in kernel, bias and input (as inside a network) and a Keras SGD update,
-in one `tf.function` without XLA. Normalised layers have the default settings and a cap that is
+in one `tf.function` without XLA. Normalized layers have the default settings and a cap that is
 active: the loss falls as outputs grow, and a step of learning rate 0.1 changes a kernel by about a
 thousandth. Larger changes cost more, because the vectors then take more iterations to follow.
 
 Both run in one process: in a round each runs a few steps, in an order that alternates between
-rounds. A ratio compares the two neighbours of a round; printed are the median over rounds and the
+rounds. A ratio compares the two neighbors of a round; printed are the median over rounds and the
 interval of the order statistics that holds the true median with at least 95 %, for which six rounds
 are needed (with fewer: smallest and largest). The goal is met or missed where the whole interval
 is. The network's ratio takes equal numbers of the three sizes, as the WRN has.
@@ -109,7 +109,7 @@ def main() -> None:
         for pairs in zip(*times.values(), strict=True)
     ]
     figures = {}
-    print(f"batch {arguments.batch}     plain ms   normalised ms   ratio (95 %)   goal {LIMIT}")
+    print(f"batch {arguments.batch}     plain ms   normalized ms   ratio (95 %)   goal {LIMIT}")
     for name, pairs in times.items():
         ratio, low, high = median_interval([after / before for before, after in pairs])
         plain, normalized = (statistics.median(column) for column in zip(*pairs, strict=True))

@@ -12,6 +12,8 @@ def test_values_come_back_as_plain_numbers():
     assert type(checks.number("x", 2)) is float
     assert type(checks.whole("x", np.int64(3))) is int
     assert checks.positive("x", 1e-300) == 1e-300
+    assert checks.whole("x", 4, 0, 4) == 4
+    assert checks.boolean("x", False) is False
     assert checks.one_of("x", 18, (18, 34)) == 18
     assert checks.number("x", 0.0, 0, 1, high_open=True) == 0.0
 
@@ -33,6 +35,9 @@ def test_values_come_back_as_plain_numbers():
         (lambda: checks.whole("x", 2.0), "`x` must be an integer of at least 1. Received: x=2.0"),
         (lambda: checks.whole("x", True, 0), "integer of at least 0. Received: x=True"),
         (lambda: checks.wholes(x=1, y=-1), "`y` must be an integer of at least 1. Received: y=-1"),
+        (lambda: checks.whole("x", 5, 0, 4), "`x` must be an integer from 0 to 4. Received: x=5"),
+        (lambda: checks.whole("x", -1, 0, 4), "`x` must be an integer from 0 to 4. Received: x=-1"),
+        (lambda: checks.boolean("x", 1), "`x` must be true or false. Received: x=1"),
         (
             lambda: checks.one_of("x", "tourch", ("keras", "torch")),
             "`x` must be one of 'keras', 'torch'. Did you mean 'torch'? Received: x='tourch'",

@@ -48,7 +48,7 @@ def test_one_country_is_the_target(folder):
     assert set(data.test_labels) == {17}
     _, values = gasoline.read(folder / "gasoline.csv")
     train = np.concatenate([np.delete(values, 7, 0).reshape(-1, 4), values[7, :6]])
-    # Standardised without the test examples: by the known years alone, whichever they are.
+    # Standardized without the test examples: by the known years alone, whichever they are.
     np.testing.assert_allclose(data.train_inputs.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(data.train_inputs.std(0), 1, atol=1e-5)
     years = np.concatenate([data.train_inputs[-6:], data.test_inputs])[:, 0]
@@ -61,7 +61,7 @@ def test_another_draw_knows_other_years_of_the_same_country(folder):
     first, second = (
         load("gasoline", {"points": 6, "generator_seed": seed}, folder) for seed in (7, 25)
     )
-    # Up to the standardisation, to which the known years belong.
+    # Up to the standardization, to which the known years belong.
     np.testing.assert_allclose(first.train_inputs[:323], second.train_inputs[:323], atol=0.01)
     assert abs(first.train_inputs[-6:] - second.train_inputs[-6:]).max() > 0.003
     again = load("gasoline", {"points": 6, "generator_seed": 7}, folder)

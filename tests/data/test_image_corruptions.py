@@ -133,7 +133,7 @@ def test_translate_moves_by_whole_pixels_in_four_directions():
     }
     hits = np.array([np.abs(found - part).max(axis=(1, 2, 3)) < 1e-5 for part in moved.values()])
     assert (hits.sum(axis=0) == 1).all() and hits.any(axis=1).all()
-    # Off the grid: half a pixel is the mean of two neighbours.
+    # Off the grid: half a pixel is the mean of two neighbors.
     half = sampled(images, np.eye(2), np.array([0.0, 0.5]))
     np.testing.assert_allclose(
         half[:, :, :-1], (images[:, :, :-1] + images[:, :, 1:]) / 2, atol=1e-6
@@ -145,7 +145,7 @@ def test_maps_of_the_plane():
     quarter = sampled(images, np.array([[0.0, 1.0], [-1.0, 0.0]]), np.zeros(2))
     np.testing.assert_allclose(quarter, np.rot90(images, 1, axes=(1, 2)), atol=1e-6)
     np.testing.assert_allclose(sampled(images, np.eye(2), np.full(2, 20.0)), 0)
-    # The centre stays, and halving takes every other pixel into a black frame.
+    # The center stays, and halving takes every other pixel into a black frame.
     for name in ("rotate", "shear", "scale"):
         np.testing.assert_allclose(corrupted(images, name, 5)[:, 4, 4], images[:, 4, 4], atol=1e-6)
     halved = corrupted(images, "scale", 5)
@@ -192,7 +192,7 @@ def test_fog():
     assert maps.shape == (200, 16, 16) and maps.dtype == np.float32
     np.testing.assert_array_equal(maps.min(axis=(1, 2)), 0)
     np.testing.assert_array_equal(maps.max(axis=(1, 2)), 1)
-    # Neighbours are alike, around the border too, and more so where the noise decays faster.
+    # Neighbors are alike, around the border too, and more so where the noise decays faster.
     rough = plasma(200, 16, 1.2, np.random.default_rng(0))
     steps = [np.abs(np.diff(x, axis=1, append=x[:, :1])).mean() for x in (maps, rough)]
     assert 2 * steps[0] < steps[1]

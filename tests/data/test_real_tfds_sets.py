@@ -68,7 +68,7 @@ def test_cifar10(real):
     mean, deviation = moments(data.train_inputs)
     if data.differs:
         assert data.differs == ("images re-encoded as JPEG",) and data.name == "cifar10 (jpeg)"
-        tolerance = 2e-3  # not met by a fast JPEG decoder, which shifts the mean colour
+        tolerance = 2e-3  # not met by a fast JPEG decoder, which shifts the mean color
     else:
         assert data.name == "cifar10"
         tolerance = 1e-4

@@ -205,7 +205,7 @@ def test_gaussian_inputs_have_the_moments_of_the_training_inputs():
         (Spec("class_fractions", fractions=(0.5,)), r"each of the 10 classes.*\(0.5,\)"),
         (Spec("class_fractions", fractions=0.5), "fractions=0.5"),
         (Spec("class_fractions", fractions=(0.0,) + (1.0,) * 9), "must be above 0"),
-        (Spec("class_fractions", fractions=(1.5,) * 10), "from 0 to 1. Received: fractions=1.5"),
+        (Spec("class_fractions", fractions=(1.5,) * 10), r"in \[0, 1\]. Received: fractions=1.5"),
         (Spec("shuffled_pixels", test=True), "no test inputs"),
         (Spec("gaussian_inputs", moments="channels"), "Did you mean 'channel'"),
     ],

@@ -145,8 +145,8 @@ def test_pixels_are_standardised_channel_by_channel(folder):
     assert load("tiny_images", options, folder) is data, "read once a process"
     flat = load("tiny_images", {"flatten": True, **options}, folder)
     np.testing.assert_array_equal(flat.test_inputs, data.test_inputs.reshape(10, -1))
-    centred = load("tiny_images", {"mean": mean.tolist()}, folder)
-    np.testing.assert_allclose(centred.train_inputs, IMAGES[:20] / 255 - mean, atol=1e-6)
+    centered = load("tiny_images", {"mean": mean.tolist()}, folder)
+    np.testing.assert_allclose(centered.train_inputs, IMAGES[:20] / 255 - mean, atol=1e-6)
     spread = load("tiny_images", {"deviation": deviation.tolist()}, folder)
     np.testing.assert_allclose(spread.train_inputs, IMAGES[:20] / 255 / deviation, atol=1e-5)
 

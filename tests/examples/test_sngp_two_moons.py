@@ -37,9 +37,9 @@ def test_data_and_interval(example):
     points, labels = example.moons(400, np.random.default_rng(0))
     assert points.shape == (400, 2) and points.dtype == "float32"
     assert np.bincount(labels).tolist() == [200, 200]
-    # The half circles have their centres at (-0.1, 0.2) and (1.1, 0.3).
-    for label, centre in enumerate(([-0.1, 0.2], [1.1, 0.3])):
-        radius = np.linalg.norm(points[labels == label] - centre, axis=1)
+    # The half circles have their centers at (-0.1, 0.2) and (1.1, 0.3).
+    for label, center in enumerate(([-0.1, 0.2], [1.1, 0.3])):
+        radius = np.linalg.norm(points[labels == label] - center, axis=1)
         assert radius.mean() == pytest.approx(1.0, abs=0.03)
     mean, low, high = example.interval([1.0, 2.0, 3.0])
     assert mean == 2.0 and high - mean == pytest.approx(4.30265 / 3**0.5, rel=1e-4)

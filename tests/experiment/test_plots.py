@@ -94,7 +94,7 @@ def test_svg_is_a_part_of_a_page(axes):
     assert ids
     assert all(name.startswith("one-") for name in ids)
     assert set(re.findall(r"(?:url\(|href=\")#([^)\"]+)", svg)) <= set(ids)
-    # Colours are those of the page; nothing comes from elsewhere.
+    # Colors are those of the page; nothing comes from elsewhere.
     assert "var(--series-1)" in svg
     assert "currentColor" in svg
     assert plots.INK not in svg

@@ -1,4 +1,4 @@
-"""Spectral normalisation: identities, the bound after training, gradients, states and errors."""
+"""Spectral normalization: identities, the bound after training, gradients, states and errors."""
 
 import json
 

@@ -32,7 +32,7 @@ def test_every_export_has_a_row(module, rows):
         thing, kind = getattr(module, name), kind_of(getattr(module, name))
         if name in elsewhere or name in functions_of_losses:
             continue
-        # What a function returns has no behaviour of its own to test.
+        # What a function returns has no behavior of its own to test.
         if inspect.isclass(thing) and (issubclass(thing, tuple) or is_dataclass(thing)):
             continue
         if module is models:

@@ -42,14 +42,14 @@ def convolution(x, kernel, stride=1, padding=0):
 
 
 def norm(x, weights, name, epsilon=1e-5):
-    """Batch normalisation in inference."""
+    """Batch normalization in inference."""
     mean, variance = weights[f"{name}/moving_mean"], weights[f"{name}/moving_variance"]
     scaled = (x - mean) / np.sqrt(variance + epsilon)
     return scaled * weights[f"{name}/gamma"] + weights[f"{name}/beta"]
 
 
 def randomize(model, seed=0):
-    """Gives every weight a value of its own, so that no normalisation is the identity."""
+    """Gives every weight a value of its own, so that no normalization is the identity."""
     generator = np.random.default_rng(seed)
     for weight in model.weights:
         values = generator.uniform(0.5, 1.5, weight.shape)

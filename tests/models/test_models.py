@@ -47,7 +47,7 @@ SMALL = {
     "vgg": (vgg, (32, 32, 3), {"depth": 11, "width": 2}),
     "wide_resnet": (wide_resnet, (8, 8, 3), {"depth": 10, "width": 1, "dropout": 0.1}),
 }
-# Those with batch or layer normalisation.
+# Those with batch or layer normalization.
 NORMALIZED = {
     *("convnet", "densenet", "preact_resnet", "resnet18", "resnet_cifar", "transformer", "vgg"),
     "wide_resnet",

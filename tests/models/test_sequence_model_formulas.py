@@ -21,7 +21,7 @@ def weights_of(model):
 
 
 def randomize(model, seed=0):
-    """Gives every weight a value of its own, so that no normalisation is the identity."""
+    """Gives every weight a value of its own, so that no normalization is the identity."""
     generator = np.random.default_rng(seed)
     for weight in model.weights:
         values = generator.uniform(0.5, 1.5, weight.shape)
@@ -40,8 +40,8 @@ def test_positions_are_sines_and_cosines():
 
 
 def layer_norm(x, w, name, epsilon):
-    centred = x - x.mean(-1, keepdims=True)
-    scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + epsilon)
+    centered = x - x.mean(-1, keepdims=True)
+    scaled = centered / np.sqrt((centered**2).mean(-1, keepdims=True) + epsilon)
     return scaled * w[f"{name}/gamma"] + w[f"{name}/beta"]
 
 

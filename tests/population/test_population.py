@@ -202,13 +202,13 @@ def test_coupled_decay_is_the_gradient_of_half_the_squared_norm():
     make = keras.optimizers.SGD
     coupled = train(mlp, [0, 1], 20, decays=decays, coupled=True, optimizer=make(0.1, 0.9))
 
-    def penalised(step):
+    def penalized(step):
         norm = tf.add_n(
             [tf.reduce_sum(w**2, range(1, len(w.shape))) for w in step.weights.values()]
         )
         return tf.reduce_mean(objectives.cross_entropy(step), 1) + 0.05 * norm
 
-    explicit = train(mlp, [0], 20, objective=penalised, optimizer=make(0.1, 0.9))
+    explicit = train(mlp, [0], 20, objective=penalized, optimizer=make(0.1, 0.9))
     first = [v[0] for v in coupled.members.values()]
     assert largest_difference(first, [v[0] for v in explicit.members.values()]) < 1e-5
 

@@ -6,9 +6,10 @@ from xml.etree import ElementTree
 import pytest
 
 from tfphen.report import forest
+from tfphen.verdicts.comparison import compare
 from tfphen.verdicts.estimate import Estimate
 from tfphen.verdicts.findings import Control, Signature
-from tfphen.verdicts.published import Number, compare
+from tfphen.verdicts.published import Number
 
 WIDTH = 180
 

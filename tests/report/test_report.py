@@ -176,7 +176,7 @@ def test_page_is_accessible(runs):
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
-    # A verdict is a word with a sign; the colour only repeats it.
+    # A verdict is a word with a sign; the color only repeats it.
     for word in re.findall(r'<span class="verdict [^"]*">(.*?)</span>\s*([a-z ]+)</span>', text):
         assert word[1].strip()
     assert "prefers-color-scheme: dark" in text

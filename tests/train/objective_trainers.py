@@ -27,7 +27,7 @@ def linear():
 
 
 def moody():
-    """A model that is another one in training: dropout and batch normalisation."""
+    """A model that is another one in training: dropout and batch normalization."""
     stack = [layers.BatchNormalization(momentum=0.5), layers.Dense(6), layers.Dropout(0.5)]
     return keras.Sequential([keras.Input((FEATURES,)), *stack, layers.Dense(CLASSES)])
 
@@ -72,7 +72,7 @@ def trainer_of(
 
 
 def held_out(member_seeds=(3, 4), count=9):
-    """Examples 100, 101, ... of each member, labelled by their number modulo the classes."""
+    """Examples 100, 101, ... of each member, labeled by their number modulo the classes."""
     numbers = np.arange(count)
     inputs = np.zeros((count, FEATURES), "float32")
     inputs[:, 0] = 100 + numbers

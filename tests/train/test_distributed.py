@@ -20,9 +20,9 @@ def mirrored(tensorflow):
     return found
 
 
-def net(normalise=False, drop=0.0):
-    stack = [keras.Input((12,)), layers.Dense(16, use_bias=not normalise)]
-    stack += [layers.BatchNormalization()] if normalise else []
+def net(normalize=False, drop=0.0):
+    stack = [keras.Input((12,)), layers.Dense(16, use_bias=not normalize)]
+    stack += [layers.BatchNormalization()] if normalize else []
     stack += [layers.ReLU()]
     stack += [layers.Dropout(drop)] if drop else []
     return keras.Sequential([*stack, layers.Dense(4)])
@@ -77,8 +77,8 @@ def test_two_replicas_equal_one(mirrored, name, batch):
 @pytest.mark.parametrize(
     ("build", "batch"),
     [
-        (lambda: net(normalise=True), 64),
-        (lambda: net(normalise=True), 63),
+        (lambda: net(normalize=True), 64),
+        (lambda: net(normalize=True), 63),
         (lambda: net(drop=0.4), 63),
     ],
     ids=["batch_norm-64", "batch_norm-63", "dropout-63"],

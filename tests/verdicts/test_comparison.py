@@ -8,7 +8,8 @@ import scipy.stats
 
 from tfphen.core.seeds import stream
 from tfphen.verdicts import stats
-from tfphen.verdicts.published import Number, compare
+from tfphen.verdicts.comparison import compare
+from tfphen.verdicts.published import Number
 from tfphen.verdicts.stats import Estimate
 
 

@@ -43,7 +43,7 @@ def test_a_full_entry_loads(tmp_path):
             "baseline": "40",
             "unit": '"%"',
             "differs": '["noise drawn from a global generator"]',
-            "unknown": '["initialisation"]',
+            "unknown": '["initialization"]',
             "note": '"single run"',
         },
     )
@@ -52,7 +52,7 @@ def test_a_full_entry_loads(tmp_path):
     assert type(number.spread) is float and type(number.baseline) is float
     assert number.setting["width"] == 47 and number.setting["stages"] == [1, 2]
     assert number.differs == ("noise drawn from a global generator",)
-    assert number.unknown == ("initialisation",)
+    assert number.unknown == ("initialization",)
     assert number.id.startswith("mnist1d_mlp/mnist1d/mlp/test_error/width=47/label_noise=0.15")
     assert number.statement == "54.05 %"
 

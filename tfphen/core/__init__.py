@@ -1,1 +1,1 @@
-"""What everything stands on: errors, checks, settings, trials, seeds and references by name."""
+"""Foundations: errors, checks, configs, trials, seeds and references by name."""

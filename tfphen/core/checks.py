@@ -1,17 +1,20 @@
-"""Checks of settings, with one form of message: the argument, what is allowed, what was received.
+"""Validation of arguments and settings, with one message format: name, rule, value received.
 
-What they raise is a ValueError, and a `UsageError`, so that the command line shows it as a message.
+Errors are `UsageError`s, which are ValueErrors that the command line shows as a plain message.
 """
 
 import math
 import numbers
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from tfphen.core.errors import UsageError, nearest
 
+Value = TypeVar("Value")
 
-def require(holds: bool, name: str, value, rule: str):
-    """Returns `value`, or says which rule about the argument it breaks.
+
+def require(holds: bool, name: str, value: Value, rule: str) -> Value:
+    """Returns `value` if `holds`, else raises an error that states the rule.
 
     Raises:
         UsageError: `holds` is false.
@@ -21,33 +24,33 @@ def require(holds: bool, name: str, value, rule: str):
     return value
 
 
-def is_number(value, above: float = -math.inf) -> bool:
-    """Whether this is a finite number above a bound; True and False are none."""
+def is_number(value: Any, above: float = -math.inf) -> bool:
+    """Whether `value` is a finite number above a bound. Booleans do not count as numbers."""
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     return bool(real and math.isfinite(value) and value > above)
 
 
 def number(
     name: str,
-    value,
+    value: Any,
     low: float = -math.inf,
     high: float = math.inf,
     *,
     low_open: bool = False,
     high_open: bool = False,
 ) -> float:
-    """Returns a setting as a finite `float`, or says what is allowed.
+    """Returns `value` as a finite `float`, or raises an error that states the bounds.
 
     Args:
-        name: Of the argument, for the message.
-        value: A real number: of Python, NumPy, or a scalar tensor that has a value.
-        low: Its lower bound.
-        high: Its upper bound.
-        low_open: Whether `low` itself is refused.
-        high_open: Whether `high` itself is refused.
+        name: Name of the argument, for the message.
+        value: A Python or NumPy number, or a concrete scalar tensor.
+        low: Lower bound.
+        high: Upper bound.
+        low_open: Whether `low` itself is excluded.
+        high_open: Whether `high` itself is excluded.
 
     Raises:
-        UsageError: No number, not finite, or outside the bounds.
+        UsageError: Not a number, not finite, or out of bounds.
     """
     try:
         found = math.nan if isinstance(value, (bool, str)) else float(value)
@@ -69,36 +72,47 @@ def number(
     return found
 
 
-def positive(name: str, value) -> float:
+def positive(name: str, value: Any) -> float:
     """Returns a finite number above 0, see `number`."""
     return number(name, value, 0, low_open=True)
 
 
-def whole(name: str, value, least: int = 1) -> int:
-    """Returns an integer of at least `least`.
+def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """Returns `value` as an `int` in `[least, most]`, or raises an error that states the bounds.
 
     Raises:
-        UsageError: It is none, or smaller.
+        UsageError: Not an integer, or out of bounds.
     """
-    integer = isinstance(value, numbers.Integral) and is_number(value, least - 1)
-    return int(require(integer, name, value, f"must be an integer of at least {least}"))
+    bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+    integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    fits = integer and value >= least and (most is None or value <= most)
+    return int(require(fits, name, value, f"must be an integer {bounds}"))
 
 
-def wholes(**values: int) -> None:
-    """Refuses numbers of units, channels, blocks and the like that are no positive integers.
+def wholes(**values: Any) -> None:
+    """Checks that sizes, such as numbers of units, channels or blocks, are positive integers.
 
     Raises:
-        UsageError: One is not.
+        UsageError: One of them is not.
     """
     for name, value in values.items():
         whole(name, value)
 
 
-def one_of(name: str, value, allowed: Sequence):
-    """Returns `value` if it is one of a few.
+def boolean(name: str, value: Any) -> bool:
+    """Returns `value` if it is True or False.
 
     Raises:
-        UsageError: It is none of them.
+        UsageError: It is neither.
+    """
+    return bool(require(isinstance(value, bool), name, value, "must be true or false"))
+
+
+def one_of(name: str, value: Value, allowed: Sequence[Any]) -> Value:
+    """Returns `value` if it equals an allowed value of the same type.
+
+    Raises:
+        UsageError: It is not allowed.
     """
     words = ", ".join(map(repr, allowed))
     close = nearest(str(value), [word for word in allowed if isinstance(word, str)])

@@ -1,7 +1,7 @@
-"""Settings: frozen dataclasses that are schema, file format and identity at once.
+"""Configs: frozen dataclasses that serve as schema and file format at once.
 
 A phenomenon declares a dataclass; `configs/<id>.toml` holds values for its three sizes; the command
-line overrides single values with dotted keys. A key that nobody reads is an error.
+line overrides single values with dotted keys. Unknown keys are errors.
 """
 
 import dataclasses
@@ -20,13 +20,13 @@ SIZES = ("smoke", "small", "paper")
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What every phenomenon's settings have. Subclass it as `Phenomenon.Config`.
+    """Settings common to all phenomena. Subclass it as `Phenomenon.Config`.
 
     Args:
-        seeds: How many seeds.
-        seed: The first of them. Seeds below 1000 explore, seeds from 1000 up confirm.
+        seeds: Number of seeds.
+        seed: The first seed. Seeds below 1000 are exploratory, seeds from 1000 up confirmatory.
         minutes: Estimated minutes on `machine`.
-        machine: What the estimate is for.
+        machine: Hardware that `minutes` refers to.
     """
 
     seeds: int = 2
@@ -34,7 +34,7 @@ class Config:
     minutes: float = math.nan
     machine: str = "2 CPU cores"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.seeds < 1:
             raise UsageError(f"`seeds` must be at least 1. Received: seeds={self.seeds}")
         if self.seed < 0:
@@ -72,7 +72,7 @@ def build(schema: type, values: Mapping[str, Any], where: str) -> Any:
     Args:
         schema: A dataclass.
         values: Values by field name; nested dataclasses take mappings.
-        where: What the values are, for messages.
+        where: Description of the values, for messages.
 
     Raises:
         UsageError: An unknown key (with the nearest valid one) or a value of the wrong type.
@@ -97,7 +97,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             return None
         hint = next(option for option in options if option is not type(None))
         return _convert(hint, value, where)
-    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return build(hint, value, where)
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(_convert(options[0], item, where) for item in value)
@@ -117,7 +117,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     raise UsageError(f"{where} must be {wanted}. Received: {value!r} ({type(value).__name__})")
 
 
-def _merge(base: dict, update: Mapping) -> dict:
+def _merge(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in update.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
@@ -129,11 +129,11 @@ def _merge(base: dict, update: Mapping) -> dict:
 
 @dataclasses.dataclass(frozen=True)
 class ConfigFile:
-    """What a config file holds.
+    """The contents of a config file.
 
     Args:
         card: The comment at its top, without the `#`.
-        about: The texts `title`, `claim` and `citation`, as far as they are there.
+        about: The strings `title`, `claim` and `citation`, where given.
         tables: Values by size; those of `"paper"` by experiment.
     """
 
@@ -149,7 +149,7 @@ def read(path: Path) -> ConfigFile:
     """Reads a config file.
 
     Raises:
-        UsageError: It cannot be read, or has keys or sections that nobody reads.
+        UsageError: It cannot be read, or has unknown keys or sections.
     """
     try:
         text = path.read_text(encoding="utf-8")

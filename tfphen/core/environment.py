@@ -1,4 +1,4 @@
-"""What a result may depend on besides its trial. Light: no TensorFlow, Keras or NumPy."""
+"""The environment of a run: versions, machine and commit. Imports no TensorFlow, Keras or NumPy."""
 
 import contextlib
 import functools
@@ -15,7 +15,7 @@ from tfphen.core.errors import UsageError
 
 
 def environment(extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Returns what a result may depend on besides the trial: versions, machine, commit.
+    """Returns versions, machine and commit, on which a result may depend besides its trial.
 
     TensorFlow is not imported. A package that is not installed has version None. `commit` is that
     of the checkout that holds this package, None if there is none; `modified` says whether the
@@ -24,7 +24,7 @@ def environment(extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
     Args:
         extra: More entries, such as device, threads and execution mode.
     """
-    found = {"tfphen": __version__, "python": platform.python_version()}
+    found: dict[str, Any] = {"tfphen": __version__, "python": platform.python_version()}
     for name in ("tensorflow", "keras", "numpy", "scipy", "pandas", "scikit-learn"):
         found[name] = _version(name)
     commit, modified = _checkout()
@@ -48,7 +48,7 @@ def _version(package: str) -> str | None:
 
 @functools.cache
 def _checkout() -> tuple[str | None, bool | None]:
-    # Once a process: the code that runs is that of the start, whatever is committed meanwhile.
+    # Once per process: the code that runs is the code at start-up, whatever is committed meanwhile.
     package = Path(__file__).resolve().parents[1]
     # Inside a git hook these variables point to the repository of the hook.
     variables = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}

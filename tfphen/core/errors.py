@@ -1,4 +1,4 @@
-"""The errors that `tfphen` raises for a user to read: the command line prints their text alone."""
+"""Errors meant for users: the command line prints their message without a traceback."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ class TfphenError(Exception):
     """Something failed that the user can act on. Exit code 1 at the command line."""
 
     exit_code = 1
-    # Raised while a graph is traced, it comes out as it is, not wrapped in AutoGraph's own error.
+    # Lets the error pass through tracing unchanged instead of being wrapped by AutoGraph.
     ag_pass_through = True
 
 
@@ -19,11 +19,11 @@ class UsageError(TfphenError, ValueError):
 
 
 class MissingData(TfphenError):
-    """A data set is not on this machine."""
+    """A dataset is not on this machine."""
 
 
 class CorruptRecord(TfphenError):
-    """A record on disk is not what was written."""
+    """A record on disk is damaged."""
 
 
 def nearest(word: str, options: Iterable[str]) -> str:

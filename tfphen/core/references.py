@@ -1,8 +1,8 @@
-"""References to code by name, loaded when they are used.
+"""Lazy references to code by name.
 
 A reference is the string `"package.module:name"`, as in an entry point. Registries hold references
-where a module is heavy to import, so that declaring a phenomenon imports no backend. Inside a room
-write `f"{__package__}.measures:name"`.
+to modules that are expensive to import, so that declaring a phenomenon imports no backend. Inside a
+phenomenon's package write `f"{__package__}.measures:name"`.
 """
 
 import functools
@@ -21,7 +21,7 @@ def module(name: str) -> Any:
 
 
 def load(reference: Any) -> Any:
-    """Returns what a reference names. Anything but a string is returned as it is.
+    """Resolves a reference. Anything but a string is returned unchanged.
 
     Args:
         reference: `"package.module:name"`, or the object itself.
@@ -42,11 +42,11 @@ def load(reference: Any) -> Any:
     return getattr(loaded, name)
 
 
-def look_up(kind: str, table: Mapping[str, Callable | str], spec: Spec) -> Callable:
-    """Returns what `table[spec.name]` is or refers to.
+def look_up(kind: str, table: Mapping[str, Callable[..., Any] | str], spec: Spec) -> Any:
+    """Resolves `table[spec.name]`.
 
     Raises:
-        UsageError: There is no such name; the message says which `kind` of thing was meant.
+        UsageError: There is no such name; the message calls it a `kind`.
     """
     if spec.name not in table:
         raise UsageError(

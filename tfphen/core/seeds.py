@@ -1,6 +1,6 @@
-"""One integer seed gives many independent, named random streams. Nothing global is touched.
+"""Independent, named random streams from one integer seed. No global state.
 
-Every number that decides a result (initial weights, order of the data, label noise, splits,
+Every random number that affects a result (initial weights, order of the data, label noise, splits,
 dropout keys) is drawn on the host by NumPy from a stream, because TensorFlow's own generators
 give other numbers under XLA than without it.
 """
@@ -8,6 +8,8 @@ give other numbers under XLA than without it.
 import zlib
 
 import numpy as np
+
+from tfphen.core.types import Integers
 
 
 def sequence(seed: int, name: str, *fold: int) -> np.random.SeedSequence:
@@ -28,6 +30,6 @@ def stream(seed: int, name: str, *fold: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(sequence(seed, name, *fold)))
 
 
-def key(seed: int, name: str, *fold: int) -> np.ndarray:
+def key(seed: int, name: str, *fold: int) -> Integers:
     """Returns two `uint32` words that key a counter-based generator on the device."""
     return sequence(seed, name, *fold).generate_state(2, np.uint32)

@@ -1,7 +1,7 @@
-"""A trial is one training as plain data: what to train, on what, how long, from which seed.
+"""Trials: training runs as plain data, with model, data, length and seed.
 
-Nothing here runs anything. A trial's identity is a hash of those of its settings that differ
-from their defaults, so a field added later with a do-nothing default leaves old records valid.
+Nothing here runs anything. A trial's identity is a hash of its non-default settings, so a field
+added later with a no-op default leaves old records valid.
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tfphen.core.errors import UsageError
@@ -35,7 +35,7 @@ def freeze(value: Any) -> Any:
     )
 
 
-class FrozenMapping(Mapping):
+class FrozenMapping(Mapping[str, Any]):
     """An immutable mapping of plain data. Equal and hash-equal whatever the order of its keys."""
 
     def __init__(self, items: Mapping[str, Any] | None = None):
@@ -44,7 +44,7 @@ class FrozenMapping(Mapping):
     def __getitem__(self, key: str) -> Any:
         return self._items[key]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._items)
 
     def __len__(self) -> int:
@@ -61,8 +61,8 @@ class Spec:
     """A function or class by name, with its settings, as plain data.
 
     Args:
-        name: What to build, such as `"mlp"`, `"sgd"` or `"forward_correction"`.
-        **settings: Keyword arguments for it, plain data.
+        name: Name in a registry, such as `"mlp"`, `"sgd"` or `"forward_correction"`.
+        **settings: Its keyword arguments, plain data.
 
     Example:
 
@@ -72,11 +72,14 @@ class Spec:
 
     __slots__ = ("name", "settings")
 
+    name: str
+    settings: FrozenMapping
+
     def __init__(self, name: str, **settings: Any):
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "settings", FrozenMapping(settings))
 
-    def __setattr__(self, name: str, value: Any):
+    def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"A Spec is immutable. Received: {name}={value!r}")
 
     def __eq__(self, other: object) -> bool:
@@ -92,13 +95,13 @@ class Spec:
         return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in self.settings.items())})"
 
 
-# Splits that a data source and the settings of `Data` give.
+# Names of the splits that a data source and `Data` produce.
 SPLITS = ("train", "test", "validation", "other_train", "other_test")
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """Which examples a trial sees.
+    """The data of a trial.
 
     Args:
         name: A data source, see `tfphen data list`.
@@ -110,14 +113,14 @@ class Data:
         validation: Number of training examples held out as the split `"validation"`: before
             `train` of the others are drawn, and before any corruption.
         validation_corruptions: Applied in order to the held-out examples.
-        validation_in_training: Whether the held-out examples, as they are then, are added to the
-            training set after its corruption.
-        classes: Only these classes, labelled by their place in the list; None for all. Examples of
-            the others are the splits `"other_train"` and `"other_test"`, with their own labels.
-        further: Further examples to measure on, as splits by name: the test split of a source with
+        validation_in_training: Whether the held-out examples, with their corruptions, are added to
+            the training set after its own corruption.
+        classes: Classes to keep, relabeled by their position in the list; None for all. Examples of
+            the others form the splits `"other_train"` and `"other_test"`, with their own labels.
+        further: Extra evaluation sets by split name: the test split of a source with
             its options, such as `{"mnist": Spec("mnist", flatten=True)}`, with its own labels;
-            `examples` among the options keeps so many random ones. Of the trial's own source only
-            `classes` are taken.
+            the option `examples` keeps a random subset of that size. Of the trial's own source only
+            `classes` are kept.
     """
 
     name: str = "digits"
@@ -132,7 +135,7 @@ class Data:
     classes: tuple[int, ...] | None = None
     further: Mapping[str, Spec] = dataclasses.field(default_factory=FrozenMapping)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "corruptions", tuple(self.corruptions))
         object.__setattr__(self, "validation_corruptions", tuple(self.validation_corruptions))
         if self.classes is not None:
@@ -162,10 +165,10 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """An array of another trial's record, used as an input: a noise matrix, weights, a mask.
+    """An array from another trial's record, used as an input: a noise matrix, weights, a mask.
 
     Args:
-        trial: The trial that is run first.
+        trial: The trial to run first.
         array: The name of an array in its record.
     """
 
@@ -175,12 +178,12 @@ class Result:
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """One training as plain data.
+    """One training run as plain data.
 
     Args:
         model: Builder in `tfphen.models`, or one of the phenomenon's own.
         data: The examples.
-        objective: What is minimised, see `tfphen.train.objectives`.
+        objective: The training objective, see `tfphen.train.objectives`.
         optimizer: A stock Keras optimizer by name with its settings.
         schedule: Learning rate over steps, relative to the optimizer's own rate.
         batch_size: Global batch size; None trains on the full batch.
@@ -188,22 +191,21 @@ class Trial:
         steps: Length in updates.
         seed: Where all random streams start from.
         stream_seeds: Streams that start from another seed, such as `{"split": 3}`.
-        curve: Steps after which the curve measures are taken as well as at the end.
-        stop_at_loss: Freeze the weights once the mean training loss is at most this.
-        inputs: Arrays of other trials' records, by the name under which the objective or `start`
-            sees them.
-        start: Where the weights begin: `drawn` from the seed, or one of the phenomenon's `starts`.
+        curve: Steps after which the curve measures are taken, besides the end.
+        stop_at_loss: Freezes the weights once the mean training loss is at most this.
+        inputs: Arrays from other trials' records, by the name that the objective or `start` uses.
+        start: Initial weights: `drawn` from the seed, or one of the phenomenon's `starts`.
         measures: Names of the measures to take, of the phenomenon's `measures` and
             `curve_measures`; None takes all.
-        record_every: Record the loss, and what the phenomenon's step hook sees, at every so
-            many-th update.
-        augmentation: What is done to the inputs of a batch, see `tfphen.train.augmentation`.
-        mixing: How examples of a batch are mixed with each other, see `tfphen.population.mixup`.
-        constants: Numbers, or lists of them, that the objective reads, by name. Trials that differ
-            in them alone train in one population.
-        solver: What fits instead of gradient descent: `least_squares`, or one of the phenomenon's
-            `solvers`. It needs neither `epochs` nor `steps`.
-        tags: Columns of the findings table. Not part of the identity.
+        record_every: Records the loss, and the inputs of the phenomenon's step hook, every
+            `record_every` updates.
+        augmentation: Random transformation of a batch's inputs, see `tfphen.train.augmentation`.
+        mixing: Mixing of the examples of a batch, see `tfphen.population.mixup`.
+        constants: Numbers, or lists of them, that the objective reads by name. Trials that differ
+            only in these train in one population.
+        solver: The solver that fits instead of gradient descent: `least_squares`, or one of the
+            phenomenon's `solvers`. It needs neither `epochs` nor `steps`.
+        tags: Columns of the findings table; not part of the identity.
     """
 
     model: Spec
@@ -228,7 +230,7 @@ class Trial:
     solver: Spec | None = None
     tags: Mapping[str, Any] = dataclasses.field(default_factory=FrozenMapping, compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "stream_seeds", FrozenMapping(self.stream_seeds))
         object.__setattr__(self, "inputs", FrozenMapping(self.inputs))
         object.__setattr__(self, "constants", FrozenMapping(self.constants))
@@ -249,7 +251,7 @@ class Trial:
         if self.seed < 0:
             raise UsageError(f"`seed` must not be negative. Received: seed={self.seed}")
 
-    # By the identity, which is kept: field by field, a chain of trials would be walked many times.
+    # By the cached identity: a comparison of fields would walk a chain of trials many times.
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Trial) and self.id == other.id
 
@@ -257,19 +259,19 @@ class Trial:
         return hash(self.id)
 
     def seed_of(self, stream: str) -> int:
-        """Returns the seed from which the named random stream starts."""
+        """Returns the seed of a named random stream."""
         return self.stream_seeds.get(stream, self.seed)
 
-    # Kept, since the trials at the end of a long chain hold all others several times over.
+    # Cached: trials at the end of a long chain hold all others several times over.
     @functools.cached_property
     def id(self) -> str:
-        """16 hexadecimal digits that name this training: a hash of its non-default settings."""
+        """The trial's identity: 16 hexadecimal digits, a hash of its non-default settings."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @functools.cached_property
     def level(self) -> int:
-        """0 for a trial that uses no other's results, else one more than its parents'."""
+        """Depth in the graph of dependencies: 0 for a trial that needs no other trial."""
         return 1 + max((result.trial.level for result in self.inputs.values()), default=-1)
 
     @functools.cached_property

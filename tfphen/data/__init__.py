@@ -1,4 +1,4 @@
-"""Data: embedded sources, prepared tfds sets, and what is done to them on purpose.
+"""Data: embedded sources, prepared tfds sets, and corruptions.
 
 `load` gives a source as arrays, `resolve` gives what one trial sees. Every random draw comes from
 a generator that is passed in or from a named stream of a seed.

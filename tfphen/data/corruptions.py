@@ -1,21 +1,22 @@
-"""What is done to training data on purpose: label noise, samples of it, imbalance, random inputs.
+"""Corruptions of training data: label noise, subsampling, imbalance, random inputs.
 
-Every corruption is a pure function `(examples, generator, **settings) -> Examples`, found by its
-name in `CORRUPTIONS`. Its keyword-only parameters are the settings it allows. How much randomness
-is drawn does not depend on the amount of corruption, so with one generator seed the labels that a
-rate of 0.1 changes are among those that a rate of 0.2 changes.
-"""
+Every corruption is a pure function `(examples, generator, **settings) -> Examples`, registered by
+name in `CORRUPTIONS`. Its keyword-only parameters are its settings. The number of random draws does
+not depend on the amount of corruption, so with one generator seed the labels that change at a rate
+of 0.1 are a subset of those that change at 0.2."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError, nearest
 from tfphen.core.trial import Spec
+from tfphen.core.types import Array
 from tfphen.data.dataset import Examples
 from tfphen.data.noise_models import flip_labels, mixture, redraw, transition_matrix
-from tfphen.data.settings import boolean, checked_settings, choice
+from tfphen.data.settings import checked_settings
 from tfphen.data.subsets import (
     bootstrap,
     class_fractions,
@@ -58,16 +59,16 @@ def label_noise(
     transition_matrix: Sequence[Sequence[float]] | None = None,
     exact: bool = False,
 ) -> Examples:
-    """Gives some examples another label.
+    """Changes the labels of some examples.
 
     Args:
-        examples: What to corrupt.
-        generator: Source of all randomness.
+        examples: The examples.
+        generator: Random generator.
         rate: Fraction of labels that are redrawn, in [0, 1].
         kind: `"wrong"`: uniform over the wrong classes, so `rate` of the labels change. `"all"`:
             uniform over all classes, the true one included, so `rate * (K - 1) / K` of them do.
             `"pair"`: class c becomes c + 1 modulo K. `"transition"`: by `transition_matrix`.
-        transition_matrix: `(K, K)`, rows sum to 1. Only for `kind="transition"`, without `rate`.
+        transition_matrix: `[K, K]`, rows sum to 1. Only for `kind="transition"`, without `rate`.
         exact: True redraws exactly `round(rate * n_c)` labels of every class c, False each label
             independently.
     """
@@ -95,7 +96,7 @@ def cifar10_flips(
 
 
 def random_labels(examples: Examples, generator: np.random.Generator) -> Examples:
-    """Replaces every label by a uniform one, so that inputs say nothing about labels."""
+    """Replaces every label by a uniform one, so that inputs carry no information about labels."""
     probability, targets = redraw("all", 1.0, examples.num_classes)
     return _redraw_labels(examples, generator, probability, targets, exact=False)
 
@@ -103,11 +104,11 @@ def random_labels(examples: Examples, generator: np.random.Generator) -> Example
 def _redraw_labels(
     examples: Examples,
     generator: np.random.Generator,
-    probability: np.ndarray,
-    targets: np.ndarray,
+    probability: Array,
+    targets: Array,
     exact: bool,
 ) -> Examples:
-    boolean("exact", exact)
+    checks.boolean("exact", exact)
     labels = flip_labels(examples.labels, probability, targets, generator, exact=exact)
     return examples.relabel(labels, mixture(probability, targets))
 
@@ -115,20 +116,20 @@ def _redraw_labels(
 def shuffled_pixels(
     examples: Examples, generator: np.random.Generator, *, test: bool = False
 ) -> Examples:
-    """Permutes the positions of every image by one and the same permutation.
+    """Permutes the positions of all images with one shared permutation.
 
-    All axes of an input but the last of an image or sequence `(n, ..., channels)` are positions;
-    channels move together. In an input `(n, d)` every entry is a position.
+    All axes of an input but the last of an image or sequence `[n, ..., channels]` are positions;
+    channels move together. In an input `[n, d]` every entry is a position.
 
     Args:
-        examples: What to shuffle.
-        generator: Source of all randomness.
+        examples: The examples.
+        generator: Random generator.
         test: True permutes the test inputs too, as Zhang et al. 2017 (arXiv 1611.03530) do.
     """
     order = generator.permutation(_positions(examples.inputs).shape[1])
     inputs = _positions(examples.inputs)[:, order].reshape(examples.inputs.shape)
     test_inputs = examples.test_inputs
-    if boolean("test", test):
+    if checks.boolean("test", test):
         if test_inputs is None:
             raise UsageError("`shuffled_pixels` has no test inputs. Received: test=True")
         test_inputs = _positions(test_inputs)[:, order].reshape(test_inputs.shape)
@@ -136,7 +137,7 @@ def shuffled_pixels(
 
 
 def random_pixels(examples: Examples, generator: np.random.Generator) -> Examples:
-    """Permutes the positions of every image by a permutation of its own. See `shuffled_pixels`."""
+    """Permutes the positions of each image with its own permutation. See `shuffled_pixels`."""
     positions = _positions(examples.inputs)
     shuffled = np.empty_like(positions)
     indices = np.arange(positions.shape[1], dtype=np.int32)
@@ -154,12 +155,12 @@ def gaussian_inputs(
     """Replaces every input by Gaussian noise with the mean and variance of the training inputs.
 
     Args:
-        examples: What to replace.
-        generator: Source of all randomness.
+        examples: The examples.
+        generator: Random generator.
         moments: `"channel"`: one mean and variance for each channel (one in all for inputs
-            `(n, d)`); `"feature"`: for each entry; `"all"`: one in all.
+            `[n, d]`); `"feature"`: for each entry; `"all"`: one in all.
     """
-    choice("moments", moments, ("channel", "feature", "all"))
+    checks.one_of("moments", moments, ("channel", "feature", "all"))
     shape = examples.inputs.shape
     values = _positions(examples.inputs)
     axes = {"channel": (0, 1), "feature": (0,), "all": (0, 1, 2)}[moments]
@@ -170,8 +171,8 @@ def gaussian_inputs(
     return dataclasses.replace(examples, inputs=drawn.reshape(shape))
 
 
-def _positions(inputs: np.ndarray) -> np.ndarray:
-    """Returns inputs as `(n, positions, channels)`."""
+def _positions(inputs: Array) -> Array:
+    """Returns inputs as `[n, positions, channels]`."""
     channels = inputs.shape[-1] if inputs.ndim > 2 else 1
     return inputs.reshape(len(inputs), -1, channels)
 
@@ -196,10 +197,10 @@ CORRUPTIONS: dict[str, Callable[..., Examples]] = {
 
 
 def corrupt(spec: Spec, examples: Examples, generator: np.random.Generator) -> Examples:
-    """Applies the corruption that `spec` names.
+    """Applies the corruption named by `spec`.
 
     Raises:
-        UsageError: No corruption of that name, or a setting that it does not have.
+        UsageError: Unknown corruption or setting.
     """
     function = CORRUPTIONS.get(spec.name)
     if function is None:

@@ -1,9 +1,16 @@
-"""A classification data set as NumPy arrays: the one form that every source has."""
+"""Classification datasets as NumPy arrays, the common form of all sources."""
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+
+from tfphen.core.types import Array
+
+# Of fields that are made of others where they are not given: None until then.
+_DERIVED: Any = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -11,26 +18,26 @@ class Dataset:
     """Training and test examples of a classification task. The arrays are read-only.
 
     Args:
-        train_inputs: float32, `(n, ...)`.
-        train_labels: int32, `(n,)`, in `[0, num_classes)`.
-        test_inputs: float32, `(m, ...)`.
-        test_labels: int32, `(m,)`.
+        train_inputs: float32, `[n, ...]`.
+        train_labels: int32, `[n]`, in `[0, num_classes)`.
+        test_inputs: float32, `[m, ...]`.
+        test_labels: int32, `[m]`.
         num_classes: Number of classes.
-        name: What a report calls the data.
+        name: Name of the data in reports.
         description: One sentence.
-        differs: In which ways the data differ from the published ones, one phrase each.
+        differs: Deviations from the published data, one phrase each.
     """
 
-    train_inputs: np.ndarray
-    train_labels: np.ndarray
-    test_inputs: np.ndarray
-    test_labels: np.ndarray
+    train_inputs: Array
+    train_labels: Array
+    test_inputs: Array
+    test_labels: Array
     num_classes: int
     name: str
     description: str = ""
     differs: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for part in ("train", "test"):
             inputs = _read_only(getattr(self, f"{part}_inputs"), np.float32)
             labels = _read_only(getattr(self, f"{part}_labels"), np.int32)
@@ -54,21 +61,21 @@ class Resolved(Dataset):
     """The data that one trial sees: split, subset and corruptions applied.
 
     Args:
-        clean_labels: int32, `(n,)`: the training labels before any label corruption.
-        transition_matrix: float64, `(num_classes, num_classes)`: row c holds the probabilities of
+        clean_labels: int32, `[n]`: the training labels before any label corruption.
+        transition_matrix: float64, `[num_classes, num_classes]`: row c holds the probabilities of
             the labels that an example of clean class c was given. Identity for clean labels.
-        further: Inputs and labels of further splits by name: `"validation"`, held out of the
-            training examples; `"other_train"` and `"other_test"`, the source's examples of the
-            classes that were left out, with their own labels.
-        corrupted: bool, `(n,)`: where the training label differs from the clean one. Derived.
+        further: Inputs and labels of extra evaluation sets by split name: `"validation"`, held out
+            of the training examples; `"other_train"` and `"other_test"`, the source's examples of
+            the classes that were left out, with their own labels.
+        corrupted: bool, `[n]`: where the training label differs from the clean one. Derived.
     """
 
-    clean_labels: np.ndarray
-    transition_matrix: np.ndarray
-    further: Mapping[str, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)
-    corrupted: np.ndarray = dataclasses.field(init=False)
+    clean_labels: Array
+    transition_matrix: Array
+    further: Mapping[str, tuple[Array, Array]] = dataclasses.field(default_factory=dict)
+    corrupted: Array = dataclasses.field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         clean = _read_only(self.clean_labels, np.int32)
         matrix = _read_only(self.transition_matrix, np.float64)
@@ -84,32 +91,32 @@ class Resolved(Dataset):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
-    """Training examples on their way through corruptions.
+    """Training examples as they pass through corruptions.
 
     Args:
-        inputs: `(n, ...)`.
-        labels: int32, `(n,)`.
+        inputs: `[n, ...]`.
+        labels: int32, `[n]`.
         num_classes: Number of classes.
         clean_labels: Labels before any label corruption. Defaults to `labels`.
-        transition_matrix: Product of the label corruptions so far, `(num_classes, num_classes)`.
+        transition_matrix: Product of the label corruptions so far, `[num_classes, num_classes]`.
             Defaults to the identity.
-        test_inputs: Inputs of the test set, for the one corruption that can reach it.
+        test_inputs: Inputs of the test set, for the one corruption that can act on it.
     """
 
-    inputs: np.ndarray
-    labels: np.ndarray
+    inputs: Array
+    labels: Array
     num_classes: int
-    clean_labels: np.ndarray | None = None
-    transition_matrix: np.ndarray | None = None
-    test_inputs: np.ndarray | None = None
+    clean_labels: Array = _DERIVED
+    transition_matrix: Array = _DERIVED
+    test_inputs: Array | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.clean_labels is None:
             object.__setattr__(self, "clean_labels", self.labels)
         if self.transition_matrix is None:
             object.__setattr__(self, "transition_matrix", np.eye(self.num_classes))
 
-    def take(self, index: np.ndarray) -> "Examples":
+    def take(self, index: Array) -> "Examples":
         """Returns the examples at `index`, in that order."""
         return dataclasses.replace(
             self,
@@ -119,12 +126,15 @@ class Examples:
         )
 
     def followed_by(self, other: "Examples") -> "Examples":
-        """Returns the examples with those of `other` behind them."""
-        names = ("inputs", "labels", "clean_labels")
-        joined = {n: np.concatenate([getattr(self, n), getattr(other, n)]) for n in names}
-        return dataclasses.replace(self, **joined)
+        """Returns the examples followed by those of `other`."""
+        return dataclasses.replace(
+            self,
+            inputs=np.concatenate([self.inputs, other.inputs]),
+            labels=np.concatenate([self.labels, other.labels]),
+            clean_labels=np.concatenate([self.clean_labels, other.clean_labels]),
+        )
 
-    def relabel(self, labels: np.ndarray, transition_matrix: np.ndarray) -> "Examples":
+    def relabel(self, labels: Array, transition_matrix: Array) -> "Examples":
         """Returns the examples with new labels, drawn from the old ones by `transition_matrix`."""
         return dataclasses.replace(
             self,
@@ -133,8 +143,8 @@ class Examples:
         )
 
 
-def _read_only(array: np.ndarray, dtype: type) -> np.ndarray:
+def _read_only(array: Array, dtype: npt.DTypeLike) -> Array:
     # A view, so that an array that the caller still owns stays writable for the caller.
-    view = np.asarray(array, dtype=dtype).view()
+    view: Array = np.asarray(array, dtype=dtype).view()
     view.setflags(write=False)
     return view

@@ -1,4 +1,4 @@
-"""Handwritten digits that come with scikit-learn: 1797 images of 8 by 8 pixels, no download.
+"""scikit-learn's handwritten digits: 1797 images of 8 by 8 pixels, no download.
 
 Reference:
     E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI repository, 1998 (its
@@ -7,10 +7,10 @@ Reference:
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.seeds import stream
 from tfphen.data.dataset import Dataset
 from tfphen.data.image_corruptions import corrupt_images
-from tfphen.data.settings import boolean
 
 _TRAIN_SIZE = 1437
 
@@ -22,9 +22,9 @@ def digits(*, flatten: bool = True, corruption: str | None = None, severity: int
     fixed permutation.
 
     Args:
-        flatten: True gives inputs `(n, 64)`, False images `(n, 8, 8, 1)`.
-        corruption: What is done to the test images, of `image_corruptions.CORRUPTIONS`, or None.
-        severity: Of the corruption, from 1 to 5.
+        flatten: True gives inputs `[n, 64]`, False images `[n, 8, 8, 1]`.
+        corruption: Corruption of the test images, one of `image_corruptions.CORRUPTIONS`, or None.
+        severity: Severity of the corruption, from 1 to 5.
     """
     from sklearn.datasets import load_digits
 
@@ -37,7 +37,7 @@ def digits(*, flatten: bool = True, corruption: str | None = None, severity: int
     if corruption is not None:
         generator = stream(0, "image_corruption")
         images = images[0], corrupt_images(images[1], corruption, severity, generator)
-    if boolean("flatten", flatten):
+    if checks.boolean("flatten", flatten):
         images = tuple(part.reshape(-1, 64) for part in images)
     return Dataset(
         images[0],

@@ -1,4 +1,4 @@
-"""Downloading sets of TensorFlow Datasets, and saying what to do by hand where that fails.
+"""Downloads from TensorFlow Datasets, with manual instructions where they fail.
 
 TensorFlow Datasets is imported by the functions here, not with the module.
 """
@@ -82,7 +82,7 @@ def _at_hand(url: str, info: Any, manual: Path, downloads: Path) -> bool:
 
 
 def _reachable(urls: Iterable[str]) -> bool:
-    """Says whether one of the first few servers answers at all, with whatever status."""
+    """Whether one of the first few servers responds, with any status."""
     import requests
 
     hosts = {url.split("/")[2]: url for url in urls if url.startswith("http")}

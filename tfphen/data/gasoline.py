@@ -1,13 +1,14 @@
-"""Demand for gasoline in 18 OECD countries from 1960 to 1978: a panel that users copy by hand."""
+"""Demand for gasoline in 18 OECD countries from 1960 to 1978: a panel to be copied by hand."""
 
 from pathlib import Path
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import MissingData
 from tfphen.core.seeds import stream
+from tfphen.core.types import Array
 from tfphen.data.dataset import Dataset
-from tfphen.data.settings import whole_number
 
 FILE = "gasoline.csv"
 COUNTRY, YEAR = "COUNTRY", "YEAR"
@@ -22,7 +23,7 @@ WHERE = (
 )
 
 
-def read(path: str | Path) -> tuple[tuple[str, ...], np.ndarray]:
+def read(path: str | Path) -> tuple[tuple[str, ...], Array]:
     """Returns the countries in alphabetical order, and their variables in the order of years.
 
     Args:
@@ -64,7 +65,7 @@ def load(path: str | Path, *, points: int = 6, generator_seed: int = 0) -> Datas
     """Returns one country as the target domain, a few years of it known, and the others as sources.
 
     Inputs are the variables in the order of `VARIABLES`, the last of which is predicted,
-    standardised by mean and deviation of the training examples. Labels are domains: the other
+    standardized by mean and deviation of the training examples. Labels are domains: the other
     countries in alphabetical order, then the target.
 
     Args:
@@ -77,8 +78,8 @@ def load(path: str | Path, *, points: int = 6, generator_seed: int = 0) -> Datas
         MissingData: The file cannot be read, or is not this panel.
         UsageError: A setting is out of its range.
     """
-    whole_number("points", points, 2, YEARS - 1)
-    whole_number("generator_seed", generator_seed, 0)
+    checks.whole("points", points, 2, YEARS - 1)
+    checks.whole("generator_seed", generator_seed, 0)
     draw, target = divmod(generator_seed, COUNTRIES)
     names, values = read(path)
     order = stream(draw, "gasoline", target).permutation(YEARS)

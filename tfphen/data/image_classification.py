@@ -5,19 +5,19 @@ TensorFlow is imported by the functions here, not with the module.
 
 import dataclasses
 import functools
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
+from tfphen.core.types import Array
 from tfphen.data.dataset import Dataset
 from tfphen.data.image_corruptions import corrupt_images
 from tfphen.data.prepared import WELL_KNOWN
-from tfphen.data.settings import boolean, real_number
 from tfphen.data.tfds_sets import Opened, batches, opened
 
 
@@ -30,35 +30,35 @@ def load(
     corruption: str | None = None,
     severity: int = 1,
 ) -> Dataset:
-    """Reads a prepared set: images `(n, height, width, channels)`.
+    """Reads a prepared set: images `[n, height, width, channels]`.
 
     Pixels x are in [0, 1], and become `(x - mean) / deviation` of their channel.
 
     Args:
         folder: The version folder, as from `prepared.find`.
-        flatten: True gives inputs `(n, height * width * channels)`.
-        mean: One number a channel; None for 0.
-        deviation: One number a channel, above 0; None for 1.
-        corruption: What is done to the pixels of the test images, of
+        flatten: True gives inputs `[n, height * width * channels]`.
+        mean: One number per channel; None for 0.
+        deviation: One number per channel, above 0; None for 1.
+        corruption: Corruption of the pixels of the test images, one of
             `image_corruptions.CORRUPTIONS`, or None.
-        severity: Of the corruption, from 1 to 5.
+        severity: Severity of the corruption, from 1 to 5.
 
     Raises:
         UsageError: Not a set of images of one size with one class label each, or no test split;
             more or fewer means or deviations than channels, or a deviation that is not positive.
         MissingData: The files are damaged.
     """
-    boolean("flatten", flatten)
+    checks.boolean("flatten", flatten)
     scale = _numbers("mean", mean), _numbers("deviation", deviation)
     dataset = _read(folder, *scale)
     if corruption is None and not flatten:
         return dataset
-    images = dataset.train_inputs, dataset.test_inputs
+    train, test = dataset.train_inputs, dataset.test_inputs
     if corruption is not None:
-        images = dataset.train_inputs, _corrupted_test(folder, *scale, corruption, severity)
+        test = _corrupted_test(folder, *scale, corruption, severity)
     if flatten:
-        images = tuple(part.reshape(len(part), -1) for part in images)
-    return dataclasses.replace(dataset, train_inputs=images[0], test_inputs=images[1])
+        train, test = (part.reshape(len(part), -1) for part in (train, test))
+    return dataclasses.replace(dataset, train_inputs=train, test_inputs=test)
 
 
 def _numbers(name: str, values: Any) -> tuple[float, ...] | None:
@@ -66,7 +66,7 @@ def _numbers(name: str, values: Any) -> tuple[float, ...] | None:
         return None
     if not isinstance(values, (list, tuple)):
         raise UsageError(f"`{name}` is a list, one number a channel. Received: {name}={values!r}")
-    numbers = tuple(real_number(name, value, -math.inf) for value in values)
+    numbers = tuple(checks.number(name, value) for value in values)
     if name == "deviation" and min(numbers, default=1.0) <= 0:
         raise UsageError(f"Each `deviation` must be above 0. Received: deviation={numbers}")
     return numbers
@@ -79,9 +79,10 @@ def _corrupted_test(
     deviation: tuple[float, ...] | None,
     corruption: str,
     severity: int,
-) -> np.ndarray:
-    """Returns the test images with corrupted pixels, standardised afterwards as the others are."""
-    shift, scale = np.float32(mean or 0.0), np.float32(deviation or 1.0)
+) -> Array:
+    """Returns the test images with corrupted pixels, standardized afterwards as the others are."""
+    shift = np.asarray(mean or 0.0, np.float32)
+    scale = np.asarray(deviation or 1.0, np.float32)
     pixels = np.clip(_read(folder, mean, deviation).test_inputs * scale + shift, 0.0, 1.0)
     generator = stream(0, "image_corruption")
     return (corrupt_images(pixels, corruption, severity, generator) - shift) / scale
@@ -129,10 +130,10 @@ def _holds_jpeg(found: Opened, tfds: Any) -> bool:
 def _accurate_jpeg_decoder(tfds: Any) -> Any:
     import tensorflow as tf
 
-    # TensorFlow's default is the fast transform, which moves pixels by about one grey level each
-    # and the mean colour of CIFAR-10 by 0.005. The accurate one gives what other libraries give.
+    # TensorFlow's default is the fast transform, which moves pixels by about one gray level each
+    # and the mean color of CIFAR-10 by 0.005. The accurate one gives what other libraries give.
     @tfds.decode.make_decoder()
-    def decode(serialized, feature):
+    def decode(serialized: Any, feature: Any) -> Any:
         image = tf.io.decode_jpeg(
             serialized, channels=feature.shape[-1], dct_method="INTEGER_ACCURATE"
         )
@@ -148,7 +149,7 @@ def _arrays(
     decoders: dict[str, Any] | None,
     mean: tuple[float, ...] | None,
     deviation: tuple[float, ...] | None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     size = found.builder.info.splits[split].num_examples
     image, _ = found.features
     largest = np.iinfo(image.np_dtype).max if np.issubdtype(image.np_dtype, np.integer) else 1
@@ -160,9 +161,9 @@ def _arrays(
         part = inputs[start:stop]
         np.divide(images, np.float32(largest), out=part)
         if mean is not None:
-            part -= np.float32(mean)
+            part -= np.asarray(mean, np.float32)
         if deviation is not None:
-            part /= np.float32(deviation)
+            part /= np.asarray(deviation, np.float32)
         labels[start:stop] = classes
         start = stop
     return inputs, labels

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import Array
 from tfphen.data.image_operations import block_means, blurred, plasma, sampled
-from tfphen.data.settings import choice, whole_number
 
 
 def _of(side: int, *pixels: float) -> tuple[float, ...]:
@@ -34,7 +35,7 @@ SEVERITIES = 5
 
 # Levels of severity 1 to 5: for images of one channel, then for all others. Lengths are fractions
 # of the side: published in pixels of 28 by 28 (MNIST-C) and of 32 by 32 (CIFAR-10-C).
-LEVELS: dict[str, tuple[tuple, tuple]] = {
+LEVELS: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     # Standard deviation.
     "gaussian_noise": ((0.08, 0.12, 0.18, 0.26, 0.38), (0.04, 0.06, 0.08, 0.09, 0.1)),
     # Photons at full brightness.
@@ -74,8 +75,8 @@ LEVELS: dict[str, tuple[tuple, tuple]] = {
 
 
 def corrupt_images(
-    images: np.ndarray, corruption: str, severity: int, generator: np.random.Generator
-) -> np.ndarray:
+    images: Array, corruption: str, severity: int, generator: np.random.Generator
+) -> Array:
     """Returns images with one corruption, each image with a draw of its own.
 
         x' = clip(corruption(x; level[severity]), 0, 1)
@@ -89,14 +90,14 @@ def corrupt_images(
             `"motion_blur"`, `"fog"`, `"brightness"`, `"contrast"`, `"pixelate"`, `"translate"`,
             `"rotate"`, `"shear"` or `"scale"`.
         severity: From 1 to 5, the column of `LEVELS`.
-        generator: Of all random numbers; the same state gives the same images.
+        generator: Random generator; the same state gives the same images.
 
     Returns:
         float32 in [0, 1], of the shape of `images`.
 
     Raises:
-        UsageError: Another corruption or severity, no generator, or images that are no floats in
-            [0, 1] with four axes.
+        UsageError: An unknown corruption or severity, no generator, or images that are not floats
+            in [0, 1] with four axes.
 
     Example:
 
@@ -107,7 +108,7 @@ def corrupt_images(
     When not to use:
         To compare with published results on CIFAR-10-C or MNIST-C: take their files. As
         augmentation that is meant to help on the same corruptions: what is trained on is no longer
-        a shift. On images of very few pixels neighbouring severities can coincide: 8 by 8 pixels
+        a shift. On images of very few pixels neighboring severities can coincide: 8 by 8 pixels
         are pixelated to 4, 4, 3, 2 and 2 a side.
 
     Reference:
@@ -115,18 +116,18 @@ def corrupt_images(
         and Perturbations", ICLR 2019, arXiv 1903.12261; N. Mu, J. Gilmer, "MNIST-C: A Robustness
         Benchmark for Computer Vision", 2019, arXiv 1906.02337.
     """
-    choice("corruption", corruption, tuple(CORRUPTIONS))
-    severity = whole_number("severity", severity, 1, SEVERITIES)
+    checks.one_of("corruption", corruption, tuple(CORRUPTIONS))
+    severity = checks.whole("severity", severity, 1, SEVERITIES)
     if not isinstance(generator, np.random.Generator):
         raise UsageError(f"`generator` is a NumPy Generator. Received: generator={generator!r}")
     checked = _checked(images)
-    grey, colour = LEVELS[corruption]
-    level = (grey if checked.shape[-1] == 1 else colour)[severity - 1]
+    gray, color = LEVELS[corruption]
+    level = (gray if checked.shape[-1] == 1 else color)[severity - 1]
     corrupted = CORRUPTIONS[corruption](checked, level, generator)
     return np.clip(corrupted, 0, 1).astype(np.float32, copy=False)
 
 
-def _checked(images: np.ndarray) -> np.ndarray:
+def _checked(images: Array) -> Array:
     array = np.asarray(images)
     four_axes = array.ndim == 4 and np.issubdtype(array.dtype, np.floating) and array.size > 0
     if not (four_axes and array.min() >= 0 and array.max() <= 1):
@@ -140,15 +141,15 @@ def _checked(images: np.ndarray) -> np.ndarray:
 # ---- noise -------------------------------------------------------------------------------------
 
 
-def _gaussian_noise(images: np.ndarray, level: float, generator: np.random.Generator) -> np.ndarray:
+def _gaussian_noise(images: Array, level: float, generator: np.random.Generator) -> Array:
     return images + level * generator.standard_normal(images.shape, dtype=np.float32)
 
 
-def _shot_noise(images: np.ndarray, level: float, generator: np.random.Generator) -> np.ndarray:
+def _shot_noise(images: Array, level: float, generator: np.random.Generator) -> Array:
     return generator.poisson(images * level) / np.float32(level)
 
 
-def _impulse_noise(images: np.ndarray, level: float, generator: np.random.Generator) -> np.ndarray:
+def _impulse_noise(images: Array, level: float, generator: np.random.Generator) -> Array:
     chance = generator.random(images.shape, dtype=np.float32)
     return np.where(chance < level, (chance < level / 2).astype(np.float32), images)
 
@@ -156,7 +157,7 @@ def _impulse_noise(images: np.ndarray, level: float, generator: np.random.Genera
 # ---- light -------------------------------------------------------------------------------------
 
 
-def _brightness(images: np.ndarray, level: float, generator: np.random.Generator) -> np.ndarray:
+def _brightness(images: Array, level: float, generator: np.random.Generator) -> Array:
     # The value of HSV, the largest channel, grows by a constant: hue and saturation stay.
     value = images.max(axis=-1, keepdims=True)
     brighter = np.minimum(value + np.float32(level), 1)
@@ -164,14 +165,12 @@ def _brightness(images: np.ndarray, level: float, generator: np.random.Generator
     return np.where(value > 0, images * factor, brighter)
 
 
-def _contrast(images: np.ndarray, level: float, generator: np.random.Generator) -> np.ndarray:
+def _contrast(images: Array, level: float, generator: np.random.Generator) -> Array:
     mean = images.mean(axis=(1, 2), keepdims=True)
     return mean + np.float32(level) * (images - mean)
 
 
-def _fog(
-    images: np.ndarray, level: tuple[float, float], generator: np.random.Generator
-) -> np.ndarray:
+def _fog(images: Array, level: tuple[float, float], generator: np.random.Generator) -> Array:
     amount, decay = level
     count, height, width, _ = images.shape
     size = 1 << (max(height, width) - 1).bit_length()
@@ -183,7 +182,7 @@ def _fog(
 # ---- blurs -------------------------------------------------------------------------------------
 
 
-def _defocus_blur(images: np.ndarray, level: float, generator: np.random.Generator) -> np.ndarray:
+def _defocus_blur(images: Array, level: float, generator: np.random.Generator) -> Array:
     # Whole numbers: rounding takes no point of the rim from one side only.
     grid = np.indices((41, 41)).reshape(2, -1).T - 20
     disc = level * _side(images) / 20 * grid[(grid**2).sum(axis=1) <= 20**2]
@@ -191,8 +190,8 @@ def _defocus_blur(images: np.ndarray, level: float, generator: np.random.Generat
 
 
 def _motion_blur(
-    images: np.ndarray, level: tuple[float, float], generator: np.random.Generator
-) -> np.ndarray:
+    images: Array, level: tuple[float, float], generator: np.random.Generator
+) -> Array:
     length, deviation = (part * _side(images) for part in level)
     distance = np.linspace(0, length, 2 * int(np.ceil(length)) + 1)
     angle = generator.uniform(-np.pi / 4, np.pi / 4, len(images))
@@ -201,24 +200,24 @@ def _motion_blur(
     return blurred(images, direction[:, None] * distance[:, None], weights)
 
 
-def _side(images: np.ndarray) -> int:
+def _side(images: Array) -> int:
     return min(images.shape[1:3])
 
 
 # ---- blocks and maps of the plane --------------------------------------------------------------
 
 
-def _pixelate(images: np.ndarray, level: float, generator: np.random.Generator) -> np.ndarray:
+def _pixelate(images: Array, level: float, generator: np.random.Generator) -> Array:
     rows, columns = (block_means(side, max(1, int(side * level))) for side in images.shape[1:3])
     return np.einsum("ij,njkc,lk->nilc", rows, images, columns, optimize=True)
 
 
-def _translate(images: np.ndarray, level: float, generator: np.random.Generator) -> np.ndarray:
+def _translate(images: Array, level: float, generator: np.random.Generator) -> Array:
     distance = level * np.array(images.shape[1:3])
     return _warped(images, generator, lambda sign: (np.eye(2), sign * distance))
 
 
-def _rotate(images: np.ndarray, level: float, generator: np.random.Generator) -> np.ndarray:
+def _rotate(images: Array, level: float, generator: np.random.Generator) -> Array:
     cos, sin = np.cos(level), np.sin(level)
     return _warped(
         images,
@@ -227,7 +226,7 @@ def _rotate(images: np.ndarray, level: float, generator: np.random.Generator) ->
     )
 
 
-def _shear(images: np.ndarray, level: float, generator: np.random.Generator) -> np.ndarray:
+def _shear(images: Array, level: float, generator: np.random.Generator) -> Array:
     return _warped(
         images,
         generator,
@@ -235,20 +234,20 @@ def _shear(images: np.ndarray, level: float, generator: np.random.Generator) -> 
     )
 
 
-def _scale(images: np.ndarray, level: float, generator: np.random.Generator) -> np.ndarray:
+def _scale(images: Array, level: float, generator: np.random.Generator) -> Array:
     return _warped(images, generator, lambda sign: (np.eye(2) / level, np.zeros(2)))
 
 
 def _warped(
-    images: np.ndarray,
+    images: Array,
     generator: np.random.Generator,
-    source: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
-) -> np.ndarray:
-    """Samples images at `matrix @ place + shift` about their centres, in random directions.
+    source: Callable[[Array], tuple[Array, Array]],
+) -> Array:
+    """Samples images at `matrix @ place + shift` about their centers, in random directions.
 
     Args:
         images: `[n, height, width, channels]`.
-        generator: Of the two signs of each image.
+        generator: Random generator of the two signs of each image.
         source: From two signs, `[2]`, to the matrix, `[2, 2]`, and the shift in pixels, `[2]`.
     """
     signs = 2 * generator.integers(0, 2, (len(images), 2)) - 1
@@ -259,7 +258,7 @@ def _warped(
     return warped
 
 
-CORRUPTIONS: dict[str, Callable[[np.ndarray, Any, np.random.Generator], np.ndarray]] = {
+CORRUPTIONS: dict[str, Callable[[Array, Any, np.random.Generator], Array]] = {
     "gaussian_noise": _gaussian_noise,
     "shot_noise": _shot_noise,
     "impulse_noise": _impulse_noise,

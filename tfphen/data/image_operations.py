@@ -1,20 +1,22 @@
-"""What corruptions of images are made of: blurs, warps, block means and fractal maps.
+"""Building blocks of image corruptions: blurs, warps, block means and fractal maps.
 
 All work on whole stacks of images, `[n, height, width, channels]`, in float32.
 """
 
 import numpy as np
 
+from tfphen.core.types import Array
+
 _IMAGES_AT_ONCE = 500  # whose transforms still fit in the cache
 
 
-def blurred(images: np.ndarray, offsets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def blurred(images: Array, offsets: Array, weights: Array) -> Array:
     """Returns the weighted mean of the image moved by each of m offsets, with edges repeated.
 
     Args:
         images: `[n, height, width, channels]`.
         offsets: In pixels, rows first: `[n, m, 2]`, or `[1, m, 2]` for all images alike.
-        weights: Of the offsets, `[m]`.
+        weights: Weights of the offsets, `[m]`.
     """
     from scipy import fft
 
@@ -36,7 +38,7 @@ def blurred(images: np.ndarray, offsets: np.ndarray, weights: np.ndarray) -> np.
     return result
 
 
-def spread(offsets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def spread(offsets: Array, weights: Array) -> Array:
     """Spreads offsets between pixels bilinearly: `[n, m, 2]` -> float32 `[n, k, k]` of sum 1."""
     reach = int(np.abs(offsets).max()) + 1
     side = 2 * reach + 1
@@ -51,11 +53,12 @@ def spread(offsets: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return (total / weights.sum()).astype(np.float32).reshape(-1, side, side)
 
 
-def sampled(images: np.ndarray, matrix: np.ndarray, shift: np.ndarray) -> np.ndarray:
+def sampled(images: Array, matrix: Array, shift: Array) -> Array:
     """Interpolates bilinearly at `matrix @ place + shift`; all is black outside the image."""
     size = np.array(images.shape[1:3])
-    centre = (size[:, None, None] - 1) / 2
-    place = np.tensordot(matrix, np.indices(size) - centre, axes=1) + shift[:, None, None] + centre
+    pixels = np.indices(images.shape[1:3])
+    center = (size[:, None, None] - 1) / 2
+    place = np.tensordot(matrix, pixels - center, axes=1) + shift[:, None, None] + center
     # One black pixel around the image, and every place outside is on it.
     place = np.clip(place + 1, 0, size[:, None, None] + 1)
     low = np.minimum(np.floor(place).astype(np.int64), size[:, None, None])
@@ -68,21 +71,21 @@ def sampled(images: np.ndarray, matrix: np.ndarray, shift: np.ndarray) -> np.nda
     return sampled
 
 
-def block_means(side: int, blocks: int) -> np.ndarray:
+def block_means(side: int, blocks: int) -> Array:
     """Returns the matrix that replaces each pixel of a line by the mean of its block."""
     block = (np.arange(side) + 0.5) * blocks // side
     same = (block[:, None] == block).astype(np.float32)
     return same / same.sum(axis=1, keepdims=True)
 
 
-def plasma(count: int, size: int, decay: float, generator: np.random.Generator) -> np.ndarray:
+def plasma(count: int, size: int, decay: float, generator: np.random.Generator) -> Array:
     """Returns fractal maps by the diamond-square algorithm on a torus, float32 in [0, 1].
 
     Args:
         count: Number of maps n.
         size: Side of a map in pixels, a power of two.
         decay: The noise is divided by its square whenever the step halves; more is smoother.
-        generator: Of the noise.
+        generator: Random generator of the noise.
 
     Returns:
         `[n, size, size]`; each map has least value 0 and largest 1, save one of a single pixel.
@@ -96,11 +99,11 @@ def plasma(count: int, size: int, decay: float, generator: np.random.Generator) 
         corners = heights[:, ::step, ::step]
         below = corners + np.roll(corners, -1, axis=1)
         right = corners + np.roll(corners, -1, axis=2)
-        centres = (below + np.roll(below, -1, axis=2)) / 4 + noise[0]
-        heights[:, half::step, half::step] = centres
-        # The middle of an edge lies between two corners and two centres.
-        heights[:, ::step, half::step] = (right + centres + np.roll(centres, 1, 1)) / 4 + noise[1]
-        heights[:, half::step, ::step] = (below + centres + np.roll(centres, 1, 2)) / 4 + noise[2]
+        centers = (below + np.roll(below, -1, axis=2)) / 4 + noise[0]
+        heights[:, half::step, half::step] = centers
+        # The middle of an edge lies between two corners and two centers.
+        heights[:, ::step, half::step] = (right + centers + np.roll(centers, 1, 1)) / 4 + noise[1]
+        heights[:, half::step, ::step] = (below + centers + np.roll(centers, 1, 2)) / 4 + noise[2]
         step, amplitude = half, amplitude / decay**2
     heights -= heights.min(axis=(1, 2), keepdims=True)
     largest = heights.max(axis=(1, 2), keepdims=True)

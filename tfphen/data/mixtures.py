@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
+from tfphen.core.types import Array
 from tfphen.data.dataset import Dataset
-from tfphen.data.settings import choice, real_number, whole_number
 
 
 def gaussian_mixture(
@@ -33,7 +34,7 @@ def gaussian_mixture(
         radius: Norm of every class mean.
         noise: Standard deviation of the noise in every dimension.
         noise_dimensions: Further dimensions that hold noise only; inputs are
-            `(n, dimensions + noise_dimensions)`.
+            `[n, dimensions + noise_dimensions]`.
         directions: `"orthonormal"`, or `"gaussian"` for independent random directions.
         train_per_class: Training examples of each class.
         test_per_class: Test examples of each class.
@@ -42,15 +43,15 @@ def gaussian_mixture(
     Raises:
         UsageError: A setting is out of its range.
     """
-    whole_number("classes", classes, 2)
-    whole_number("dimensions", dimensions, 1)
-    whole_number("noise_dimensions", noise_dimensions, 0)
-    whole_number("train_per_class", train_per_class, 1)
-    whole_number("test_per_class", test_per_class, 1)
-    whole_number("generator_seed", generator_seed, 0)
-    real_number("radius", radius, 0)
-    real_number("noise", noise, 0)
-    choice("directions", directions, ("orthonormal", "gaussian"))
+    checks.whole("classes", classes, 2)
+    checks.whole("dimensions", dimensions, 1)
+    checks.whole("noise_dimensions", noise_dimensions, 0)
+    checks.whole("train_per_class", train_per_class, 1)
+    checks.whole("test_per_class", test_per_class, 1)
+    checks.whole("generator_seed", generator_seed, 0)
+    checks.number("radius", radius, 0)
+    checks.number("noise", noise, 0)
+    checks.one_of("directions", directions, ("orthonormal", "gaussian"))
     if directions == "orthonormal" and classes > dimensions:
         raise UsageError(
             "Orthonormal class means need at least as many dimensions as classes. "
@@ -65,7 +66,7 @@ def gaussian_mixture(
     means = np.zeros((classes, dimensions + noise_dimensions))
     means[:, :dimensions] = radius * vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
-    def draw(per_class: int, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    def draw(per_class: int, fold: int) -> tuple[Array, Array]:
         generator = stream(generator_seed, "gaussian_mixture", fold)
         labels = generator.permutation(np.repeat(np.arange(classes), per_class))
         deviations = generator.standard_normal((len(labels), means.shape[1]))

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import Array
 from tfphen.data.dataset import Dataset
-from tfphen.data.settings import boolean, real_number, whole_number
 
 _TEMPLATES = (
     (5, 6, 6.5, 6.75, 7, 7, 7, 7, 6.75, 6.5, 6, 5),
@@ -29,15 +30,15 @@ _TEMPLATES = (
 )
 
 
-def templates() -> np.ndarray:
-    """Returns the ten class templates, `(10, 12)`, each starting and ending at 0."""
+def templates() -> Array:
+    """Returns the ten class templates, `[10, 12]`, each starting and ending at 0."""
     values = np.array(_TEMPLATES, dtype=np.float64)
     values = values - values.mean(axis=1, keepdims=True)
     values = values / values.std(axis=1, keepdims=True)
     return (values - values[:, :1]) / 6
 
 
-def gaussian_smooth(values: np.ndarray, sigma: float = 2.0) -> np.ndarray:
+def gaussian_smooth(values: Array, sigma: float = 2.0) -> Array:
     """Smooths the last axis with a Gaussian of `sigma` points, mirrored at the borders.
 
     The kernel ends at 4 sigma and sums to 1; the border sample itself is mirrored too.
@@ -62,11 +63,11 @@ def draw_examples(
     independent_noise_scale: float = 0.02,
     shear_scale: float = 0.75,
     sequence_length: int = 40,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draws examples class by class, neither permuted nor standardised. See `mnist1d`.
+) -> tuple[Array, Array]:
+    """Draws examples class by class, neither permuted nor standardized. See `mnist1d`.
 
     Returns:
-        The sequences, float64 `(num_samples, sequence_length)`, and their labels.
+        The sequences, float64 `[num_samples, sequence_length]`, and their labels.
     """
     low, high = padding
     classes = templates()
@@ -115,9 +116,9 @@ def mnist1d(
     shear_scale: float = 0.75,
     sequence_length: int = 40,
 ) -> Dataset:
-    """Generates MNIST-1D: inputs `(n, sequence_length)`, ten classes.
+    """Generates MNIST-1D: inputs `[n, sequence_length]`, ten classes.
 
-    Inputs are standardised with one mean and one standard deviation over training and test
+    Inputs are standardized with one mean and one standard deviation over training and test
     examples together, so neither part alone has exactly mean 0 and variance 1.
 
     Args:
@@ -136,31 +137,31 @@ def mnist1d(
     Raises:
         UsageError: A setting is out of its range.
     """
-    whole_number("num_samples", num_samples, 10)
+    checks.whole("num_samples", num_samples, 10)
     if num_samples % 10:
         raise UsageError(
             "`num_samples` must be a multiple of 10, for ten equal classes. "
             f"Received: num_samples={num_samples}"
         )
-    real_number("train_split", train_split, 0, 1)
+    checks.number("train_split", train_split, 0, 1)
     train_size = int(num_samples * train_split)
     if not 0 < train_size < num_samples:
         raise UsageError(
             "`train_split` must leave at least one example on either side. "
             f"Received: train_split={train_split} of num_samples={num_samples}"
         )
-    whole_number("generator_seed", generator_seed, 0, 2**32 - 1)
+    checks.whole("generator_seed", generator_seed, 0, 2**32 - 1)
     low, high = _checked_padding(padding)
     length = 12 + high
-    whole_number("max_translation", max_translation, 1, length)
-    whole_number("sequence_length", sequence_length, 2)
+    checks.whole("max_translation", max_translation, 1, length)
+    checks.whole("sequence_length", sequence_length, 2)
     for name, value in (
         ("scale_coefficient", scale_coefficient),
         ("correlated_noise_scale", correlated_noise_scale),
         ("independent_noise_scale", independent_noise_scale),
         ("shear_scale", shear_scale),
     ):
-        real_number(name, value, 0)
+        checks.number(name, value, 0)
 
     # The published data come from NumPy's legacy generator. This one is local.
     random_state = np.random.RandomState(generator_seed)
@@ -177,7 +178,7 @@ def mnist1d(
     )
     order = random_state.permutation(num_samples)
     values, labels = values[order], labels[order]
-    if boolean("shuffle_sequence", shuffle_sequence):
+    if checks.boolean("shuffle_sequence", shuffle_sequence):
         values = values[:, random_state.permutation(sequence_length)]
     values = (values - values.mean()) / values.std()
     return Dataset(
@@ -194,17 +195,17 @@ def mnist1d(
 def _checked_padding(padding: Sequence[int]) -> tuple[int, int]:
     if not isinstance(padding, (list, tuple)) or len(padding) != 2:
         raise UsageError(f"`padding` is a pair (low, high). Received: padding={padding!r}")
-    low = whole_number("padding", padding[0], 0)
-    return low, whole_number("padding", padding[1], low)
+    low = checks.whole("padding", padding[0], 0)
+    return low, checks.whole("padding", padding[1], low)
 
 
-def _stretch(template: np.ndarray, pad: int, length: int) -> np.ndarray:
+def _stretch(template: Array, pad: int, length: int) -> Array:
     # The tiny offset tells a template's own zeros from the padding, which the noise replaces.
     padded = np.concatenate([template + 1e-8, np.zeros(pad)])
     return np.interp(np.linspace(0, 1, length), np.linspace(0, 1, len(padded)), padded)
 
 
-def _resample(values: np.ndarray, length: int) -> np.ndarray:
+def _resample(values: Array, length: int) -> Array:
     """Interpolates rows linearly at `length` even positions, ends included."""
     position = np.linspace(0, values.shape[1] - 1, length)
     left = np.minimum(position.astype(np.int64), values.shape[1] - 2)

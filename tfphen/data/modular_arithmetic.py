@@ -1,27 +1,28 @@
-"""Tables of arithmetic modulo a number: small tasks on which networks memorise, then generalise."""
+"""Tables of arithmetic modulo a number: small tasks on which networks memorize, then generalize."""
 
 import math
 from collections.abc import Callable
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
+from tfphen.core.types import Array
 from tfphen.data.dataset import Dataset
-from tfphen.data.settings import choice, real_number, whole_number
 
 
-def _inverses(b: np.ndarray, p: int) -> np.ndarray:
+def _inverses(b: Array, p: int) -> Array:
     """Returns the inverses of nonzero numbers modulo a prime."""
     return np.array([pow(int(value), -1, p) for value in range(1, p)])[b - 1]
 
 
-def _divided_or_subtracted(a: np.ndarray, b: np.ndarray, p: int) -> np.ndarray:
+def _divided_or_subtracted(a: Array, b: Array, p: int) -> Array:
     return np.where(b % 2 == 1, a * _inverses(b, p), a - b)
 
 
 # Of int64 arrays, to be taken modulo p.
-OPERATIONS: dict[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray]] = {
+OPERATIONS: dict[str, Callable[[Array, Array, int], Array]] = {
     "addition": lambda a, b, p: a + b,
     "subtraction": lambda a, b, p: a - b,
     "multiplication": lambda a, b, p: a * b,
@@ -45,7 +46,7 @@ def modular_arithmetic(
     form: str = "one_hot_pair",
     generator_seed: int = 0,
 ) -> Dataset:
-    """Every pair (a, b) of numbers modulo p once, labelled with the result of an operation.
+    """Every pair (a, b) of numbers modulo p once, labeled with the result of an operation.
 
     A random fraction of the pairs is for training, all others are the test set. Operations that
     divide leave out b = 0, so they have p (p - 1) pairs and need a prime modulus; all others have
@@ -71,11 +72,11 @@ def modular_arithmetic(
         A. Power, Y. Burda, H. Edwards, I. Babuschkin, V. Misra, *Grokking: Generalization Beyond
         Overfitting on Small Algorithmic Datasets*, arXiv 2201.02177, with p = 97.
     """
-    choice("operation", operation, tuple(OPERATIONS))
-    p = whole_number("modulus", modulus, 2, 500)
-    real_number("train_fraction", train_fraction, 0, 1)
-    choice("form", form, FORMS)
-    whole_number("generator_seed", generator_seed, 0)
+    checks.one_of("operation", operation, tuple(OPERATIONS))
+    p = checks.whole("modulus", modulus, 2, 500)
+    checks.number("train_fraction", train_fraction, 0, 1)
+    checks.one_of("form", form, FORMS)
+    checks.whole("generator_seed", generator_seed, 0)
     divides = operation in _DIVISIONS
     if divides and any(p % factor == 0 for factor in range(2, math.isqrt(p) + 1)):
         raise UsageError(f"Division needs a prime modulus. Received: modulus={modulus}")
@@ -107,7 +108,7 @@ def modular_arithmetic(
     )
 
 
-def _inputs(a: np.ndarray, b: np.ndarray, p: int, form: str) -> np.ndarray:
+def _inputs(a: Array, b: Array, p: int, form: str) -> Array:
     if form == "one_hot_pair":
         one_hot = np.eye(p, dtype="float32")
         return np.concatenate((one_hot[a], one_hot[b]), axis=1)

@@ -1,4 +1,4 @@
-"""Label noise as numbers: which labels are redrawn, from which classes, and the matrix of both.
+"""Label noise models: redraw probabilities, target distributions and transition matrices.
 
 Every model has one form. A label of class c is redrawn with probability `r_c`, from row c of a
 matrix `D`. The transition matrix is then T = diag(1 - r) + diag(r) D.
@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
-from tfphen.data.settings import choice, real_number, whole_number
+from tfphen.core.types import Array
 
 MAPS = {
     "mnist_flips": {7: 1, 2: 7, 5: 6, 6: 5, 3: 8},
@@ -22,7 +23,7 @@ MAPS = {
 KINDS = ("wrong", "all", "pair", "transition", *MAPS)
 
 
-def transition_matrix(kind: str, rate: float, num_classes: int) -> np.ndarray:
+def transition_matrix(kind: str, rate: float, num_classes: int) -> Array:
     """Returns the label noise matrix: entry (c, j) is the probability that class c becomes j.
 
     Args:
@@ -32,16 +33,16 @@ def transition_matrix(kind: str, rate: float, num_classes: int) -> np.ndarray:
         num_classes: Number of classes K.
 
     Returns:
-        float64, `(K, K)`, rows sum to 1.
+        float64, `[K, K]`, rows sum to 1.
 
     Raises:
-        UsageError: Another kind, a rate outside [0, 1], or a map that needs other classes.
+        UsageError: An unknown kind, a rate outside [0, 1], or a map that needs other classes.
     """
-    choice("kind", kind, tuple(name for name in KINDS if name != "transition"))
+    checks.one_of("kind", kind, tuple(name for name in KINDS if name != "transition"))
     return mixture(*redraw(kind, rate, num_classes))
 
 
-def mixture(probability: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def mixture(probability: Array, targets: Array) -> Array:
     """Returns the transition matrix diag(1 - r) + diag(r) D of a redraw. See `redraw`."""
     return np.diag(1 - probability) + probability[:, None] * targets
 
@@ -50,9 +51,9 @@ def redraw(
     kind: str,
     rate: float | None,
     num_classes: int,
-    matrix: Sequence[Sequence[float]] | np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the probability of a redraw for each class, `(K,)`, and what it draws from, `(K, K)`.
+    matrix: Sequence[Sequence[float]] | Array | None = None,
+) -> tuple[Array, Array]:
+    """Returns the probability of a redraw for each class, `[K]`, and what it draws from, `[K, K]`.
 
     Args:
         kind: One of `KINDS`.
@@ -60,8 +61,8 @@ def redraw(
         num_classes: Number of classes K, at least 2.
         matrix: Transition matrix, for `kind="transition"` only.
     """
-    choice("kind", kind, KINDS)
-    size = whole_number("num_classes", num_classes, 2)
+    checks.one_of("kind", kind, KINDS)
+    size = checks.whole("num_classes", num_classes, 2)
     if (kind == "transition") != (matrix is not None):
         raise UsageError(
             '`transition_matrix` belongs to kind="transition", and only there. '
@@ -70,6 +71,7 @@ def redraw(
     if kind == "transition":
         if rate is not None:
             raise UsageError(f"A transition matrix has its own rates. Received: rate={rate}")
+        assert matrix is not None, "checked above"
         checked = checked_transition_matrix(matrix, size)
         probability = 1 - np.diag(checked)
         targets = checked * (1 - np.eye(size))
@@ -77,7 +79,7 @@ def redraw(
         return probability, np.where(
             total > 0, targets / np.where(total > 0, total, 1), np.eye(size)
         )
-    rate = real_number("rate", rate, 0, 1)
+    rate = checks.number("rate", rate, 0, 1)
     if kind == "wrong":
         return np.full(size, rate), (1 - np.eye(size)) / (size - 1)
     if kind == "all":
@@ -93,10 +95,9 @@ def redraw(
     return probability, targets
 
 
-def checked_transition_matrix(
-    matrix: Sequence[Sequence[float]] | np.ndarray, num_classes: int
-) -> np.ndarray:
-    """Returns `matrix` as float64, or says why it is not a transition matrix of `num_classes`."""
+def checked_transition_matrix(matrix: Sequence[Sequence[float]] | Array, num_classes: int) -> Array:
+    """Returns `matrix` as float64, or raises an error that says why it is not a transition
+    matrix."""
     try:
         checked = np.array(matrix, dtype=np.float64)
     except (TypeError, ValueError):
@@ -118,19 +119,19 @@ def checked_transition_matrix(
 
 
 def flip_labels(
-    labels: np.ndarray,
-    probability: np.ndarray,
-    targets: np.ndarray,
+    labels: Array,
+    probability: Array,
+    targets: Array,
     generator: np.random.Generator,
     *,
     exact: bool = False,
-) -> np.ndarray:
+) -> Array:
     """Redraws labels of class c with probability `probability[c]` from row c of `targets`.
 
     Args:
-        labels: Whole numbers, `(n,)`.
-        probability: `(K,)`, as from `redraw`.
-        targets: `(K, K)`, as from `redraw`.
+        labels: Integers, `[n]`.
+        probability: `[K]`, as from `redraw`.
+        targets: `[K, K]`, as from `redraw`.
         generator: Two uniform numbers are drawn for every label, whatever the probabilities.
         exact: True redraws exactly `round(probability[c] * n_c)` labels of every class c.
     """

@@ -1,4 +1,4 @@
-"""Sets prepared by TensorFlow Datasets, as folders and files: where they are, and whether whole.
+"""Locates prepared TensorFlow Datasets folders and verifies their files.
 
 Nothing here imports TensorFlow.
 """
@@ -38,7 +38,7 @@ def find(name: str, folders: Iterable[Path]) -> Path | None:
             in `DEFAULT_CONFIGURATIONS`, the name alone is also that configuration.
 
     Raises:
-        UsageError: `name` cannot be the name of a data set.
+        UsageError: `name` cannot be the name of a dataset.
     """
     match = _NAME.fullmatch(name)
     if match is None:
@@ -83,7 +83,7 @@ def found_names(folders: Iterable[Path]) -> list[str]:
 
 
 def verify(folder: Path) -> None:
-    """Checks by name and size that the files of a prepared set are all there.
+    """Verifies by name and size that a prepared set is complete.
 
     Raises:
         MissingData: A file is missing, cut short or unreadable.

@@ -1,20 +1,21 @@
-"""What one trial sees of a data source: split, held out, cut to size, corrupted."""
+"""Resolves a trial's data: splits, held-out examples, subsets and corruptions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
 from tfphen.core.trial import Data, Spec
+from tfphen.core.types import Array
 from tfphen.data.corruptions import corrupt
 from tfphen.data.dataset import Dataset, Examples, Resolved
-from tfphen.data.settings import whole_number
 from tfphen.data.sources import load
 from tfphen.data.subsets import stratified_order
 
-Part = tuple[np.ndarray, np.ndarray]
+Part = tuple[Array, Array]
 
 
 def resolve(
@@ -23,30 +24,31 @@ def resolve(
     data_dir: str | Path | None = None,
     sources: Mapping[str, Callable[..., Dataset]] | None = None,
 ) -> Resolved:
-    """Returns the data that a trial sees: loaded, split, cut to size, then corrupted.
+    """Resolves the data of a trial: loads, splits, subsamples, then corrupts it.
 
     Streams, each with its own seed: `"split"` draws a seeded split, `"validation"` what is held out
     of its training part, `"subset"` (fold 0 for training, 1 for test) which examples are kept, and
     each corruption has the stream of its name (folded by 2, 3, ... where the same one is applied
     again), behind `"validation_"` for those of held-out examples. Corruptions act on training data
-    only, except where a setting of theirs says otherwise. Further examples are subsets drawn as
-    those for testing are, so that the same images are kept of each corrupted form.
+    only, except where a setting of theirs says otherwise. Extra evaluation sets are subsampled as
+    the test split is, so that the same images are kept in each corrupted version.
 
     Args:
-        data: Which data, see `tfphen.core.trial.Data`.
-        seed_of: Gives the seed of a named stream, such as `Trial.seed_of`.
+        data: The data, see `tfphen.core.trial.Data`.
+        seed_of: Maps a stream's name to its seed, such as `Trial.seed_of`.
         data_dir: As in `load`.
         sources: As in `load`.
 
     Raises:
-        MissingData: A tfds set that is not on this machine.
-        UsageError: More examples than there are, a class that there is not, an unknown corruption,
-            or a wrong setting.
+        MissingData: A tfds set is not on this machine.
+        UsageError: More examples than available, an unknown class, an unknown corruption, or a
+            wrong setting.
     """
     dataset = load(data.name, data.options, data_dir, sources)
     train = dataset.train_inputs, dataset.train_labels
     test = dataset.test_inputs, dataset.test_labels
-    classes, further = dataset.num_classes, {}
+    classes = dataset.num_classes
+    further: dict[str, Part] = {}
     if data.classes is not None:
         train, further["other_train"] = _of_classes(data.classes, train, classes)
         test, further["other_test"] = _of_classes(data.classes, test, classes)
@@ -58,21 +60,22 @@ def resolve(
         train, test = _redraw_split(train, test, stream(seed_of("split"), "split"))
     held = None
     if data.validation is not None:
-        whole_number("validation", data.validation, 1, len(train[1]) - 1)
-        held, train = _held_out(data.validation, train, stratified, seed_of)
-        held = Examples(*held, classes)
-        held = _corrupted(held, data.validation_corruptions, seed_of, "validation_")
+        checks.whole("validation", data.validation, 1, len(train[1]) - 1)
+        part, train = _held_out(data.validation, train, stratified, seed_of)
+        held = _corrupted(
+            Examples(*part, classes), data.validation_corruptions, seed_of, "validation_"
+        )
         further["validation"] = held.inputs, held.labels
     train = _first("train", data.train, train, stratified, seed_of)
     test = _first("test", data.test, test, stratified, seed_of)
     examples = Examples(*train, classes, test_inputs=test[0])
     examples = _corrupted(examples, data.corruptions, seed_of)
-    if data.validation_in_training:
+    if data.validation_in_training and held is not None:
         examples = examples.followed_by(held)
     return Resolved(
         train_inputs=examples.inputs,
         train_labels=examples.labels,
-        test_inputs=examples.test_inputs,
+        test_inputs=test[0] if examples.test_inputs is None else examples.test_inputs,
         test_labels=test[1],
         num_classes=classes,
         name=dataset.name,
@@ -85,7 +88,7 @@ def resolve(
 
 
 def _of_classes(chosen: Sequence[int], examples: Part, num_classes: int) -> tuple[Part, Part]:
-    """Returns the examples of some classes, labelled by their place among them, and the others."""
+    """Returns the examples of some classes, relabeled by position among them, and the others."""
     if not set(chosen) <= set(range(num_classes)):
         raise UsageError(
             f"`classes` are of 0 to {num_classes - 1}. Received: classes={list(chosen)}"
@@ -145,7 +148,7 @@ def _redraw_split(train: Part, test: Part, generator: np.random.Generator) -> tu
 def _held_out(
     size: int, examples: Part, stratified: bool, seed_of: Callable[[str], int]
 ) -> tuple[Part, Part]:
-    """Returns `size` random examples, and the others in their own order."""
+    """Returns `size` random examples, and the others in their original order."""
     inputs, labels = examples
     generator = stream(seed_of("validation"), "validation")
     if stratified:
@@ -159,11 +162,11 @@ def _held_out(
 def _first(
     part: str, size: int | None, examples: Part, stratified: bool, seed_of: Callable[[str], int]
 ) -> Part:
-    """Returns `size` random examples; those of a smaller size are among those of a larger one."""
+    """Returns `size` random examples; a smaller size gives a subset of a larger one."""
     if size is None:
         return examples
     inputs, labels = examples
-    whole_number(part, size, 1, len(labels))
+    checks.whole(part, size, 1, len(labels))
     generator = stream(seed_of("subset"), "subset", ("train", "test").index(part))
     if stratified:
         chosen = generator.permutation(stratified_order(labels, generator)[:size])

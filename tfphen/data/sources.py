@@ -1,4 +1,4 @@
-"""Where data come from: embedded sources that need no download, and prepared tfds sets.
+"""Data sources: embedded ones that need no download, and prepared tfds sets.
 
 Only `fetch` ever uses the network. Only reading or fetching a tfds set imports TensorFlow.
 """
@@ -10,10 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import tfphen.data.gasoline as gasoline
+import tfphen.data.image_classification as image_classification
+import tfphen.data.prepared as prepared
+import tfphen.data.text_classification as text_classification
+import tfphen.data.tfds_sets as tfds_sets
 from tfphen.core import references
 from tfphen.core.errors import MissingData, nearest
 from tfphen.core.trial import FrozenMapping
-from tfphen.data import gasoline, image_classification, prepared, text_classification, tfds_sets
 from tfphen.data.dataset import Dataset
 from tfphen.data.digits import digits
 from tfphen.data.download import download
@@ -34,15 +38,18 @@ EMBEDDED: dict[str, Callable[..., Dataset]] = {
 # Files that users copy by hand: modules with `FILE`, `WHERE`, `read` and `load`.
 COPIED = {"gasoline": gasoline}
 
-_READERS = {"image": image_classification.load, "text": text_classification.load}
+_READERS: dict[str, Callable[..., Dataset]] = {
+    "image": image_classification.load,
+    "text": text_classification.load,
+}
 
 
 class Source(NamedTuple):
-    """One line of `tfphen data list`.
+    """An entry of `tfphen data list`.
 
     Args:
-        name: What a trial calls the data.
-        kind: `"embedded"`, `"tfds"`, or `"file"` for one that users copy by hand.
+        name: Name of the data in trials.
+        kind: `"embedded"`, `"tfds"`, or `"file"` for one to be copied by hand.
         found: `"built in"`, the folder of a prepared set, the path of a file, or None if it is not
             on this machine.
     """
@@ -53,7 +60,7 @@ class Source(NamedTuple):
 
 
 def search_folders(data_dir: str | Path | None = None) -> list[Path]:
-    """Returns where prepared tfds sets and files are looked for, in this order.
+    """Returns the folders to search for prepared tfds sets and files, in order.
 
     `data_dir`, the environment variable `TFPHEN_DATA`, then tfds' own folder: `TFDS_DATA_DIR` or
     `~/tensorflow_datasets`.
@@ -64,7 +71,7 @@ def search_folders(data_dir: str | Path | None = None) -> list[Path]:
 
 
 def available(data_dir: str | Path | None = None) -> list[Source]:
-    """Returns the embedded sources, files, the usual tfds sets, and every other set found."""
+    """Lists the embedded sources, files, well-known tfds sets, and every other set found."""
     folders = search_folders(data_dir)
     rows = [Source(name, "embedded", "built in") for name in EMBEDDED]
     for name in COPIED:
@@ -78,11 +85,11 @@ def available(data_dir: str | Path | None = None) -> list[Source]:
 
 
 def check(name: str, data_dir: str | Path | None = None) -> Source:
-    """Returns where the data are, after checking that a file or those of a tfds set are whole.
+    """Returns the location of a source, after verifying that its files are complete.
 
     Raises:
-        MissingData: They are not on this machine, or not whole.
-        UsageError: `name` cannot be the name of a data set.
+        MissingData: It is not on this machine, or incomplete.
+        UsageError: `name` cannot be the name of a dataset.
     """
     if name in EMBEDDED:
         return Source(name, "embedded", "built in")
@@ -110,13 +117,13 @@ def check(name: str, data_dir: str | Path | None = None) -> Source:
 
 
 def _copied(name: str, folders: Sequence[Path]) -> Path | None:
-    """Returns the first file of that source in the folders, or None."""
+    """Returns the first such file in the folders, or None."""
     paths = (folder / COPIED[name].FILE for folder in folders)
     return next((path for path in paths if path.is_file()), None)
 
 
 def fetch(name: str, data_dir: str | Path | None = None) -> Source:
-    """Downloads and prepares a tfds set, unless it is there. Nothing else ever downloads.
+    """Downloads and prepares a tfds set if needed. Nothing else ever downloads.
 
     Args:
         name: A tfds name.
@@ -124,7 +131,7 @@ def fetch(name: str, data_dir: str | Path | None = None) -> Source:
 
     Raises:
         UsageError: tfds does not know the set.
-        MissingData: It could not be downloaded, or cannot be, with what to do by hand.
+        MissingData: The download failed or is impossible; the message gives manual instructions.
     """
     folders = search_folders(data_dir)
     if name not in (*EMBEDDED, *COPIED) and prepared.find(name, folders) is None:
@@ -138,21 +145,21 @@ def load(
     data_dir: str | Path | None = None,
     sources: Mapping[str, Callable[..., Dataset]] | None = None,
 ) -> Dataset:
-    """Returns a data set with its own split.
+    """Returns a dataset with its own split.
 
     Args:
         name: An embedded source, or the tfds name of a prepared set.
         options: Settings of the source: the keyword arguments of the embedded source's function;
             those of `image_classification.load` or `text_classification.load` for a tfds set; of
             the module's `load` for a file that is copied by hand.
-        data_dir: First folder in which a tfds set is looked for, see `search_folders`.
-        sources: Further sources by name, functions of their settings like the embedded ones. One
-            with the keyword `data_dir`, which is no setting, gets the folder and can read tfds
+        data_dir: First folder to search for a tfds set, see `search_folders`.
+        sources: Additional sources by name, functions of their settings like the embedded ones. One
+            with the keyword `data_dir`, which is not a setting, gets the folder and can read tfds
             sets from it.
 
     Raises:
-        MissingData: A tfds set that is not on this machine.
-        UsageError: An option that the source does not have, or a value out of its range.
+        MissingData: A tfds set is not on this machine.
+        UsageError: An unknown option, or a value out of range.
     """
     options = options or {}
     generators = {**EMBEDDED, **(sources or {})}
@@ -161,12 +168,9 @@ def load(
         settings = checked_settings(generator, options, f"Data set {name!r}", given=("data_dir",))
         folder = None if data_dir is None else str(data_dir)
         return _generate(generator, FrozenMapping(settings), folder)
-    folder = Path(check(name, data_dir).found)
-    if name in COPIED:
-        read = COPIED[name].load
-        return read(folder, **checked_settings(read, options, f"Data set {name!r}"))
-    read = _READERS[tfds_sets.opened(folder).kind]
-    return read(folder, **checked_settings(read, options, f"Data set {name!r}"))
+    path = Path(str(check(name, data_dir).found))
+    read = COPIED[name].load if name in COPIED else _READERS[tfds_sets.opened(path).kind]
+    return read(path, **checked_settings(read, options, f"Data set {name!r}"))
 
 
 @functools.lru_cache(maxsize=8)

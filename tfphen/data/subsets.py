@@ -1,7 +1,7 @@
-"""Which examples are kept: stratified subsets, bootstrap samples and imbalanced classes.
+"""Subsets of examples: stratified ones, bootstrap samples and imbalanced classes.
 
-The random order does not depend on how many are kept, so with one generator seed a smaller subset
-is part of a larger one.
+The random order does not depend on the size, so with one generator seed a smaller subset is part of
+a larger one.
 
 Reference:
     K. Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss",
@@ -12,12 +12,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import Array
 from tfphen.data.dataset import Examples
-from tfphen.data.settings import boolean, real_number, whole_number
 
 
-def stratified_order(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def stratified_order(labels: Array, generator: np.random.Generator) -> Array:
     """Returns a random order of the examples in which every prefix keeps the class frequencies.
 
     Each class is spread evenly over the order (its j-th of n_c examples at (j + 1/2) / n_c), so the
@@ -36,44 +37,45 @@ def subset(
     size: int | None = None,
     fraction: float | None = None,
 ) -> Examples:
-    """Keeps `size` examples, or a `fraction` of them, with the class frequencies as they are."""
+    """Keeps `size` examples, or a `fraction` of them, preserving class frequencies."""
     available = len(examples.labels)
     if (size is None) == (fraction is None):
         raise UsageError(
             f"`subset` takes `size` or `fraction`. Received: size={size}, fraction={fraction}"
         )
     if fraction is not None:
-        size = max(1, round(real_number("fraction", fraction, 0, 1) * available))
-    size = whole_number("size", size, 1, available)
+        size = max(1, round(checks.number("fraction", fraction, 0, 1) * available))
+    size = checks.whole("size", size, 1, available)
     chosen = stratified_order(examples.labels, generator)[:size]
     return examples.take(generator.permutation(chosen))
 
 
 def bootstrap(examples: Examples, generator: np.random.Generator) -> Examples:
-    """Draws as many examples as there are, with replacement (Efron 1979, Ann. Stat. 7, 1-26)."""
+    """Draws a bootstrap sample: as many examples, with replacement (Efron 1979, Ann. Stat. 7,
+    1-26)."""
     available = len(examples.labels)
     return examples.take(generator.integers(available, size=available))
 
 
-def long_tail_counts(max_count: int, ratio: float, num_classes: int) -> np.ndarray:
+def long_tail_counts(max_count: int, ratio: float, num_classes: int) -> Array:
     """Returns class counts that fall geometrically from `max_count` to `max_count / ratio`.
 
     Class c of C gets floor(max_count * ratio ** (-c / (C - 1))) examples.
     """
-    whole_number("max_count", max_count, 1)
-    real_number("ratio", ratio, 1)
+    checks.whole("max_count", max_count, 1)
+    checks.number("ratio", ratio, 1)
     exponent = np.arange(num_classes) / max(1, num_classes - 1)
     # The margin keeps a count that is whole on paper from falling by one through rounding.
     return np.floor(max_count * float(ratio) ** -exponent + 1e-9).astype(np.int64)
 
 
-def step_counts(max_count: int, ratio: float, num_classes: int) -> np.ndarray:
+def step_counts(max_count: int, ratio: float, num_classes: int) -> Array:
     """Returns `max_count` for the first half of the classes and `max_count / ratio` for the rest.
 
     With an odd number of classes the middle one belongs to the first half.
     """
-    whole_number("max_count", max_count, 1)
-    real_number("ratio", ratio, 1)
+    checks.whole("max_count", max_count, 1)
+    checks.number("ratio", ratio, 1)
     counts = np.full(num_classes, max_count, dtype=np.int64)
     counts[(num_classes + 1) // 2 :] = int(max_count / ratio + 1e-9)
     return counts
@@ -87,11 +89,11 @@ def long_tail(
     max_count: int | None = None,
     permute_classes: bool = False,
 ) -> Examples:
-    """Keeps geometrically fewer examples of each further class. See `long_tail_counts`.
+    """Imbalances the classes so that their counts fall geometrically. See `long_tail_counts`.
 
     Args:
-        examples: What to thin out.
-        generator: Source of all randomness.
+        examples: The examples.
+        generator: Random generator.
         ratio: Count of the most frequent class over that of the rarest, at least 1.
         max_count: Count of the most frequent class. Defaults to that of the smallest class here.
         permute_classes: True draws which class has which frequency; False makes class 0 the most
@@ -119,13 +121,13 @@ def step_imbalance(
 def class_fractions(
     examples: Examples, generator: np.random.Generator, *, fractions: Sequence[float]
 ) -> Examples:
-    """Keeps a share of each class, and the examples that are kept in their own order.
+    """Keeps a fraction of each class, in the original order.
 
     Of n_c examples of class c, floor(n_c * fractions[c]) are kept, and at least one.
 
     Args:
-        examples: What to thin out.
-        generator: Source of all randomness.
+        examples: The examples.
+        generator: Random generator.
         fractions: A number in (0, 1] for each class.
     """
     num_classes = examples.num_classes
@@ -135,7 +137,7 @@ def class_fractions(
             f"`fractions` needs one number for each of the {num_classes} classes. "
             f"Received: fractions={fractions!r}"
         )
-    shares = np.asarray([real_number("fractions", fraction, 0, 1) for fraction in fractions])
+    shares = np.asarray([checks.number("fractions", fraction, 0, 1) for fraction in fractions])
     if not shares.all():
         raise UsageError(f"Each of `fractions` must be above 0. Received: fractions={fractions!r}")
     order = generator.permutation(len(examples.labels))
@@ -150,7 +152,7 @@ def _largest_count(examples: Examples) -> int:
 
 
 def _thin(
-    examples: Examples, generator: np.random.Generator, counts: np.ndarray, permute_classes: bool
+    examples: Examples, generator: np.random.Generator, counts: Array, permute_classes: bool
 ) -> Examples:
     if counts.min() < 1:
         raise UsageError(
@@ -159,7 +161,7 @@ def _thin(
         )
     # Drawn either way, so that the same examples are kept first with and without it.
     class_order = generator.permutation(examples.num_classes)
-    if boolean("permute_classes", permute_classes):
+    if checks.boolean("permute_classes", permute_classes):
         counts = counts[class_order]
     order = generator.permutation(len(examples.labels))
     rank, available = _rank_in_class(examples.labels[order], examples.num_classes)
@@ -172,7 +174,7 @@ def _thin(
     return examples.take(order[rank < counts[examples.labels[order]]])
 
 
-def _rank_in_class(labels: np.ndarray, num_classes: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def _rank_in_class(labels: Array, num_classes: int = 0) -> tuple[Array, Array]:
     """Returns how many earlier examples share each example's label, and the class counts."""
     counts = np.bincount(labels, minlength=num_classes)
     by_class = np.argsort(labels, kind="stable")

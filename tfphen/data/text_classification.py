@@ -1,7 +1,6 @@
 """Text classification sets of TensorFlow Datasets, read whole into memory as token numbers.
 
-TensorFlow is imported with the set that is read, not with the module.
-"""
+TensorFlow is imported on reading, not with the module."""
 
 import functools
 import re
@@ -9,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tfphen.core import checks
+from tfphen.core.types import Array
 from tfphen.data.dataset import Dataset
-from tfphen.data.settings import whole_number
 from tfphen.data.tfds_sets import Opened, batches, opened
 
 PADDING, UNKNOWN = 0, 1
@@ -20,7 +20,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def load(folder: Path, *, vocabulary_size: int = 10_000, length: int = 250) -> Dataset:
-    """Reads a prepared set: token numbers `(n, length)`, as the models of sequences take them.
+    """Reads a prepared set as token ids `[n, length]`, as the sequence models expect.
 
     The vocabulary is that of the whole training split, whatever part of it a trial keeps: of
     `vocabulary_size` tokens 0 is padding, 1 any word that has no number, and the numbers from 2 on
@@ -39,8 +39,8 @@ def load(folder: Path, *, vocabulary_size: int = 10_000, length: int = 250) -> D
         MissingData: The files are damaged.
     """
     # Whole numbers up to 2**24 are exact in float32.
-    whole_number("vocabulary_size", vocabulary_size, 3, 2**24)
-    whole_number("length", length, 1)
+    checks.whole("vocabulary_size", vocabulary_size, 3, 2**24)
+    checks.whole("length", length, 1)
     return _read(folder, vocabulary_size, length)
 
 
@@ -77,7 +77,7 @@ def _read(folder: Path, vocabulary_size: int, length: int) -> Dataset:
 
 def _texts(
     found: Opened, split: str, known: dict[str, int], grow: bool
-) -> tuple[list[np.ndarray], np.ndarray]:
+) -> tuple[list[Array], Array]:
     """Returns each text as places of its words in `known`, -1 for a word that is not there.
 
     Args:
@@ -99,7 +99,7 @@ def _texts(
     return texts, np.concatenate(labels)
 
 
-def _tokens(known: dict[str, int], texts: list[np.ndarray], vocabulary_size: int) -> np.ndarray:
+def _tokens(known: dict[str, int], texts: list[Array], vocabulary_size: int) -> Array:
     """Returns the token number of each place of `known`, and behind them that of a new word."""
     counts = np.bincount(np.concatenate(texts), minlength=len(known))
     ranked = sorted(known, key=lambda word: (-counts[known[word]], word))
@@ -109,7 +109,7 @@ def _tokens(known: dict[str, int], texts: list[np.ndarray], vocabulary_size: int
     return tokens
 
 
-def _padded(texts: list[np.ndarray], tokens: np.ndarray, length: int) -> np.ndarray:
+def _padded(texts: list[Array], tokens: Array, length: int) -> Array:
     padded = np.full((len(texts), length), PADDING, dtype=np.float32)
     for row, places in zip(padded, texts, strict=True):
         kept = places[-length:]

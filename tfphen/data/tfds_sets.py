@@ -1,4 +1,4 @@
-"""What the readers of prepared TensorFlow Datasets have in common.
+"""Common parts of the readers of prepared TensorFlow Datasets.
 
 TensorFlow is imported by the functions here, not with the module.
 """
@@ -8,19 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from tfphen.core.errors import MissingData, UsageError
+from tfphen.core.types import Array
 
 
 class Opened(NamedTuple):
     """A prepared set of inputs with one class label each.
 
     Args:
-        builder: What tfds reads it with.
+        builder: Its tfds builder.
         kind: `"image"` or `"text"`.
         keys: Names of the input and of the label.
-        test_split: What it is tested on: `"test"`, else `"validation"`.
+        test_split: Name of the test split: `"test"`, else `"validation"`.
         description: One sentence.
     """
 
@@ -38,7 +37,7 @@ class Opened(NamedTuple):
 
 @functools.lru_cache(maxsize=8)
 def opened(folder: Path) -> Opened:
-    """Looks at the features and splits of a prepared set, without reading its examples.
+    """Inspects the features and splits of a prepared set, without reading its examples.
 
     Raises:
         UsageError: Neither images nor texts with one class label each, or no split to train or to
@@ -79,7 +78,7 @@ def _kind(info: Any, tfds: Any) -> str:
 
 def batches(
     builder: Any, split: str, decoders: dict[str, Any] | None = None
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[Array, Array]]:
     """Yields inputs and labels of a split in the order of its files, a thousand at a time.
 
     Raises:
@@ -107,5 +106,5 @@ def batches(
 
 
 def first_line(error: BaseException) -> str:
-    """Returns the first line of what an error says, or its name where it says nothing."""
+    """Returns the first line of an error's message, or its class name if it has none."""
     return str(error).strip().split("\n", 1)[0] or type(error).__name__

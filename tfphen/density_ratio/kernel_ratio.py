@@ -1,22 +1,23 @@
-"""A density ratio as a sum of Gaussian kernels, and the width that is usual for them."""
+"""Density ratios as sums of Gaussian kernels, and the median heuristic for their width."""
 
 import dataclasses
 
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import ArrayLike, Floats
 from tfphen.density_ratio.kernels import gaussian_kernel
 
 
-def points(name: str, values) -> np.ndarray:
-    """Returns a sample as float64 `[n, d]`; one number a point may come as `[n]`.
+def points(name: str, values: ArrayLike) -> Floats:
+    """Returns a sample as float64 `[n, d]`; one-dimensional points may come as `[n]`.
 
     Args:
-        name: Of the argument, for the message.
+        name: Name of the argument, for the message.
         values: `[n, d]` or `[n]`, finite, at least one point.
 
     Raises:
-        UsageError: Not such a sample.
+        UsageError: `values` is not such a sample.
     """
     sample = np.asarray(values, "float64")
     sample = sample[:, None] if sample.ndim == 1 else sample
@@ -25,7 +26,7 @@ def points(name: str, values) -> np.ndarray:
     return sample
 
 
-def pair(train, test) -> tuple[np.ndarray, np.ndarray]:
+def pair(train: ArrayLike, test: ArrayLike) -> tuple[Floats, Floats]:
     """Returns a training and a test sample of points of one dimension, see `points`."""
     first, second = points("train", train), points("test", test)
     same = first.shape[1] == second.shape[1]
@@ -34,8 +35,8 @@ def pair(train, test) -> tuple[np.ndarray, np.ndarray]:
     return first, second
 
 
-def median_gamma(sample) -> float:
-    """Returns the inverse squared width of a kernel that the median heuristic gives.
+def median_gamma(sample: ArrayLike) -> float:
+    """Median heuristic: returns the inverse squared width of a Gaussian kernel.
 
         γ = 1 / (2 m²),   m the median distance of two different points
 
@@ -55,7 +56,7 @@ def median_gamma(sample) -> float:
 
     When not to use:
         Where the sample has clusters: the median is then the distance between clusters, which is
-        far wider than what tells densities apart within them.
+        far wider than the scale on which densities differ within them.
 
     Reference:
         A. Gretton et al., "A Kernel Two-Sample Test", Journal of Machine Learning Research 13,
@@ -85,28 +86,30 @@ class KernelRatio:
     array([2.   , 0.736])
     """
 
-    coefficients: np.ndarray
-    centers: np.ndarray
+    coefficients: Floats
+    centers: Floats
     gamma: float
 
-    def __call__(self, inputs) -> np.ndarray:
-        """Returns the ratio at some points.
+    def __call__(self, inputs: ArrayLike) -> Floats:
+        """Evaluates the ratio.
 
         Args:
             inputs: `[n, d]`, or `[n]` where d is 1.
 
         Returns:
-            Not negative, `[n]`.
+            Nonnegative, `[n]`.
         """
         features = gaussian_kernel(points("inputs", inputs), self.centers, self.gamma)
         return np.maximum(features @ self.coefficients, 0.0)
 
 
-def centers_and_gamma(test: np.ndarray, centers, gamma: float | None):
-    """Returns centres `[l, d]` and γ: by default the first 100 test points, and their median's.
+def centers_and_gamma(
+    test: Floats, centers: ArrayLike, gamma: float | None
+) -> tuple[Floats, float]:
+    """Returns centers `[l, d]` and γ: by default the first 100 test points, and their median's.
 
     Raises:
-        UsageError: A count of centres that is none, or a γ that is not above 0.
+        UsageError: An invalid number of centers, or a γ that is not above 0.
     """
     if np.ndim(centers) == 0:
         chosen = test[: checks.whole("centers", centers)]

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from tfphen.core.types import Floats
 
-def gaussian_kernel(first: np.ndarray, second: np.ndarray, gamma: float) -> np.ndarray:
+
+def gaussian_kernel(first: Floats, second: Floats, gamma: float) -> Floats:
     """Returns exp(-gamma |x - x'|²) of all pairs.
 
     Args:

@@ -3,17 +3,18 @@
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import ArrayLike
 from tfphen.density_ratio.kernel_ratio import KernelRatio, centers_and_gamma, pair
 from tfphen.density_ratio.kernels import gaussian_kernel
 
 
 def rulsif(
-    train,
-    test,
+    train: ArrayLike,
+    test: ArrayLike,
     alpha: float,
     gamma: float | None = None,
     regularization: float = 0.1,
-    centers=100,
+    centers: ArrayLike = 100,
 ) -> KernelRatio:
     """Fits the relative density ratio w_a = p_test / (a p_test + (1 - a) p_train).
 
@@ -27,13 +28,13 @@ def rulsif(
         alpha: a, in [0, 1]; 0 is `ulsif`.
         gamma: γ; None takes `median_gamma` of the test points.
         regularization: λ, above 0.
-        centers: c, `[l, d]` or `[l]`, or how many of the first test points to take.
+        centers: c, `[l, d]` or `[l]`, or the number of first test points to use.
 
     Returns:
         The ratio, a `KernelRatio`.
 
     Raises:
-        UsageError: Samples or settings that cannot be used.
+        UsageError: Invalid samples or settings.
 
     Example:
 
@@ -60,26 +61,30 @@ def rulsif(
 
 
 def ulsif(
-    train, test, gamma: float | None = None, regularization: float = 0.1, centers=100
+    train: ArrayLike,
+    test: ArrayLike,
+    gamma: float | None = None,
+    regularization: float = 0.1,
+    centers: ArrayLike = 100,
 ) -> KernelRatio:
     """Fits the density ratio w = p_test / p_train by unconstrained least squares.
 
-        minimise ½ mean_train[r²] - mean_test[r] + ½ λ |θ|²,   r = Σₗ θₗ φₗ
+        minimize ½ mean_train[r²] - mean_test[r] + ½ λ |θ|²,   r = Σₗ θₗ φₗ
 
-    which is ½ mean_train[(r - w)²] up to a constant. Negative values are cut off afterwards.
+    which is ½ mean_train[(r - w)²] up to a constant. Negative values are clipped to 0 afterwards.
 
     Args:
         train: Training points, `[n, d]` or `[n]`.
         test: Test points, `[m, d]` or `[m]`.
         gamma: γ; None takes `median_gamma` of the test points.
         regularization: λ, above 0.
-        centers: c, `[l, d]` or `[l]`, or how many of the first test points to take.
+        centers: c, `[l, d]` or `[l]`, or the number of first test points to use.
 
     Returns:
         The ratio, a `KernelRatio`.
 
     Raises:
-        UsageError: Samples or settings that cannot be used.
+        UsageError: Invalid samples or settings.
 
     Example:
 

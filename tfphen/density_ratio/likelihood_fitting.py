@@ -3,21 +3,23 @@
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import ArrayLike, Floats
 from tfphen.density_ratio.kernel_ratio import KernelRatio, centers_and_gamma, pair
 from tfphen.density_ratio.kernels import gaussian_kernel
 
 
 def kliep(
-    train,
-    test,
+    train: ArrayLike,
+    test: ArrayLike,
     gamma: float | None = None,
-    centers=100,
+    centers: ArrayLike = 100,
     tolerance: float = 1e-3,
     iterations: int = 5000,
 ) -> KernelRatio:
-    """Fits the density ratio r under which r p_train is nearest to p_test in Kullback-Leibler.
+    """Fits the density ratio r under which r p_train is nearest to p_test in Kullback-Leibler
+    divergence.
 
-        maximise mean_test[log r]   subject to   mean_train[r] = 1,  θ ≥ 0,   r = Σₗ θₗ φₗ
+        maximize mean_test[log r]   subject to   mean_train[r] = 1,  θ ≥ 0,   r = Σₗ θₗ φₗ
 
     with φₗ(x) = exp(-γ |x - cₗ|²). With bₗ = mean_train[φₗ] and πₗ = θₗ bₗ this is a concave
     function on the simplex, which projected gradient ascent climbs. It stops where the duality gap
@@ -27,16 +29,16 @@ def kliep(
         train: Training points, `[n, d]` or `[n]`.
         test: Test points, `[m, d]` or `[m]`.
         gamma: γ; None takes `median_gamma` of the test points.
-        centers: c, `[l, d]` or `[l]`, or how many of the first test points to take.
+        centers: c, `[l, d]` or `[l]`, or the number of first test points to use.
         tolerance: The mean log-likelihood is at most this below its maximum, in nats.
-        iterations: At most so many.
+        iterations: Maximum number of iterations.
 
     Returns:
         The ratio, a `KernelRatio` without negative coefficients; mean_train[r] is 1.
 
     Raises:
-        UsageError: Samples or settings that cannot be used, or a test point that is far from all
-            centres or training points.
+        UsageError: Invalid samples or settings, or a test point that is far from all centers or
+            training points.
 
     Example:
 
@@ -59,7 +61,7 @@ def kliep(
     tolerance = checks.positive("tolerance", tolerance)
     means = gaussian_kernel(train, chosen, gamma).mean(0)
     features = gaussian_kernel(test, chosen, gamma)
-    # A centre without training points near it would stand for an infinite ratio.
+    # A center without training points near it would stand for an infinite ratio.
     near = means > 1e-12
     seen = bool(near.any()) and bool((features[:, near].max(1) > 0).all())
     checks.require(seen, "gamma", gamma, "is too large: kernels do not reach every test point")
@@ -87,7 +89,7 @@ def kliep(
     )
 
 
-def _on_simplex(values: np.ndarray) -> np.ndarray:
+def _on_simplex(values: Floats) -> Floats:
     """Returns the nearest point whose entries are not negative and sum to 1."""
     ordered = np.sort(values)[::-1]
     excess = (np.cumsum(ordered) - 1) / np.arange(1, len(values) + 1)

@@ -7,6 +7,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import ArrayLike, Floats
 from tfphen.density_ratio.kernel_ratio import median_gamma, pair
 from tfphen.density_ratio.kernels import gaussian_kernel
 
@@ -15,11 +16,16 @@ _SHY = 0.995
 
 
 def box_quadratic_programme(
-    matrix, linear, upper: float, total=None, gap: float = 1e-12, iterations: int = 100
-) -> np.ndarray:
-    """Solves a convex quadratic programme in a box, by an interior-point method.
+    matrix: ArrayLike,
+    linear: ArrayLike,
+    upper: float,
+    total: tuple[float, float] | None = None,
+    gap: float = 1e-12,
+    iterations: int = 100,
+) -> Floats:
+    """Solves a convex quadratic program in a box, by an interior-point method.
 
-        minimise ½ w'K w - k'w   subject to   0 ≤ w ≤ B,   a ≤ Σ w ≤ b
+        minimize ½ w'K w - k'w   subject to   0 ≤ w ≤ B,   a ≤ Σ w ≤ b
 
     Args:
         matrix: K, symmetric and positive semidefinite, `[n, n]`.
@@ -28,10 +34,10 @@ def box_quadratic_programme(
         total: (a, b) with a < b, a < n B and b > 0; None leaves the sum free.
         gap: Stops where the duality gap is at most this share of the objective, or of 1 if that is
             more. A larger one leaves weights further inside the box, and smoother.
-        iterations: At most so many.
+        iterations: Maximum number of iterations.
 
     Returns:
-        w, `[n]`, strictly inside the box: what is 0 in the exact solution is only small here.
+        w, `[n]`, strictly inside the box: zeros of the exact solution are only small here.
 
     Raises:
         UsageError: Shapes that do not fit, bounds that leave no point inside, or no convergence.
@@ -71,7 +77,13 @@ def box_quadratic_programme(
         residual = product - linear + constraints.transposed(dual)
         factor = constraints.factor(matrix, dual / slack)
 
-        def direction(aim, residual=residual, factor=factor, slack=slack, dual=dual):
+        def direction(
+            aim: Floats | float,
+            residual: Floats = residual,
+            factor: tuple[Floats, bool] = factor,
+            slack: Floats = slack,
+            dual: Floats = dual,
+        ) -> tuple[Floats, Floats, Floats]:
             """Newton's step towards slack * dual = slack * dual + aim."""
             right = -residual - constraints.transposed(aim / slack)
             move = cho_solve(factor, right, check_finite=False)
@@ -86,7 +98,7 @@ def box_quadratic_programme(
         step = _SHY * min(_reach(slack, change), _reach(dual, other))
         w, dual = w + step * move, dual + step * other
     raise UsageError(
-        "The quadratic programme has not converged. Raise `gap`, or add to the diagonal of "
+        "The quadratic program has not converged. Raise `gap`, or add to the diagonal of "
         f"`matrix`. Received: gap={gap:g}, after {iterations} iterations {found:.1e}"
     )
 
@@ -94,7 +106,7 @@ def box_quadratic_programme(
 class _Constraints:
     """The constraints G w ≤ h: w ≥ 0, then w ≤ B, then the two of the sum, if it has bounds."""
 
-    def __init__(self, size: int, upper: float, total):
+    def __init__(self, size: int, upper: float, total: tuple[float, float] | None) -> None:
         self.size, self.upper, self.total = size, upper, total
         self.limit = np.repeat([0.0, upper], size)
         if total is not None:
@@ -103,22 +115,22 @@ class _Constraints:
             checks.require(room, "total", total, "must leave room inside the box")
             self.limit = np.append(self.limit, [-least, most])
 
-    def inside(self) -> np.ndarray:
+    def inside(self) -> Floats:
         least, most = (0.0, np.inf) if self.total is None else self.total
         mean = (max(least, 0.0) + min(most, self.size * self.upper)) / 2 / self.size
         return np.full(self.size, mean)
 
-    def apply(self, w: np.ndarray) -> np.ndarray:
+    def apply(self, w: Floats) -> Floats:
         """Returns G w."""
         sums = [] if self.total is None else [-w.sum(), w.sum()]
         return np.concatenate([-w, w, sums])
 
-    def transposed(self, z: np.ndarray) -> np.ndarray:
+    def transposed(self, z: Floats) -> Floats:
         """Returns G'z."""
         value = z[self.size : 2 * self.size] - z[: self.size]
         return value if self.total is None else value + (z[-1] - z[-2])
 
-    def factor(self, matrix: np.ndarray, ratio: np.ndarray):
+    def factor(self, matrix: Floats, ratio: Floats) -> tuple[Floats, bool]:
         """Returns the Cholesky factor of K + G' diag(ratio) G."""
         system = matrix + (0.0 if self.total is None else ratio[-1] + ratio[-2])
         own = ratio[: self.size] + ratio[self.size : 2 * self.size]
@@ -126,41 +138,41 @@ class _Constraints:
         return cho_factor(system, check_finite=False)
 
 
-def _reach(values: np.ndarray, change: np.ndarray) -> float:
+def _reach(values: Floats, change: Floats) -> float:
     """Longest step, at most 1, that leaves all values at 0 or above."""
     falling = change < 0
     return min(1.0, float((-values[falling] / change[falling]).min(initial=1.0)))
 
 
 def kernel_mean_matching(
-    train,
-    test,
+    train: ArrayLike,
+    test: ArrayLike,
     gamma: float | None = None,
     bound: float = 1000.0,
     tolerance: float | None = None,
     ridge: float = 1e-5,
     gap: float = 1e-12,
-) -> np.ndarray:
+) -> Floats:
     """Weights training points so that their mean in feature space is that of the test points.
 
-        minimise ½ w'K w - k'w,   kᵢ = (n / m) Σⱼ exp(-γ |xᵢ - x'ⱼ|²)
+        minimize ½ w'K w - k'w,   kᵢ = (n / m) Σⱼ exp(-γ |xᵢ - x'ⱼ|²)
         subject to 0 ≤ wᵢ ≤ B and |Σ w - n| ≤ n ε
 
     Args:
         train: n training points, `[n, d]` or `[n]`.
         test: m test points, `[m, d]` or `[m]`.
-        gamma: γ; None takes `median_gamma` of the training points. 0 makes all points alike.
+        gamma: γ; None takes `median_gamma` of the training points. 0 makes all points equivalent.
         bound: B.
         tolerance: ε, above 0; None is (√n - 1) / √n, which for large n binds nothing but the sum's
             being positive and below 2n.
         ridge: Added to the diagonal of K; above 0.
-        gap: How far the programme is solved, see `box_quadratic_programme`; cvxopt's is 1e-6.
+        gap: Accuracy of the solution, see `box_quadratic_programme`; cvxopt's is 1e-6.
 
     Returns:
         w, `[n]`.
 
     Raises:
-        UsageError: Samples or settings that cannot be used.
+        UsageError: Invalid samples or settings.
 
     Example:
 

@@ -1,37 +1,38 @@
-"""The one-step method: weights and predictor learned together, by one bound on the test risk."""
+"""The one-step method: weights and predictor learned jointly by minimizing a bound on test risk."""
 
 import dataclasses
 
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import ArrayLike, Floats
 from tfphen.density_ratio.kernel_ratio import KernelRatio, centers_and_gamma, pair
 from tfphen.density_ratio.kernels import gaussian_kernel
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class OneStep:
-    """What `one_step` has learned.
+    """Result of `one_step`.
 
     Args:
-        parameters: Of the linear predictor, `[p]`.
+        parameters: Parameters of the linear predictor, `[p]`.
         ratio: The weights as a function of the inputs.
-        objectives: What is minimised, before the first turn and after each, `[turns + 1]`.
+        objectives: Values of the objective, before the first turn and after each, `[turns + 1]`.
     """
 
-    parameters: np.ndarray
+    parameters: Floats
     ratio: KernelRatio
-    objectives: np.ndarray
+    objectives: Floats
 
 
-def risk_bound(losses, weights, true_weights) -> float:
-    """Upper bound on half the squared test risk, for any weights that are not negative.
+def risk_bound(losses: ArrayLike, weights: ArrayLike, true_weights: ArrayLike) -> float:
+    """Upper bound on half the squared test risk, for any nonnegative weights.
 
         ½ R² ≤ (mean_train[g l])² + mean_train[(g - w)²],   R = mean_train[w l]
 
     It holds for losses in [0, 1]: R = mean[g l] + mean[(w - g) l], (a + b)² ≤ 2a² + 2b², and
-    Jensen's inequality. The second term does not depend on the predictor; without what does not
-    depend on g it is mean_train[g²] - 2 mean_test[g], so that w need not be known to minimise it.
+    Jensen's inequality. The second term does not depend on the predictor; up to terms that do not
+    depend on g it is mean_train[g²] - 2 mean_test[g], so that w need not be known to minimize it.
 
     Args:
         losses: l of the training points, in [0, 1], `[n]`.
@@ -65,18 +66,18 @@ def risk_bound(losses, weights, true_weights) -> float:
 
 
 def one_step(
-    train,
-    targets,
-    test,
+    train: ArrayLike,
+    targets: ArrayLike,
+    test: ArrayLike,
     gamma: float | None = None,
-    centers=100,
+    centers: ArrayLike = 100,
     scale: float = 1.0,
     regularization: float = 0.1,
     iterations: int = 50,
 ) -> OneStep:
-    """Fits a line (or a plane) and the weights of its training points, by turns.
+    """Fits a linear predictor and the weights of its training points by alternating minimization.
 
-        minimise (mean_train[g l])² + mean_train[g²] - 2 mean_test[g] + λ |θ|²
+        minimize (mean_train[g l])² + mean_train[g²] - 2 mean_test[g] + λ |θ|²
 
     over f(x) = a + b'x in l = (f(x) - y)² / s, and over g = Σₗ θₗ φₗ with θ ≥ 0. Each turn is
     exact: weighted least squares for f, least squares with θ ≥ 0 for g. So the objective, which
@@ -87,16 +88,17 @@ def one_step(
         targets: y, `[n]`.
         test: Test inputs, `[m, d]` or `[m]`.
         gamma: γ of the kernels; None takes `median_gamma` of the test points.
-        centers: c, `[l, d]` or `[l]`, or how many of the first test points to take.
+        centers: c, `[l, d]` or `[l]`, or the number of first test points to use.
         scale: s, the squared error that counts as a loss of 1.
         regularization: λ, above 0.
-        iterations: Turns at most; it ends where a turn lowers the objective by less than 1e-9.
+        iterations: Maximum number of turns; stops where a turn lowers the objective by less than
+            1e-9.
 
     Returns:
         A `OneStep`.
 
     Raises:
-        UsageError: Samples or settings that cannot be used.
+        UsageError: Invalid samples or settings.
 
     Example:
 
@@ -129,18 +131,18 @@ def one_step(
     system = of_train.T @ of_train / size + ridge * np.eye(len(chosen))
     design = np.column_stack([np.ones(size), train])
 
-    def losses_of(parameters):
+    def losses_of(parameters: Floats) -> Floats:
         return (design @ parameters - targets) ** 2 / scale
 
-    def objective(parameters, theta):
+    def objective(parameters: Floats, theta: Floats) -> float:
         product = np.mean(of_train @ theta * losses_of(parameters))
         return product**2 + theta @ system @ theta - 2 * linear @ theta
 
-    def fit(weights):
+    def fit(weights: Floats) -> Floats:
         roots = np.sqrt(weights)
         return np.linalg.lstsq(design * roots[:, None], targets * roots, rcond=None)[0]
 
-    def weigh(parameters):
+    def weigh(parameters: Floats) -> Floats:
         # θ'Aθ - 2 h'θ is |L'θ - L⁻¹h|² up to a constant, with A = LL'.
         slope = of_train.T @ losses_of(parameters) / size
         lower = np.linalg.cholesky(system + np.outer(slope, slope))

@@ -1,17 +1,18 @@
-"""Weights that trade some of their lack of bias for less variance."""
+"""Transformed importance weights that trade bias for variance."""
 
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import ArrayLike, Floats
 
 
-def _checked(weights) -> np.ndarray:
+def _checked(weights: ArrayLike) -> Floats:
     weights = np.asarray(weights, "float64")
     right = bool(np.isfinite(weights).all()) and not (weights < 0).any()
     return checks.require(right, "weights", weights, "must be finite and not negative")
 
 
-def flattened_weights(weights, power: float) -> np.ndarray:
+def flattened_weights(weights: ArrayLike, power: float) -> Floats:
     """Flattens importance weights: w^a, from none (a = 0) to all of them (a = 1).
 
     Args:
@@ -22,7 +23,7 @@ def flattened_weights(weights, power: float) -> np.ndarray:
         `[n]`, float64.
 
     Raises:
-        UsageError: Negative weights, or a power out of its range.
+        UsageError: Negative weights, or a power out of range.
 
     Example:
 
@@ -30,7 +31,7 @@ def flattened_weights(weights, power: float) -> np.ndarray:
     array([0.5, 2. ])
 
     When not to use:
-        To estimate an expectation under the test density: only the power 1 is without bias.
+        To estimate an expectation under the test density: only the power 1 is unbiased.
 
     Reference:
         H. Shimodaira, "Improving predictive inference under covariate shift by weighting the
@@ -39,7 +40,7 @@ def flattened_weights(weights, power: float) -> np.ndarray:
     return _checked(weights) ** checks.number("power", power, 0, 1)
 
 
-def relative_weights(weights, alpha: float) -> np.ndarray:
+def relative_weights(weights: ArrayLike, alpha: float) -> Floats:
     """Turns importance weights into relative ones, which are bounded by 1 / a.
 
         w_a = w / (a w + 1 - a) = p_test / (a p_test + (1 - a) p_train)
@@ -49,10 +50,10 @@ def relative_weights(weights, alpha: float) -> np.ndarray:
         alpha: a, in [0, 1].
 
     Returns:
-        `[n]`, float64. All of them are 1 where a is 1.
+        `[n]`, float64; all 1 where a is 1.
 
     Raises:
-        UsageError: Negative weights, or an alpha out of its range.
+        UsageError: Negative weights, or an alpha out of range.
 
     Example:
 

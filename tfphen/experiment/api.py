@@ -10,7 +10,7 @@ from tfphen.core import config as configs
 from tfphen.core.errors import TfphenError
 from tfphen.experiment import phenomenon, record_format, records, runner
 from tfphen.verdicts import findings, published
-from tfphen.verdicts.comparison import Comparison
+from tfphen.verdicts.comparison import Comparison, compare
 
 if TYPE_CHECKING:
     import pandas
@@ -89,7 +89,7 @@ class Run:
             estimate, baseline = ours or (None, None)
             changed = [name for name in self.overrides if name not in ("seeds", "seed")]
             differs = (*getattr(self.config, "differs", ()), *(f"--set {c}" for c in changed))
-            comparisons.append(published.compare(number, estimate, baseline, differs))
+            comparisons.append(compare(number, estimate, baseline, differs))
         return comparisons
 
     def figure(self) -> "Figure":

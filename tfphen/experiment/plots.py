@@ -1,8 +1,8 @@
 """The shared look of figures, and helpers for phenomena. Matplotlib is imported when one is used.
 
-Colours are told apart by readers who are colour-blind, and each series has a marker of its own, so
-that colour is never the only sign. The HTML report turns `INK`, `RULE` and `SERIES` into its own
-colours, so a figure reads well on a dark page too: use them, or leave colours to the helpers.
+Colors are told apart by readers who are colour-blind, and each series has a marker of its own, so
+that color is never the only sign. The HTML report turns `INK`, `RULE` and `SERIES` into its own
+colors, so a figure reads well on a dark page too: use them, or leave colors to the helpers.
 """
 
 import contextlib
@@ -199,10 +199,10 @@ def to_svg(figure: "Figure", prefix: str, description: str) -> str:
     # Matplotlib's own rule would reach the whole page. Fonts are those of the page.
     text = re.sub(r"<style.*?</style>", "", text, flags=re.S)
     text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
-    colours = {INK: "currentColor", RULE: "var(--rule)"}
-    colours |= {colour: f"var(--series-{i})" for i, colour in enumerate(SERIES, start=1)}
-    for colour, name in colours.items():
-        text = text.replace(colour, name)
+    colors = {INK: "currentColor", RULE: "var(--rule)"}
+    colors |= {color: f"var(--series-{i})" for i, color in enumerate(SERIES, start=1)}
+    for color, name in colors.items():
+        text = text.replace(color, name)
     label = escape(description, quote=True)
     inherited = 'style="stroke-linejoin: round; stroke-linecap: butt"'
     return text.replace("<svg ", f'<svg role="img" aria-label="{label}" {inherited} ', 1)

@@ -1,10 +1,12 @@
-"""Downsampling after a blur, so that what is left moves with the image."""
+"""Blur pooling: anti-aliased downsampling that is nearly shift-equivariant."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
+from tfphen.core.types import Shape, Tensor, TensorLike
 from tfphen.layers.circular_padding import (
     checked_data_format,
     checked_images,
@@ -16,11 +18,13 @@ from tfphen.layers.circular_padding import (
 _PADDINGS = ("reflect", "circular", "zero")
 
 
-def checked_blur(pool_size, strides, padding) -> tuple[tuple[int, int], tuple[int, int]]:
+def checked_blur(
+    pool_size: Any, strides: Any, padding: Any
+) -> tuple[tuple[int, int], tuple[int, int]]:
     """Returns sizes and strides as pairs.
 
     Raises:
-        ValueError: One of them, or `padding`, is not as it should be.
+        ValueError: One of them, or `padding`, is invalid.
     """
     if padding not in _PADDINGS:
         raise ValueError(
@@ -31,7 +35,9 @@ def checked_blur(pool_size, strides, padding) -> tuple[tuple[int, int], tuple[in
     return checked_pair(pool_size, "pool_size", 1, what), checked_pair(strides, "strides", 1, what)
 
 
-def _check_sizes(shape, axes, pool_size, padding):
+def _check_sizes(
+    shape: Shape, axes: tuple[int, int], pool_size: tuple[int, int], padding: str
+) -> None:
     for axis, size in zip(axes, pool_size, strict=True):
         if padding == "reflect" and shape[axis] is not None and size // 2 >= shape[axis]:
             raise ValueError(
@@ -41,11 +47,11 @@ def _check_sizes(shape, axes, pool_size, padding):
             )
 
 
-def _part(values, axis, start, stop, step=1):
+def _part(values: Tensor, axis: int, start: int | None, stop: int | None, step: int = 1) -> Tensor:
     return values[(*[slice(None)] * axis, slice(start, stop, step))]
 
 
-def _reflected(values, before, after, axis):
+def _reflected(values: Tensor, before: int, after: int, axis: int) -> Tensor:
     """Mirrors a tensor at both ends of an axis; the ends themselves are not repeated.
 
     Written out, since with PyTorch `ops.pad` does not mirror every axis.
@@ -58,27 +64,33 @@ def _reflected(values, before, after, axis):
     return ops.concatenate(parts, axis=axis) if len(parts) > 1 else values
 
 
-def blur_pool_2d(inputs, pool_size=3, strides=2, padding="reflect", data_format=None):
+def blur_pool_2d(
+    inputs: TensorLike,
+    pool_size: int | tuple[int, int] = 3,
+    strides: int | tuple[int, int] = 2,
+    padding: str = "reflect",
+    data_format: str | None = None,
+) -> Tensor:
     """Blurs images with a binomial filter and keeps every s-th row and column.
 
         out[i] = 2^(1 - m) Σ_t C(m - 1, t) in[s i + t - ⌊(m - 1) / 2⌋],    t = 0..m - 1
 
-    on rows, then on columns, each channel for itself.
+    on rows, then on columns, each channel separately.
 
     Args:
         inputs: Images, floats, `[batch, height, width, channels]`, or `[batch, channels, height,
             width]` with `data_format="channels_first"`.
         pool_size: Size m of the filter, an integer or a pair.
         strides: s, an integer or a pair.
-        padding: `"reflect"`, `"circular"` or `"zero"`: what is beyond the border.
+        padding: `"reflect"`, `"circular"` or `"zero"`: the padding at the border.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
 
     Returns:
         Images of `ceil(height / s)` rows and `ceil(width / s)` columns, of the dtype of `inputs`.
 
     Raises:
-        ValueError: A setting that is not as above, inputs that are no images, or reflection of more
-            rows or columns than there are.
+        ValueError: An invalid setting, inputs that are not images, or reflection of more rows or
+            columns than there are.
 
     Example:
 
@@ -126,7 +138,7 @@ class BlurPool2D(keras.layers.Layer):
 
         out[i] = 2^(1 - m) Σ_t C(m - 1, t) in[s i + t - ⌊(m - 1) / 2⌋],    t = 0..m - 1
 
-    on rows, then on columns, each channel for itself. The filters are those of the paper: m = 2 is
+    on rows, then on columns, each channel separately. The filters are those of the paper: m = 2 is
     its Rect-2, m = 3 its Tri-3, m = 5 its Bin-5. The paper replaces max pooling by max pooling of
     stride 1 and this layer, a strided convolution by one of stride 1, its activation and this
     layer, and average pooling by this layer.
@@ -138,10 +150,10 @@ class BlurPool2D(keras.layers.Layer):
     Args:
         pool_size: Size m of the filter, a positive integer or a pair `(height, width)`.
         strides: s, a positive integer or a pair.
-        padding: What is beyond the border: `"reflect"` (the border itself not repeated; the
-            authors' setting), `"circular"` or `"zero"`.
+        padding: Padding at the border: `"reflect"` (the border itself not repeated; the authors'
+            setting), `"circular"` or `"zero"`.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
-        **kwargs: Of `keras.layers.Layer`: `name`, `dtype`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype`.
 
     Call arguments:
         inputs: Images, floats, `[batch, height, width, channels]`, or `[batch, channels, height,
@@ -151,8 +163,8 @@ class BlurPool2D(keras.layers.Layer):
         Images of `ceil(height / s)` rows and `ceil(width / s)` columns.
 
     Raises:
-        ValueError: A setting that is not as above, inputs that are no images, or reflection of more
-            rows or columns than there are.
+        ValueError: An invalid setting, inputs that are not images, or reflection of more rows or
+            columns than there are.
 
     Example:
 
@@ -177,29 +189,36 @@ class BlurPool2D(keras.layers.Layer):
         arXiv 1904.11486.
     """
 
-    def __init__(self, pool_size=3, strides=2, padding="reflect", data_format=None, **kwargs):
+    def __init__(
+        self,
+        pool_size: int | tuple[int, int] = 3,
+        strides: int | tuple[int, int] = 2,
+        padding: str = "reflect",
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.pool_size, self.strides = checked_blur(pool_size, strides, padding)
         self.padding = padding
         self.data_format = checked_data_format(data_format)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         _check_sizes(input_shape, spatial_axes(self.data_format), self.pool_size, self.padding)
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         # Integer images too: layers cast floats only.
         inputs = ops.cast(inputs, self.compute_dtype)
         return blur_pool_2d(inputs, self.pool_size, self.strides, self.padding, self.data_format)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         shape = list(input_shape)
         for axis, stride in zip(spatial_axes(self.data_format), self.strides, strict=True):
             shape[axis] = None if shape[axis] is None else -(-shape[axis] // stride)
         return tuple(shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "pool_size": list(self.pool_size),

@@ -2,12 +2,14 @@
 
 import math
 import numbers
+from typing import Any
 
 import keras
 from keras import ops
 
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import Shape, Tensor
 from tfphen.layers.seeded_initializer import seeded_initializer
 
 METHODS = ("product", "fourier")
@@ -15,7 +17,7 @@ METHODS = ("product", "fourier")
 _LONG = 2**17
 
 
-def _windows(values, axis: int, width: int, before: int, count: int):
+def _windows(values: Tensor, axis: int, width: int, before: int, count: int) -> Tensor:
     """Replaces an axis of n entries by two, whose entry (i, s) is `values[(i + s - before) mod n]`.
 
     By repeating the signal and reading it n + 1 at a time, so that each row starts one further on:
@@ -35,7 +37,7 @@ def _windows(values, axis: int, width: int, before: int, count: int):
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class CircularConvolution(keras.layers.Layer):
-    """A convolution whose input goes on periodically, for signals and images, with large kernels.
+    """A convolution over periodically continued inputs, for signals and images, with large kernels.
 
         out[i, f] = activation(Σ_s Σ_c in[(i + s - p) mod n, c] kernel[s, c, f] + bias[f])
 
@@ -53,8 +55,8 @@ class CircularConvolution(keras.layers.Layer):
         method: `"product"`, `"fourier"` (signals, with `padding=None`), or None for the shorter.
         kernel_initializer: A Keras initializer.
         bias_initializer: A Keras initializer.
-        seed: Integer, of a kernel initializer that is given by its name.
-        **kwargs: Of `keras.layers.Layer`: `name`, `dtype`.
+        seed: Integer seed, for a kernel initializer given by name.
+        **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype`.
 
     Call arguments:
         inputs: Signals `[batch, n, channels]` or images `[batch, rows, columns, channels]`.
@@ -63,8 +65,7 @@ class CircularConvolution(keras.layers.Layer):
         `[batch, positions, filters]` or `[batch, rows, columns, filters]`.
 
     Raises:
-        UsageError: Inputs of another rank, a kernel larger than they are, or a setting that is not
-            as above.
+        UsageError: Inputs of another rank, a kernel larger than they are, or an invalid setting.
 
     Example:
 
@@ -85,16 +86,16 @@ class CircularConvolution(keras.layers.Layer):
 
     def __init__(
         self,
-        filters,
-        kernel_size=None,
-        padding=None,
-        activation=None,
-        method=None,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        seed=0,
-        **kwargs,
-    ):
+        filters: int,
+        kernel_size: int | None = None,
+        padding: int | None = None,
+        activation: Any = None,
+        method: str | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         checks.wholes(filters=filters)
         if kernel_size is not None:
@@ -109,7 +110,7 @@ class CircularConvolution(keras.layers.Layer):
         self.kernel_initializer = seeded_initializer(kernel_initializer, self.seed)
         self.bias_initializer = keras.initializers.get(bias_initializer)
 
-    def _plan(self, input_shape):
+    def _plan(self, input_shape: Shape) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """Returns sizes of the kernel, first entries of the windows, and positions, by axis."""
         sizes = tuple(input_shape[1:-1])
         whole = all(isinstance(size, numbers.Integral) for size in input_shape[1:])
@@ -132,7 +133,7 @@ class CircularConvolution(keras.layers.Layer):
             )
         return kernel, before, places
 
-    def _by_fourier(self, input_shape) -> bool:
+    def _by_fourier(self, input_shape: Shape) -> bool:
         possible = len(input_shape) == 3 and self.padding is None
         if self.method == "fourier" and not possible:
             raise UsageError(
@@ -144,7 +145,7 @@ class CircularConvolution(keras.layers.Layer):
         kernel, _, places = self._plan(input_shape)
         return possible and kernel[0] * places[0] > _LONG
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         kernel, _, _ = self._plan(input_shape)
         self._by_fourier(input_shape)
         self.kernel = self.add_weight(
@@ -156,11 +157,11 @@ class CircularConvolution(keras.layers.Layer):
             shape=(self.filters,), initializer=self.bias_initializer, name="bias"
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         convolve = self._fourier if self._by_fourier(inputs.shape) else self._product
         return self.activation(convolve(inputs) + self.bias)
 
-    def _product(self, inputs):
+    def _product(self, inputs: Tensor) -> Tensor:
         kernel, before, places = self._plan(inputs.shape)
         channels, windows = inputs.shape[-1], inputs
         for axis, plan in enumerate(zip(kernel, before, places, strict=True)):
@@ -172,13 +173,13 @@ class CircularConvolution(keras.layers.Layer):
         outputs = ops.matmul(rows, ops.reshape(self.kernel, (depth, self.filters)))
         return ops.reshape(outputs, (-1, *places, self.filters))
 
-    def _fourier(self, inputs):
+    def _fourier(self, inputs: Tensor) -> Tensor:
         (width,), (before,), (size,) = self._plan(inputs.shape)
         kernel = ops.pad(self.kernel, ((0, size - width), (0, 0), (0, 0)))
         real, imaginary = ops.rfft(ops.transpose(ops.roll(inputs, before, 1), (0, 2, 1)))
         kernel_real, kernel_imaginary = ops.rfft(ops.transpose(kernel, (1, 2, 0)))
 
-        def product(signal, other):
+        def product(signal: Tensor, other: Tensor) -> Tensor:
             return ops.einsum("bcw,cfw->bfw", signal, other)
 
         # A correlation: the spectrum of the signal times the conjugate of the kernel's.
@@ -188,11 +189,11 @@ class CircularConvolution(keras.layers.Layer):
         )
         return ops.transpose(ops.irfft(total, fft_length=size), (0, 2, 1))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         _, _, places = self._plan(input_shape)
         return (input_shape[0], *places, self.filters)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

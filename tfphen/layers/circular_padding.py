@@ -1,27 +1,34 @@
-"""Padding that continues an image periodically, for networks that are exactly shift invariant."""
+"""Circular padding, for exactly shift-invariant networks."""
 
 import numbers
+from typing import Any, TypeAlias
 
 import keras
 from keras import ops
 
+from tfphen.core.types import Shape, Tensor, TensorLike
 
-def checked_pair(value, name, least, what) -> tuple[int, int]:
-    """Returns an integer, or a pair of them, as a pair.
+# The same on all sides, (height, width), or ((top, bottom), (left, right)).
+Padding: TypeAlias = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
+
+
+def checked_pair(value: Any, name: str, least: int, what: str) -> tuple[int, int]:
+    """Normalizes an integer, or a pair of them, to a pair.
 
     Raises:
-        ValueError: It is neither, or one is below `least`.
+        ValueError: Neither, or one is below `least`.
     """
     pair = (value, value) if isinstance(value, numbers.Integral) else value
     whole = isinstance(pair, (tuple, list)) and len(pair) == 2
     if not whole or not all(
-        isinstance(x, numbers.Integral) and not isinstance(x, bool) and x >= least for x in pair
+        isinstance(x, numbers.Integral) and not isinstance(x, bool) and int(x) >= least
+        for x in pair
     ):
         raise ValueError(f"`{name}` must be {what}. Received: {name}={value!r}")
     return int(pair[0]), int(pair[1])
 
 
-def checked_padding(padding) -> tuple[tuple[int, int], tuple[int, int]]:
+def checked_padding(padding: Any) -> tuple[tuple[int, int], tuple[int, int]]:
     """Returns `((top, bottom), (left, right))` of one of the argument's three forms."""
     what = (
         "a non-negative integer, a pair (height, width), or ((top, bottom), (left, right)) of them"
@@ -32,13 +39,14 @@ def checked_padding(padding) -> tuple[tuple[int, int], tuple[int, int]]:
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise ValueError(f"`padding` must be {what}. Received: padding={padding!r}")
     try:
-        return tuple(checked_pair(side, "padding", 0, what) for side in pair)
+        rows, columns = (checked_pair(side, "padding", 0, what) for side in pair)
     except ValueError:
         raise ValueError(f"`padding` must be {what}. Received: padding={padding!r}") from None
+    return rows, columns
 
 
-def checked_data_format(data_format) -> str:
-    """Returns the place of the channels, Keras's setting for None."""
+def checked_data_format(data_format: str | None) -> str:
+    """Returns the position of the channels, Keras's setting for None."""
     if data_format is None:
         return keras.config.image_data_format()
     if data_format not in ("channels_last", "channels_first"):
@@ -54,11 +62,11 @@ def spatial_axes(data_format: str) -> tuple[int, int]:
     return (2, 3) if data_format == "channels_first" else (1, 2)
 
 
-def checked_images(inputs, what: str):
-    """Returns a tensor of four axes.
+def checked_images(inputs: TensorLike, what: str) -> Tensor:
+    """Converts a batch of images to a tensor of four axes.
 
     Raises:
-        ValueError: It has another number.
+        ValueError: It does not have four axes.
     """
     inputs = ops.convert_to_tensor(inputs)
     if len(inputs.shape) != 4:
@@ -69,8 +77,8 @@ def checked_images(inputs, what: str):
     return inputs
 
 
-def wrap(values, before: int, after: int, axis: int):
-    """Continues a tensor periodically along an axis, over several periods where that is needed."""
+def wrap(values: Tensor, before: int, after: int, axis: int) -> Tensor:
+    """Extends a tensor periodically along an axis, over several periods where needed."""
     size = values.shape[axis]
     if size is None:
         # A size that is only known when the program runs.
@@ -80,7 +88,7 @@ def wrap(values, before: int, after: int, axis: int):
     periods_before, rest_before = divmod(before, size)
     periods_after, rest_after = divmod(after, size)
 
-    def part(start, stop):
+    def part(start: int, stop: int) -> Tensor:
         return values[(*[slice(None)] * axis, slice(start, stop))]
 
     parts = [values] * (periods_before + 1 + periods_after)
@@ -91,8 +99,10 @@ def wrap(values, before: int, after: int, axis: int):
     return ops.concatenate(parts, axis=axis) if len(parts) > 1 else values
 
 
-def circular_padding_2d(inputs, padding, data_format=None):
-    """Continues images periodically beyond their borders.
+def circular_padding_2d(
+    inputs: TensorLike, padding: Padding, data_format: str | None = None
+) -> Tensor:
+    """Pads images periodically beyond their borders.
 
         out[i, j] = in[(i - top) mod height, (j - left) mod width]
 
@@ -106,7 +116,7 @@ def circular_padding_2d(inputs, padding, data_format=None):
         A tensor like `inputs` with `height + top + bottom` rows and `width + left + right` columns.
 
     Raises:
-        ValueError: Inputs that are no images, or a padding that is negative or of another form.
+        ValueError: Inputs that are not images, or a padding that is negative or of another form.
 
     Example:
 
@@ -133,11 +143,11 @@ def circular_padding_2d(inputs, padding, data_format=None):
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class CircularPadding2D(keras.layers.Layer):
-    """Continues images periodically beyond their borders.
+    """Pads images periodically beyond their borders.
 
         out[i, j] = in[(i - top) mod height, (j - left) mod width]
 
-    A convolution with `padding="valid"` and stride 1 behind it commutes with circular shifts of the
+    A convolution with `padding="valid"` and stride 1 after it commutes with circular shifts of the
     image, and a network of such layers and pointwise ones, ended by a global pooling, is exactly
     invariant to them. For a kernel of size k the padding `((k - 1) // 2, k // 2)` on both axes
     keeps the size; `k // 2` on all sides does so for odd k only, and with an even k gives a map in
@@ -149,7 +159,7 @@ class CircularPadding2D(keras.layers.Layer):
         padding: A non-negative integer for all four sides, a pair `(height, width)`, or
             `((top, bottom), (left, right))`.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
-        **kwargs: Of `keras.layers.Layer`: `name`, `dtype`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype`.
 
     Call arguments:
         inputs: Images, `[batch, height, width, channels]`, or `[batch, channels, height, width]`.
@@ -158,7 +168,7 @@ class CircularPadding2D(keras.layers.Layer):
         Images with `height + top + bottom` rows and `width + left + right` columns.
 
     Raises:
-        ValueError: A padding that is negative or of another form, or inputs that are no images.
+        ValueError: A padding that is negative or of another form, or inputs that are not images.
 
     Example:
 
@@ -177,7 +187,7 @@ class CircularPadding2D(keras.layers.Layer):
         On images whose opposite borders have nothing in common, unless invariance to circular
         shifts is the aim: zero padding tells a network where the border is, and this one shows it
         an edge that is not there. With strides or pooling the invariance is lost for shifts that
-        are no multiples of them; see `BlurPool2D`.
+        are not multiples of them; see `BlurPool2D`.
 
     Migration:
         From PyTorch's `Conv2d(..., padding=p, padding_mode="circular")` or `CircularPad2d(p)`:
@@ -190,22 +200,24 @@ class CircularPadding2D(keras.layers.Layer):
         arXiv 2103.02695.
     """
 
-    def __init__(self, padding=(1, 1), data_format=None, **kwargs):
+    def __init__(
+        self, padding: Padding = (1, 1), data_format: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.padding = checked_padding(padding)
         self.data_format = checked_data_format(data_format)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return circular_padding_2d(inputs, self.padding, self.data_format)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         shape = list(input_shape)
         for axis, sides in zip(spatial_axes(self.data_format), self.padding, strict=True):
             shape[axis] = None if shape[axis] is None else shape[axis] + sum(sides)
         return tuple(shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "padding": [list(sides) for sides in self.padding],

@@ -1,17 +1,21 @@
-"""One pass of training data in a precision: a callback for `fit`, and a pass of its own."""
+"""Precisions from exactly one pass over training data: a callback for `fit`, or a separate pass."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
 
 from tfphen.core import checks
+from tfphen.core.types import TensorLike
 from tfphen.layers.laplace_covariance import LaplaceRandomFeatureCovariance
 
 
-def covariance_layers(model) -> list[LaplaceRandomFeatureCovariance]:
+def covariance_layers(model: keras.Model) -> list[LaplaceRandomFeatureCovariance]:
     """Returns the layers of a model, or of a layer, that hold a precision.
 
     Raises:
-        ValueError: There is none.
+        ValueError: It has none.
     """
     # Private, and what Keras walks itself; `model.layers` stops at the first level.
     found = model._flatten_layers(include_self=True, recursive=True)
@@ -24,11 +28,11 @@ def covariance_layers(model) -> list[LaplaceRandomFeatureCovariance]:
     return found
 
 
-def update_covariance(model) -> None:
-    """Brings the stored root of each covariance of a model up to date, in float64 on the host.
+def update_covariance(model: keras.Model) -> None:
+    """Updates the stored root of each covariance of a model, in float64 on the host.
 
-    Without it each batch of inference inverts the precision for itself. `ResetCovariance`,
-    `fit_covariance` and `SNGP` call it; nothing is done where the root is up to date.
+    Without it each batch of inference inverts the precision again. `ResetCovariance`,
+    `fit_covariance` and `SNGP` call it; it is a no-op where the root is current.
 
     Args:
         model: A model with one or more `RandomFeatureGaussianProcess`, or such a layer.
@@ -54,7 +58,9 @@ def update_covariance(model) -> None:
         layer.update_covariance()
 
 
-def _batches(x, sample_weight, batch_size, steps):
+def _batches(
+    x: Any, sample_weight: TensorLike | None, batch_size: int, steps: int | None
+) -> Iterator[tuple[Any, Any]]:
     """Yields (inputs, weights or None) of arrays, or of anything that yields batches."""
     arrays = [leaf for leaf in keras.tree.flatten(x) if hasattr(leaf, "shape")]
     if isinstance(x, (list, tuple)) and x and not arrays:
@@ -82,7 +88,13 @@ def _batches(x, sample_weight, batch_size, steps):
         yield keras.tree.map_structure(lambda leaf, rows=rows: leaf[rows], x), weights
 
 
-def fit_covariance(model, x, sample_weight=None, batch_size=128, steps=None):
+def fit_covariance(
+    model: keras.Model,
+    x: Any,
+    sample_weight: TensorLike | None = None,
+    batch_size: int = 128,
+    steps: int | None = None,
+) -> None:
     """Sets each precision of a model to the exact sum over these examples, in one pass.
 
     Weights stay as they are and the model runs in inference mode, so the result is the posterior
@@ -91,12 +103,12 @@ def fit_covariance(model, x, sample_weight=None, batch_size=128, steps=None):
 
     Args:
         model: A model with one or more `RandomFeatureGaussianProcess`, or such a layer.
-        x: Inputs of the model: an array, a structure of arrays, or an iterator or data set whose
+        x: Inputs of the model: an array, a structure of arrays, or an iterator or dataset whose
             batches are x, (x, y) or (x, y, sample_weight), as a `tf.data.Dataset` or a
             `keras.utils.PyDataset`.
         sample_weight: `[examples]`, with arrays only: 0 for rows to leave out.
-        batch_size: Of arrays.
-        steps: How many batches of a data set to use; needed where it has no end.
+        batch_size: Batch size, for arrays.
+        steps: Number of batches of a dataset to use; required where it is infinite.
 
     Raises:
         ValueError: No layer that holds a precision, or no example.
@@ -110,8 +122,8 @@ def fit_covariance(model, x, sample_weight=None, batch_size=128, steps=None):
     True
 
     When not to use:
-        Where a pass over the data is too dear: the sum of the last epoch of `fit`, with
-        `ResetCovariance`, costs nothing more.
+        Where a pass over the data is too expensive: the sum of the last epoch of `fit`, with
+        `ResetCovariance`, costs nothing extra.
 
     Reference:
         J. Liu et al., "Simple and Principled Uncertainty Estimation with Deterministic Deep
@@ -143,10 +155,10 @@ def fit_covariance(model, x, sample_weight=None, batch_size=128, steps=None):
 class ResetCovariance(keras.callbacks.Callback):
     """Makes every precision hold one pass: forgets it at the start of each epoch of `fit`.
 
-    A `RandomFeatureGaussianProcess` with a sum adds every training batch to its precision. Left
-    alone over E epochs the precision is E times too large and the variance about E times too
-    small. Precisions with a momentum are left alone. Before each validation and at the end the
-    root of the covariance is computed once, so that no batch of inference has to.
+    A `RandomFeatureGaussianProcess` with a sum adds every training batch to its precision. Without
+    this, over E epochs the precision is E times too large and the variance about E times too small.
+    Precisions with a momentum are left unchanged. Before each validation and at the end the root of
+    the covariance is computed once, so that no batch of inference has to.
 
     Args:
         refit_on: None, or the training inputs (see `fit_covariance`): at the end of training each
@@ -180,26 +192,26 @@ class ResetCovariance(keras.callbacks.Callback):
         Learning via Distance Awareness", NeurIPS 2020, arXiv 2006.10108, algorithm 1.
     """
 
-    def __init__(self, refit_on=None, batch_size=128):
+    def __init__(self, refit_on: Any = None, batch_size: int = 128) -> None:
         super().__init__()
         self.refit_on = refit_on
         self.batch_size = batch_size
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         covariance_layers(self.model)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         for layer in covariance_layers(self.model):
             if layer.covariance_momentum is None:
                 layer.reset_covariance()
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         update_covariance(self.model)
 
-    def on_predict_begin(self, logs=None):
+    def on_predict_begin(self, logs: dict[str, Any] | None = None) -> None:
         update_covariance(self.model)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.refit_on is not None:
             fit_covariance(self.model, self.refit_on, batch_size=self.batch_size)
         update_covariance(self.model)

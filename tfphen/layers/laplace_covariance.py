@@ -1,15 +1,18 @@
-"""The layer that gathers a last layer's precision in training and gives variances in inference."""
+"""Layer that accumulates a Laplace precision in training and gives predictive variances."""
+
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+import tfphen.layers.laplace_posterior as posterior
 from tfphen.core import checks
-from tfphen.layers import laplace_posterior as posterior
+from tfphen.core.types import Array, Shape, Tensor
 from tfphen.layers.replicas import of_first_replica, sum_over_replicas
 
 
-def checked_form(value, name="return_covariance"):
+def checked_form(value: bool | str, name: str = "return_covariance") -> str | None:
     """Returns the form of covariance asked for, or None for none."""
     if value is None or isinstance(value, bool):
         return "variance" if value else None
@@ -28,7 +31,7 @@ class LaplaceRandomFeatureCovariance(keras.layers.Layer):
         C = r Φ (P + r I)⁻¹ Φᵀ,  variance = diag(C)
 
     It is the covariance half of `RandomFeatureGaussianProcess`, where its settings are explained;
-    alone it serves features of one's own, such as those of the last hidden layer.
+    on its own it works on any features, such as those of the last hidden layer.
 
     Args:
         covariance_momentum: None (or a negative number) for the sum, or m in (0, 1).
@@ -37,9 +40,10 @@ class LaplaceRandomFeatureCovariance(keras.layers.Layer):
         scale_covariance_by_ridge: Whether C has its leading factor r.
         likelihood: `"gaussian"`, `"binary_logistic"`, `"poisson"` or `"softmax"`.
         covariance_replicas: `"all"` or `"first"`.
-        return_covariance: What a call returns unless told otherwise: `"variance"` (or True),
-            `"matrix"`, or False for None.
-        **kwargs: Of `keras.layers.Layer`: `name`, `dtype` (16-bit policies compute in float32).
+        return_covariance: What a call returns by default: `"variance"` (or True), `"matrix"`, or
+            False for None.
+        **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype` (16-bit policies
+            compute in float32).
 
     Call arguments:
         features: Φ, `[batch, D]`.
@@ -78,17 +82,17 @@ class LaplaceRandomFeatureCovariance(keras.layers.Layer):
 
     def __init__(
         self,
-        covariance_momentum=None,
-        ridge_penalty=1.0,
-        ridge_in="inversion",
-        scale_covariance_by_ridge=True,
-        likelihood="gaussian",
-        covariance_replicas="all",
-        return_covariance="variance",
-        **kwargs,
-    ):
+        covariance_momentum: float | None = None,
+        ridge_penalty: float = 1.0,
+        ridge_in: str = "inversion",
+        scale_covariance_by_ridge: bool = True,
+        likelihood: str = "gaussian",
+        covariance_replicas: str = "all",
+        return_covariance: bool | str = "variance",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**{"autocast": False, **kwargs})
-        momentum = covariance_momentum
+        momentum: Any = covariance_momentum
         if checks.is_number(momentum) and momentum < 0:
             momentum = None
         rule = "is None or negative, for a sum, or a number in (0, 1)"
@@ -107,10 +111,15 @@ class LaplaceRandomFeatureCovariance(keras.layers.Layer):
         self.classes = None
 
     @property
-    def working_dtype(self):
+    def working_dtype(self) -> str:
         return "float64" if self.compute_dtype == "float64" else "float32"
 
-    def build(self, features_shape, logits_shape=None, sample_weight_shape=None):
+    def build(
+        self,
+        features_shape: Shape,
+        logits_shape: Shape | None = None,
+        sample_weight_shape: Shape | None = None,
+    ) -> None:
         size, classes = features_shape[-1], None
         if self.likelihood != "gaussian":
             if logits_shape is None:
@@ -121,13 +130,13 @@ class LaplaceRandomFeatureCovariance(keras.layers.Layer):
             classes = logits_shape[-1]
         if self.likelihood in ("binary_logistic", "poisson"):
             rule = f'must end in one unit for the likelihood {self.likelihood!r} (or use "softmax")'
-            checks.require(classes == 1, "logits", tuple(logits_shape), rule)
+            checks.require(classes == 1, "logits", logits_shape, rule)
             classes = None
         self.classes = classes
         stack = () if classes is None else (classes,)
         frozen = {"trainable": False, "dtype": self.working_dtype, "autocast": False}
 
-        def start(shape, dtype):
+        def start(shape: Shape, dtype: Any) -> Tensor:
             return ops.convert_to_tensor(self._start(shape), dtype)
 
         square = (*stack, size, size)
@@ -142,15 +151,15 @@ class LaplaceRandomFeatureCovariance(keras.layers.Layer):
             shape=(*stack, 2, size), initializer=never, name="root_of", **frozen
         )
 
-    def _start(self, shape):
+    def _start(self, shape: Shape) -> Array:
         ridge = self.ridge_penalty if self.ridge_in == "start" else 0.0
         return np.broadcast_to(ridge * np.eye(shape[-1]), shape)
 
-    def reset_covariance(self):
-        """Forgets all examples: sets the precision to where it starts."""
+    def reset_covariance(self) -> None:
+        """Resets the precision to its initial value."""
         self.precision.assign(self._start(tuple(self.precision.shape)))
 
-    def update_covariance(self):
+    def update_covariance(self) -> None:
         """Computes the root of the covariance on the host in float64, if it is out of date."""
         precision = ops.convert_to_numpy(ops.convert_to_tensor(self.precision))
         entries = np.stack([np.diagonal(precision, axis1=-2, axis2=-1), precision[..., 0, :]], -2)
@@ -160,18 +169,18 @@ class LaplaceRandomFeatureCovariance(keras.layers.Layer):
         self.root.assign((root * self._scale(added) ** 0.5).astype(self.working_dtype))
         self.root_of.assign(entries)
 
-    def _added(self, precision):
+    def _added(self, precision: Tensor) -> Tensor:
         decays = self.covariance_momentum is not None
         start = self.ridge_in == "start"
         return posterior.added_ridge(precision, self.ridge_penalty, start, decays)
 
-    def _scale(self, added):
+    def _scale(self, added: Tensor) -> Tensor:
         """The leading factor r: where rounding raised the ridge, that of both places."""
         if not self.scale_covariance_by_ridge:
             return 1.0
         return self.ridge_penalty if self.ridge_in == "start" else added
 
-    def _current_root(self):
+    def _current_root(self) -> Tensor:
         """The stored root where the precision is still the one it was computed from."""
         precision = ops.convert_to_tensor(self.precision)
         # Entries are compared, not a checksum: sums differ with the order of their terms.
@@ -179,7 +188,7 @@ class LaplaceRandomFeatureCovariance(keras.layers.Layer):
             [ops.diagonal(precision, axis1=-2, axis2=-1), precision[..., 0, :]], axis=-2
         )
 
-        def compute():
+        def compute() -> Tensor:
             added = self._added(precision)
             root = posterior.covariance_root(precision, added)
             return ops.cast(root * ops.cast(self._scale(added), root.dtype) ** 0.5, precision.dtype)
@@ -190,7 +199,9 @@ class LaplaceRandomFeatureCovariance(keras.layers.Layer):
             compute,
         )
 
-    def gather(self, features, logits=None, sample_weight=None):
+    def gather(
+        self, features: Tensor, logits: Tensor | None = None, sample_weight: Tensor | None = None
+    ) -> None:
         """Adds a batch to the precision; what it does to gradients is nothing."""
         features = ops.stop_gradient(features)
         weights = None
@@ -216,12 +227,17 @@ class LaplaceRandomFeatureCovariance(keras.layers.Layer):
         new = (1.0 - share) * ops.convert_to_tensor(self.precision) + share * mean
         self.precision.assign(new if pooled else of_first_replica(new))
 
-    def _form(self, asked):
+    def _form(self, asked: bool | str | None) -> str | None:
         return self.return_covariance if asked is None else checked_form(asked)
 
     def call(
-        self, features, logits=None, training=None, sample_weight=None, return_covariance=None
-    ):
+        self,
+        features: Tensor,
+        logits: Tensor | None = None,
+        training: bool | None = None,
+        sample_weight: Tensor | None = None,
+        return_covariance: bool | str | None = None,
+    ) -> Tensor:
         form = self._form(return_covariance)
         features = ops.cast(features, self.working_dtype)
         if training or self.gathering:
@@ -233,7 +249,7 @@ class LaplaceRandomFeatureCovariance(keras.layers.Layer):
             return posterior.placeholder(features, self.classes, form)
         return posterior.predictive_covariance(features, self._current_root(), form)
 
-    def covariance_shape(self, batch, form):
+    def covariance_shape(self, batch: int | None, form: str | None) -> Shape | None:
         """The shape of a covariance of this form, or None for none."""
         classes = self.classes
         if form is None:
@@ -242,14 +258,25 @@ class LaplaceRandomFeatureCovariance(keras.layers.Layer):
             return (batch, batch) if classes is None else (classes, batch, batch)
         return (batch,) if classes is None else (batch, classes)
 
-    def compute_output_shape(self, features_shape, logits_shape=None, sample_weight_shape=None):
+    def compute_output_shape(
+        self,
+        features_shape: Shape,
+        logits_shape: Shape | None = None,
+        sample_weight_shape: Shape | None = None,
+    ) -> Shape | None:
         return self.covariance_shape(features_shape[0], self.return_covariance)
 
-    def compute_output_spec(self, features, logits=None, return_covariance=None, **settings):
+    def compute_output_spec(
+        self,
+        features: Tensor,
+        logits: Tensor | None = None,
+        return_covariance: bool | str | None = None,
+        **settings: Any,
+    ) -> Any:
         shape = self.covariance_shape(features.shape[0], self._form(return_covariance))
         return None if shape is None else keras.KerasTensor(shape, dtype=self.working_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "covariance_momentum": self.covariance_momentum,

@@ -4,11 +4,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfphen.core.types import Array, Tensor, TensorLike
+
 LIKELIHOODS = ("gaussian", "binary_logistic", "poisson", "softmax")
 FORMS = ("variance", "matrix")
 
 
-def curvature(logits, likelihood):
+def curvature(logits: Tensor, likelihood: str) -> Tensor | None:
     """Returns the weight of each example in the precision, `[batch]` or None where it is 1.
 
     It is the second derivative of the negative log-likelihood in the logit: 1 for `"gaussian"`,
@@ -31,12 +33,12 @@ def curvature(logits, likelihood):
     return probabilities * (1.0 - probabilities)
 
 
-def precision_of(features, weights=None):
+def precision_of(features: Tensor, weights: Tensor | None = None) -> Tensor:
     """Returns the sum over examples of w φ φᵀ.
 
     Args:
         features: φ, `[batch, D]`.
-        weights: None for 1, `[batch]`, or `[batch, K]` for one sum a class.
+        weights: None for 1, `[batch]`, or `[batch, K]` for one sum per class.
 
     Returns:
         `[D, D]`, or `[K, D, D]`.
@@ -50,7 +52,9 @@ def precision_of(features, weights=None):
     return ops.matmul(ops.transpose(by_class, (0, 2, 1)), features)
 
 
-def added_ridge(precision, ridge, starts_with_ridge=False, decays=False):
+def added_ridge(
+    precision: Tensor, ridge: float, starts_with_ridge: bool = False, decays: bool = False
+) -> Tensor:
     """Returns what is added to the diagonal before the inversion, `[..., 1, 1]`.
 
     That is the ridge, or nothing where the precision started with it, but at least the rounding
@@ -74,7 +78,7 @@ def added_ridge(precision, ridge, starts_with_ridge=False, decays=False):
     return added[..., None, None]
 
 
-def covariance_root(precision, added):
+def covariance_root(precision: Tensor, added: TensorLike) -> Tensor:
     """Returns A with A Aᵀ = (P + r I)⁻¹: the inverse of the Cholesky factor, transposed.
 
     Computed in float64 where the backend has it. With a root, variances are sums of squares and
@@ -95,7 +99,7 @@ def covariance_root(precision, added):
     return ops.swapaxes(ops.solve_triangular(triangle, identity, lower=True), -1, -2)
 
 
-def covariance_root_on_host(precision: np.ndarray, added: np.ndarray):
+def covariance_root_on_host(precision: np.ndarray, added: np.ndarray) -> tuple[Array, Array]:
     """`covariance_root` in NumPy and float64, which raises r tenfold until P + r I has a root.
 
     Returns:
@@ -125,14 +129,14 @@ def covariance_root_on_host(precision: np.ndarray, added: np.ndarray):
     return np.stack(inverses).reshape(matrix.shape), added
 
 
-def predictive_covariance(features, root, form="variance"):
+def predictive_covariance(features: Tensor, root: Tensor, form: str = "variance") -> Tensor:
     """Returns the variance of each logit, or their covariance over the batch.
 
         C = Φ A Aᵀ Φᵀ,  variance = diag(C) = row sums of (Φ A)²
 
     Args:
         features: Φ, `[batch, D]`.
-        root: A of `covariance_root`, `[D, D]`, or `[K, D, D]` for one a class.
+        root: A of `covariance_root`, `[D, D]`, or `[K, D, D]` for one per class.
         form: `"variance"` or `"matrix"`.
 
     Returns:
@@ -146,7 +150,7 @@ def predictive_covariance(features, root, form="variance"):
     return variance if len(root.shape) == 2 else ops.transpose(variance)
 
 
-def placeholder(features, classes=None, form="variance"):
+def placeholder(features: Tensor, classes: int | None = None, form: str = "variance") -> Tensor:
     """Returns what training mode gives for `predictive_covariance`: that of an identity."""
     batch = ops.shape(features)[0]
     if form == "matrix":
@@ -157,7 +161,7 @@ def placeholder(features, classes=None, form="variance"):
     return ops.ones(shape, dtype=features.dtype)
 
 
-def _widest_float(tensor) -> str:
+def _widest_float(tensor: Tensor) -> str:
     """float64, except on JAX in its default mode and on devices of PyTorch that have none."""
     if keras.backend.backend() == "torch" and tensor.device.type == "mps":
         return "float32"

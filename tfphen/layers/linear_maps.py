@@ -5,11 +5,14 @@ and activation on one input, and `transpose`, with <apply(v), u> = <v, transpose
 """
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import keras
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Shape, Tensor
 
 _LAYERS = (
     keras.layers.Dense,
@@ -20,8 +23,8 @@ _LAYERS = (
 )
 
 
-def axis_values(name: str, value, rank: int) -> tuple[int, ...]:
-    """Returns one positive integer an axis, or raises ValueError."""
+def axis_values(name: str, value: Any, rank: int) -> tuple[int, ...]:
+    """Returns one positive integer per axis, or raises ValueError."""
     values = tuple(value) if isinstance(value, (list, tuple)) else (value,) * rank
     if len(values) != rank:
         raise ValueError(
@@ -49,18 +52,18 @@ class EinsumMap:
     right_shape: tuple[int, ...]
     left_shape: tuple[int, ...]
 
-    def apply(self, kernel, right):
+    def apply(self, kernel: Tensor, right: Tensor) -> Tensor:
         """Returns A right."""
         return ops.einsum(
             f"{self.kernel_axes},{self.input_axes}->{self.output_axes}", kernel, right
         )
 
-    def transpose(self, kernel, left):
+    def transpose(self, kernel: Tensor, left: Tensor) -> Tensor:
         """Returns A^T left."""
         return ops.einsum(f"{self.kernel_axes},{self.output_axes}->{self.input_axes}", kernel, left)
 
 
-def einsum_map(equation: str, kernel_shape) -> EinsumMap:
+def einsum_map(equation: str, kernel_shape: Shape) -> EinsumMap:
     """Reads the map from the equation of an `EinsumDense` layer.
 
     Args:
@@ -91,11 +94,11 @@ class ConvolutionMap:
     """A convolution of inputs of one spatial size. Vectors are `[1, *size, channels]`.
 
     Args:
-        kernel_shape: `(*kernel_size, channels // groups, filters)`.
+        kernel_shape: `[*kernel_size, channels // groups, filters]`.
         input_size: Spatial size of the input, static.
-        strides: One an axis.
+        strides: One per axis.
         padding: "valid", "same" or "causal".
-        dilation_rate: One an axis.
+        dilation_rate: One per axis.
         groups: Number of groups of channels.
     """
 
@@ -107,7 +110,7 @@ class ConvolutionMap:
     groups: int = 1
 
     @property
-    def _reach(self):
+    def _reach(self) -> tuple[int, ...]:
         sizes = zip(self.kernel_shape[:-2], self.dilation_rate, strict=True)
         return tuple((kernel - 1) * dilation + 1 for kernel, dilation in sizes)
 
@@ -116,7 +119,7 @@ class ConvolutionMap:
         """Spatial size of the output."""
         used = self.input_size
         if self.padding == "valid":
-            used = (n - k + 1 for n, k in zip(self.input_size, self._reach, strict=True))
+            used = tuple(n - k + 1 for n, k in zip(self.input_size, self._reach, strict=True))
         return tuple(-(-n // s) for n, s in zip(used, self.strides, strict=True))
 
     @property
@@ -130,7 +133,7 @@ class ConvolutionMap:
         return (1, *self.output_size, self.kernel_shape[-1])
 
     def _padded_before(self) -> tuple[int, ...]:
-        """Zeros that the convolution puts before the input, one number an axis."""
+        """Zeros that the convolution puts before the input, one number per axis."""
         if self.padding == "valid":
             return (0,) * len(self.input_size)
         if self.padding == "causal":
@@ -138,7 +141,9 @@ class ConvolutionMap:
         axes = zip(self.input_size, self.output_size, self.strides, self._reach, strict=True)
         return tuple(max((out - 1) * s + k - n, 0) // 2 for n, out, s, k in axes)
 
-    def _by_group(self, function, kernel, vector):
+    def _by_group(
+        self, function: Callable[[Tensor, Tensor], Tensor], kernel: Tensor, vector: Tensor
+    ) -> Tensor:
         if self.groups == 1:
             return function(kernel, vector)
         kernels = ops.split(kernel, self.groups, axis=-1)
@@ -146,7 +151,9 @@ class ConvolutionMap:
         parts = [function(k, v) for k, v in zip(kernels, vectors, strict=True)]
         return ops.concatenate(parts, axis=-1)
 
-    def _convolve(self, kernel, vector, padding, strides):
+    def _convolve(
+        self, kernel: Tensor, vector: Tensor, padding: str, strides: tuple[int, ...]
+    ) -> Tensor:
         return ops.conv(
             vector,
             kernel,
@@ -156,7 +163,7 @@ class ConvolutionMap:
             dilation_rate=self.dilation_rate,
         )
 
-    def apply(self, kernel, right):
+    def apply(self, kernel: Tensor, right: Tensor) -> Tensor:
         """Returns A right."""
         padding = self.padding
         if padding == "causal":
@@ -166,7 +173,7 @@ class ConvolutionMap:
             lambda k, v: self._convolve(k, v, padding, self.strides), kernel, right
         )
 
-    def _scatter(self, kernel, vector):
+    def _scatter(self, kernel: Tensor, vector: Tensor) -> Tensor:
         """Transpose of the convolution without padding, `[1, (out - 1) stride + reach, ...]`."""
         rank = len(self.strides)
         if max(self.dilation_rate) == 1:
@@ -184,7 +191,7 @@ class ConvolutionMap:
         around = [(0, 0), *((k - 1, k - 1) for k in self._reach), (0, 0)]
         return self._convolve(turned, ops.pad(vector, around), "valid", (1,) * rank)
 
-    def transpose(self, kernel, left):
+    def transpose(self, kernel: Tensor, left: Tensor) -> Tensor:
         """Returns A^T left."""
         full = self._by_group(self._scatter, kernel, left)
         before = self._padded_before()
@@ -197,7 +204,10 @@ class ConvolutionMap:
         return full[(slice(None), *(slice(start, start + n) for start, n in ends))]
 
 
-def checked_layer(layer):
+LinearMap: TypeAlias = EinsumMap | ConvolutionMap
+
+
+def checked_layer(layer: keras.Layer) -> keras.Layer:
     """Returns the layer, or raises ValueError: its kernel must be what it multiplies with."""
     base = next((cls for cls in _LAYERS if isinstance(layer, cls)), None)
     rule = (
@@ -214,12 +224,14 @@ def checked_layer(layer):
     return checks.require(not changed, "layer", layer, rule)
 
 
-def spatial_part(layer, shape):
+def spatial_part(layer: keras.Layer, shape: Shape) -> Shape:
     """Returns the spatial part of the shape of an input of a convolution."""
     return shape[1:-1] if layer.data_format == "channels_last" else shape[2:]
 
 
-def linear_map_of(layer, input_shape, input_size=None):
+def linear_map_of(
+    layer: keras.Layer, input_shape: Shape, input_size: Sequence[int] | None = None
+) -> LinearMap:
     """Returns the map of a built layer.
 
     Args:
@@ -248,7 +260,7 @@ def linear_map_of(layer, input_shape, input_size=None):
     )
 
 
-def check_size(layer, linear_map, shape):
+def check_size(layer: keras.Layer, linear_map: LinearMap, shape: Shape) -> None:
     """Raises ValueError where an input is larger than the norm of a convolution was taken for."""
     measured = getattr(linear_map, "input_size", ())
     sizes = spatial_part(layer, shape) if measured else ()

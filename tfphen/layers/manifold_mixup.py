@@ -6,12 +6,15 @@ elsewhere, and 1 is an exact identity. So one static graph serves all layers.
 
 import copy
 import threading
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
+import tfphen.layers.mixing_points as mixing_points
 from tfphen.core import checks
-from tfphen.layers import mixing_points
+from tfphen.core.types import Shape, Tensor
 from tfphen.layers.mixing import mix, symmetric_beta
 
 
@@ -19,7 +22,7 @@ class _OfThisThread(threading.local):
     """What the last training call drew. Replicas of a mirrored strategy are threads that alternate,
     and the batch of one may be shorter."""
 
-    drawn = None
+    drawn: tuple[Tensor, Tensor] | None = None
 
 
 @keras.saving.register_keras_serializable(package="tfphen")
@@ -42,7 +45,7 @@ class ManifoldMixup(keras.Model):
     those nearest to one quarter and one half of the layers that have a kernel. For a ResNet-18
     these are between its first and second and its second and third stage, as in the authors' code
     (in a pre-activation one behind the activation there, which the authors' code has after the
-    mixing). The input is the model's own, so before any layers of the model that normalise or
+    mixing). The input is the model's own, so before any layers of the model that normalize or
     augment: name the last of these instead of 0 to mix after them.
 
     Metrics compiled with `metrics` and `weighted_metrics` are computed in training from mixed
@@ -60,8 +63,8 @@ class ManifoldMixup(keras.Model):
             Zero or less means λ = 1: training of the plain model.
         seed: Integer seed of the draws, or None for one drawn by Keras. Runs with equal seeds draw
             equally on one backend; every call draws anew; a saved model goes on where it was.
-        name: Of the model.
-        **kwargs: Of `keras.Model`. `dtype` is that of `model` unless given.
+        name: Name of the model.
+        **kwargs: Keyword arguments of `keras.Model`. `dtype` is that of `model` unless given.
 
     Call arguments:
         inputs: As `model` takes them.
@@ -94,14 +97,14 @@ class ManifoldMixup(keras.Model):
         with masks; for losses that are not linear in the label's distribution, where the loss is
         the mixture of two losses and not that of a mixed label; with batches of one example. Gains
         over input mixup (`layers=[0]`, `alpha=1.0`) are 0 to 1 points of accuracy, and two
-        published comparisons under short cross-entropy schedules find none. It is no defence
+        published comparisons under short cross-entropy schedules find none. It is no defense
         against iterated adversarial attacks.
 
     Migration:
         From `vikasverma1077/manifold_mixup`: `--mixup_alpha 2.0 --mixup_hidden` is
         `ManifoldMixup(model, layers=[0, stage_1, stage_2], alpha=2.0)` with the names of the last
         layers of the first two stages; `--mixup` without hidden states is `layers=[0], alpha=1.0`.
-        All runs there minimise the binary cross-entropy of softmax outputs, about 1/K of the usual
+        All runs there minimize the binary cross-entropy of softmax outputs, about 1/K of the usual
         loss: compile with `SoftmaxBinaryCrossentropy` to keep its learning rate and weight decay.
 
     Reference:
@@ -109,7 +112,15 @@ class ManifoldMixup(keras.Model):
         ICML 2019, arXiv 1806.05236.
     """
 
-    def __init__(self, model, layers=None, alpha=2.0, seed=None, name=None, **kwargs):
+    def __init__(
+        self,
+        model: keras.Model,
+        layers: Sequence[str | int] | None = None,
+        alpha: float = 2.0,
+        seed: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         graph = mixing_points.graph_of(model)
         if graph is None:
             raise ValueError(
@@ -142,7 +153,7 @@ class ManifoldMixup(keras.Model):
         self._last = _OfThisThread()
         self.built = True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         self._last.drawn = None
         if not training or self.alpha <= 0:
             return self.model(inputs, training=training)
@@ -152,7 +163,7 @@ class ManifoldMixup(keras.Model):
         coefficient, place, permutation = self._draw(ops.shape(inputs[0])[0])
         self._last.drawn = coefficient, permutation
 
-        def mixed(path, values):
+        def mixed(path: str | int, values: Tensor) -> Tensor:
             if path not in self._points:
                 return values
             here = ops.equal(place, self._points.index(path))
@@ -161,7 +172,7 @@ class ManifoldMixup(keras.Model):
         inputs = [mixed(mixing_points.INPUT, values) for values in inputs]
         return self._run(graph, inputs, mixed, "")
 
-    def _draw(self, batch_size):
+    def _draw(self, batch_size: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Returns (λ, float32 scalar; number of the place, int32 scalar; π, int32 `[batch]`)."""
         seed = self.seed_generator
         coefficient = symmetric_beta(self.alpha, seed)
@@ -170,16 +181,18 @@ class ManifoldMixup(keras.Model):
         # Rounded once, so that hidden states in 16 bits and labels are mixed alike.
         return ops.cast(ops.cast(coefficient, self.compute_dtype), "float32"), place, permutation
 
-    def _run(self, graph, inputs, mixed, prefix):
+    def _run(
+        self, graph: Any, inputs: Any, mixed: Callable[[str, Tensor], Tensor], prefix: str
+    ) -> Any:
         """Runs a graph in training mode with `mixed(path, output)` in place of each output."""
 
-        def through(operation):
+        def through(operation: Any) -> Callable[..., Any]:
             path = prefix + operation.name
             nested = mixing_points.graph_of(operation)
             if not any(str(point).startswith(f"{path}/") for point in self._points):
                 nested = None
 
-            def apply(*args, **kwargs):
+            def apply(*args: Any, **kwargs: Any) -> Any:
                 if nested is not None:
                     values = nested._standardize_inputs(args[0] if args else kwargs["inputs"])
                     return mixed(path, self._run(nested, values, mixed, f"{path}/"))
@@ -193,7 +206,14 @@ class ManifoldMixup(keras.Model):
         flat = keras.tree.flatten(outputs)
         return flat[0] if len(flat) == 1 else outputs
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if not training or self._last.drawn is None:
             return loss
@@ -206,7 +226,9 @@ class ManifoldMixup(keras.Model):
         other = super().compute_loss(x, y, y_pred, sample_weight, training)
         return coefficient * loss + (1 - coefficient) * other
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
         drawn, self._last.drawn = self._last.drawn, None
         if drawn is not None:
             larger = ops.greater_equal(drawn[0], 0.5)
@@ -218,20 +240,20 @@ class ManifoldMixup(keras.Model):
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     @property
-    def mixing_layers(self):
+    def mixing_layers(self) -> list[str | int]:
         """The places that are mixed, in the order of computation, 0 for the inputs."""
         return list(self._points)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self.model.compute_output_shape(input_shape)
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         store["seed_generator_state"] = self.seed_generator.state
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         self.seed_generator.state.assign(store["seed_generator_state"])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "model": keras.saving.serialize_keras_object(self.model),
@@ -241,14 +263,16 @@ class ManifoldMixup(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Any:
         # A copy, since Keras empties the configuration of a functional model that it reads.
         model = copy.deepcopy(config["model"])
         model = keras.saving.deserialize_keras_object(model, custom_objects=custom_objects)
         return cls(**{**config, "model": model})
 
 
-def _partners(structure, permutation):
+def _partners(structure: Any, permutation: Tensor) -> Any:
     """Returns each tensor's rows in the order of the permutation; None stays None."""
     return keras.tree.map_structure(
         lambda values: None if values is None else ops.take(values, permutation, axis=0), structure

@@ -1,11 +1,13 @@
-"""From a Gaussian posterior over logits to one vector of logits, and a score of what is unknown."""
+"""Mean-field logits: a Gaussian posterior over logits reduced to one vector of logits."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Shape, Tensor, TensorLike
 from tfphen.layers.laplace_posterior import FORMS
 
 # The two usual factors. The first matches the slopes at 0 of the logistic function and of the
@@ -16,24 +18,24 @@ MEAN_FIELD_LOGISTIC = 3 / math.pi**2
 MEAN_FIELD_LIKELIHOODS = ("logistic", "binary_logistic", "poisson")
 
 
-def _float_tensor(value):
+def _float_tensor(value: TensorLike) -> Tensor:
     value = ops.convert_to_tensor(value)
     wide = keras.backend.standardize_dtype(value.dtype) in ("float32", "float64")
     return value if wide else ops.cast(value, "float32")
 
 
-def _checked_factor(factor):
+def _checked_factor(factor: float | None) -> float | None:
     """A factor, or None where logits are left as they are: for None and negative ones."""
     factor = None if factor is None else checks.number("mean_field_factor", factor)
     return None if factor is None or factor < 0 else factor
 
 
-def _goes_with(one, other):
+def _goes_with(one: int | None, other: int | None) -> bool:
     """Whether two sizes, either of which may be unknown, are equal."""
     return one is None or other is None or one == other
 
 
-def _form(shape, wanted):
+def _form(shape: Shape, wanted: Shape) -> str:
     """Which form of covariance a shape is, for logits of the shape `wanted`."""
     if len(shape) == 2 and len(wanted) == 2 and shape[1] != 1:
         per_logit, matrix = shape[1] == wanted[1], shape[0] == shape[1] is not None
@@ -47,7 +49,7 @@ def _form(shape, wanted):
     return "matrix" if len(shape) > len(wanted) else "variance"
 
 
-def _variance(logits, covariance, form):
+def _variance(logits: Tensor, covariance: Tensor, form: str | None) -> Tensor:
     """The variance of each logit, with the rank of the logits or one that broadcasts to it."""
     shape, wanted = tuple(covariance.shape), tuple(logits.shape)
     if form not in (None, *FORMS):
@@ -77,12 +79,12 @@ def _variance(logits, covariance, form):
 
 
 def mean_field_logits(
-    logits,
-    covariance=None,
-    mean_field_factor=MEAN_FIELD_PROBIT,
-    likelihood="logistic",
-    covariance_form=None,
-):
+    logits: TensorLike,
+    covariance: TensorLike | None = None,
+    mean_field_factor: float | None = MEAN_FIELD_PROBIT,
+    likelihood: str = "logistic",
+    covariance_form: str | None = None,
+) -> Tensor:
     """Logits whose softmax approximates the mean of the softmax over a Gaussian posterior.
 
     With logits z and their variances v,
@@ -91,14 +93,14 @@ def mean_field_logits(
 
     The factor λ is π/8 (`MEAN_FIELD_PROBIT`) or 3/π² (`MEAN_FIELD_LOGISTIC`) where v is a variance
     in the units of the logits. Where features are not scaled, v is `num_inducing / 2` times larger,
-    and published code tunes λ: 20 for CIFAR-10 and 7.5 for CIFAR-100. With one variance an example
+    and published code tunes λ: 20 for CIFAR-10 and 7.5 for CIFAR-100. With one variance per example
     the most probable class never changes, only how probable it is.
 
     Args:
         logits: `[batch, K]`. 16-bit floats are computed in float32.
-        covariance: Of the logits: variances `[batch]` or `[batch, K]`; or a matrix over the batch,
-            `[batch, batch]` or, one a class, `[K, batch, batch]`, of which the diagonal is used.
-            None stands for variances of 1: a temperature.
+        covariance: Covariance of the logits: variances `[batch]` or `[batch, K]`; or a matrix over
+            the batch, `[batch, batch]` or, one per class, `[K, batch, batch]`, of which the
+            diagonal is used. None stands for variances of 1: a temperature.
         mean_field_factor: λ. None or a negative number returns the logits as they are.
         likelihood: `"logistic"`, `"binary_logistic"` (the same) or `"poisson"`, which returns
             z exp(λ v / 2) as edward2 does. (The mean of exp(z) itself is exp(z + v / 2).)
@@ -147,7 +149,7 @@ class MeanFieldLogits(keras.layers.Layer):
     Args:
         mean_field_factor: λ; π/8 by default. None or a negative number: never adjust.
         likelihood: `"logistic"`, `"binary_logistic"` or `"poisson"`.
-        **kwargs: Of `keras.layers.Layer`: `name`, `dtype`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype`.
 
     Call arguments:
         inputs: A pair: logits `[batch, K]` and variances `[batch]` or `[batch, K]`. Logits alone
@@ -178,13 +180,18 @@ class MeanFieldLogits(keras.layers.Layer):
         Application to Uncertainty Estimation", 2020, arXiv 2006.07584.
     """
 
-    def __init__(self, mean_field_factor=MEAN_FIELD_PROBIT, likelihood="logistic", **kwargs):
+    def __init__(
+        self,
+        mean_field_factor: float | None = MEAN_FIELD_PROBIT,
+        likelihood: str = "logistic",
+        **kwargs: Any,
+    ) -> None:
         # Variances are not to be rounded to 16 bits on the way in.
         super().__init__(**{"autocast": False, **kwargs})
         self.mean_field_factor = _checked_factor(mean_field_factor)
         self.likelihood = checks.one_of("likelihood", likelihood, MEAN_FIELD_LIKELIHOODS)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         logits, variance = inputs if isinstance(inputs, (list, tuple)) else (inputs, None)
         # Whatever comes in, 16 bits or NumPy's float64: as wide as the layer, at least float32.
         logits = ops.cast(logits, self._working_dtype)
@@ -195,18 +202,18 @@ class MeanFieldLogits(keras.layers.Layer):
         )
 
     @property
-    def _working_dtype(self):
+    def _working_dtype(self) -> str:
         return "float64" if self.compute_dtype == "float64" else "float32"
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         pair = isinstance(input_shape[0], (list, tuple))
         return tuple(input_shape[0] if pair else input_shape)
 
-    def compute_output_spec(self, inputs, training=None):
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:
         logits = inputs[0] if isinstance(inputs, (list, tuple)) else inputs
         return keras.KerasTensor(logits.shape, dtype=self._working_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "mean_field_factor": self.mean_field_factor,

@@ -1,12 +1,14 @@
-"""Mixtures of the examples of a batch, and draws of their coefficient."""
+"""Mixup of the examples of a batch, and sampling of its coefficient."""
 
 import math
 
 import keras
 from keras import ops
 
+from tfphen.core.types import Shape, Tensor, TensorLike
 
-def mix(values, coefficient, permutation):
+
+def mix(values: TensorLike, coefficient: TensorLike, permutation: TensorLike) -> Tensor:
     """Mixes each example of a batch with another one of it.
 
         mixed_i = λ values_i + (1 - λ) values_π(i)
@@ -20,7 +22,7 @@ def mix(values, coefficient, permutation):
         A tensor of the shape and dtype of `values`.
 
     Raises:
-        ValueError: Values that are no floats, or a coefficient that is no scalar.
+        ValueError: Values that are not floats, or a coefficient that is not a scalar.
 
     Example:
 
@@ -53,7 +55,9 @@ def mix(values, coefficient, permutation):
     return coefficient * values + (1 - coefficient) * partners
 
 
-def symmetric_beta(alpha, seed, shape=()):
+def symmetric_beta(
+    alpha: float, seed: int | keras.random.SeedGenerator, shape: Shape = ()
+) -> Tensor:
     """Draws from Beta(alpha, alpha).
 
     With u, v uniform in [0, 1) and w = (u^(-1/α) - 1) cos²(2πv) it is
@@ -63,7 +67,7 @@ def symmetric_beta(alpha, seed, shape=()):
     Args:
         alpha: Positive float.
         seed: Integer or `keras.random.SeedGenerator`.
-        shape: Of the result.
+        shape: Shape of the result.
 
     Returns:
         Float32 in [0, 1].
@@ -75,7 +79,7 @@ def symmetric_beta(alpha, seed, shape=()):
     return beta_of_uniform(alpha, keras.random.uniform((2, *shape), dtype="float32", seed=seed))
 
 
-def beta_of_uniform(alpha, uniform):
+def beta_of_uniform(alpha: TensorLike, uniform: Tensor) -> Tensor:
     """Returns draws from Beta(alpha, alpha) for uniform numbers in [0, 1), `[2, ...]`.
 
     The formula of `symmetric_beta`.

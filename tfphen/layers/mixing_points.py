@@ -1,11 +1,13 @@
-"""Where the hidden states of a Keras model can be mixed, found by a walk over its graph.
+"""Eligible layers for manifold mixup, found by a walk over a Keras model's graph.
 
-Labels can be mixed with the hidden states only where all that the rest of the model sees of an
-example goes through one tensor: a residual connection around it would carry the unmixed example.
-"""
+Labels can be mixed together with hidden states only where a single tensor carries all information
+about an example to the rest of the model: a residual connection around it would carry the unmixed
+example."""
 
 import collections
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
@@ -30,13 +32,13 @@ class MixingPoint:
 class _Value:
     """Stands for a tensor in a walk: it knows its parents, and the operations it depends on."""
 
-    def __init__(self, parents=(), operation=None):
+    def __init__(self, parents: "Sequence[_Value]" = (), operation: Any = None) -> None:
         self.parents = parents
         own = () if operation is None else (operation,)
-        self.operations = set(own).union(*(parent.operations for parent in parents))
+        self.operations: set[Any] = set(own).union(*(parent.operations for parent in parents))
 
 
-def graph_of(model):
+def graph_of(model: Any) -> Any:
     """Returns the graph of a functional or built sequential model, or None for any other thing."""
     if isinstance(model, keras.Sequential):
         return model._functional
@@ -45,12 +47,12 @@ def graph_of(model):
     )
 
 
-def _walk(graph) -> tuple[list[_Value], list[tuple], list[_Value]]:
+def _walk(graph: Any) -> tuple[list[_Value], list[tuple[Any, list[_Value]]], list[_Value]]:
     """Returns (inputs, steps, outputs): a step is (operation, its values), parents first."""
-    steps = []
+    steps: list[tuple[Any, list[_Value]]] = []
 
-    def note(operation):
-        def apply(*args, **kwargs):
+    def note(operation: Any) -> Callable[..., list[_Value]]:
+        def apply(*args: Any, **kwargs: Any) -> list[_Value]:
             parents = [x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, _Value)]
             values = [_Value(parents, operation) for _ in keras.tree.flatten(operation.output)]
             steps.append((operation, values))
@@ -63,7 +65,9 @@ def _walk(graph) -> tuple[list[_Value], list[tuple], list[_Value]]:
     return inputs, steps, keras.tree.flatten(outputs)
 
 
-def _passes_by(cut: _Value, inputs, steps, outputs) -> bool:
+def _passes_by(
+    cut: _Value, inputs: list[_Value], steps: list[tuple[Any, list[_Value]]], outputs: list[_Value]
+) -> bool:
     """Whether anything of the inputs reaches the outputs other than through `cut`."""
     reached = {id(value) for value in inputs}
     for _, values in steps:
@@ -72,7 +76,7 @@ def _passes_by(cut: _Value, inputs, steps, outputs) -> bool:
     return any(id(value) in reached for value in outputs)
 
 
-def _count_kernels(operation) -> int:
+def _count_kernels(operation: Any) -> int:
     """Returns the number of layers with a kernel, those of nested graphs one by one."""
     graph = graph_of(operation)
     if graph is not None:
@@ -80,7 +84,7 @@ def _count_kernels(operation) -> int:
     return int(any(len(weight.shape) > 1 for weight in getattr(operation, "weights", ())))
 
 
-def _refusal(operation, values, calls: int) -> str:
+def _refusal(operation: Any, values: list[_Value], calls: int) -> str:
     """Why the output of an operation cannot be mixed wherever it stands; empty where it can."""
     if calls > 1:
         return f"it is called {calls} times"
@@ -94,7 +98,9 @@ def _refusal(operation, values, calls: int) -> str:
     return ""
 
 
-def mixing_points(graph, prefix="", before=0, refusal="", last=True) -> list[MixingPoint]:
+def mixing_points(
+    graph: Any, prefix: str = "", before: int = 0, refusal: str = "", last: bool = True
+) -> list[MixingPoint]:
     """Returns the outputs of a graph's operations, in the order of computation.
 
     Args:
@@ -122,19 +128,19 @@ def mixing_points(graph, prefix="", before=0, refusal="", last=True) -> list[Mix
     return found
 
 
-def input_refusal(graph) -> str:
+def input_refusal(graph: Any) -> str:
     """Why the inputs of a model cannot be mixed; empty where they can."""
     other = [x.dtype for x in graph.inputs if not keras.backend.is_float_dtype(x.dtype)]
     return f"the model's inputs are no floats but {', '.join(other)}" if other else ""
 
 
-def automatic_points(graph) -> list:
+def automatic_points(graph: Any) -> list[str | int]:
     """Returns the input and the outputs near a quarter and a half of the layers with a kernel.
 
     Of two equally near it is the later one, and of several behind the same layers with a kernel the
     last, so the one after activation and pooling.
     """
-    chosen = [] if input_refusal(graph) else [INPUT]
+    chosen: list[str | int] = [] if input_refusal(graph) else [INPUT]
     layers = sum(map(_count_kernels, graph.layers))
     points = [p for p in mixing_points(graph) if not p.refusal and 0 < p.kernels < layers]
     for share in (0.25, 0.5):
@@ -146,7 +152,7 @@ def automatic_points(graph) -> list:
     return list(dict.fromkeys(chosen))
 
 
-def checked_points(graph, layers) -> list:
+def checked_points(graph: Any, layers: Sequence[str | int]) -> list[str | int]:
     """Returns what was asked for, names of input layers as 0, in the order of computation.
 
     Raises:
@@ -168,8 +174,8 @@ def checked_points(graph, layers) -> list:
         else:
             refusal = "the model's graph has no operation of that name"
         if refusal:
-            allowed = [point.path for point in points.values() if not point.refusal]
-            allowed = ([] if input_refusal(graph) else [INPUT]) + allowed
+            allowed: list[str | int] = [] if input_refusal(graph) else [INPUT]
+            allowed += [point.path for point in points.values() if not point.refusal]
             raise ValueError(
                 f"`layers` names places where the whole hidden state goes through one tensor. "
                 f"{name!r} is not one: {refusal}. Allowed: {allowed}. "

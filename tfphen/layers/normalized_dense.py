@@ -1,15 +1,18 @@
-"""A dense layer of cosines: features and the kernel's columns have length one."""
+"""Cosine classifier: a dense layer with unit-norm features and kernel columns."""
+
+from typing import Any
 
 import keras
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Shape, Tensor, TensorLike
 
 # Lengths below it count as this long, as in PyTorch's `normalize`.
 _EPSILON = 1e-12
 
 
-def _unit_length(values, axis):
+def _unit_length(values: Tensor, axis: int) -> Tensor:
     """Returns float32 vectors along `axis` divided by their lengths; zero stays zero.
 
     A vector shorter than epsilon has no gradient. With the plain quotient it would be 1 / epsilon,
@@ -22,7 +25,13 @@ def _unit_length(values, axis):
     return ops.where(long, values * inverse, ops.stop_gradient(values) / _EPSILON)
 
 
-def normalized_dense(inputs, kernel, bias=None, scale=1.0, normalize_features=True):
+def normalized_dense(
+    inputs: TensorLike,
+    kernel: TensorLike,
+    bias: TensorLike | None = None,
+    scale: TensorLike = 1.0,
+    normalize_features: bool = True,
+) -> Tensor:
     """Scaled cosines of the angles between features and the columns of a kernel.
 
         z_k = scale (cos(h, w_k) + b_k),    cos(h, w_k) = h · w_k / (|h| |w_k|)
@@ -76,7 +85,7 @@ class UnitColumns(keras.initializers.Initializer):
     True
 
     When not to use:
-        For layers whose outputs are not normalised: the variance of a Dense layer's outputs would
+        For layers whose outputs are not normalized: the variance of a Dense layer's outputs would
         not depend on its width as the usual initialisers have it.
 
     Reference:
@@ -84,17 +93,17 @@ class UnitColumns(keras.initializers.Initializer):
         NeurIPS 2019, arXiv 1906.07413; its published code.
     """
 
-    def __init__(self, seed=None):
+    def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
         # Made once: without a seed, two calls of it agree as those of Keras's initialisers do.
         self._uniform = keras.initializers.RandomUniform(-1.0, 1.0, seed=seed)
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
         dtype = keras.backend.standardize_dtype(dtype)
         drawn = self._uniform(shape, dtype="float32")
         return ops.cast(_unit_length(drawn, 0), dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"seed": self.seed}
 
 
@@ -111,7 +120,7 @@ class NormalizedDense(keras.layers.Layer):
     The LDAM head is `NormalizedDense(K)`: `LDAMLoss` scales by itself. A cosine softmax of
     temperature τ is `NormalizedDense(K, use_bias=True)` with `CosineSoftmaxCrossentropy(τ)`, or,
     with any other cross-entropy, `NormalizedDense(K, scale=1 / τ, use_bias=True)`; it was published
-    with τ = 0.05. The code released for it normalises the kernel's columns only, which is
+    with τ = 0.05. The code released for it normalizes the kernel's columns only, which is
     `normalize_features=False`.
 
     Args:
@@ -119,15 +128,15 @@ class NormalizedDense(keras.layers.Layer):
         scale: Factor of the outputs, a finite positive number.
         use_bias: Whether there is a bias, added before the scale.
         normalize_features: Whether features are divided by their lengths.
-        kernel_initializer: Of the kernel, `[d, K]`. None for `UnitColumns(seed)`.
-        bias_initializer: Of the bias, `[K]`.
-        kernel_regularizer: Of the kernel.
-        bias_regularizer: Of the bias.
-        activity_regularizer: Of the outputs.
-        kernel_constraint: Of the kernel.
-        bias_constraint: Of the bias.
+        kernel_initializer: Initializer of the kernel, `[d, K]`. None for `UnitColumns(seed)`.
+        bias_initializer: Initializer of the bias, `[K]`.
+        kernel_regularizer: Regularizer of the kernel.
+        bias_regularizer: Regularizer of the bias.
+        activity_regularizer: Regularizer of the outputs.
+        kernel_constraint: Constraint on the kernel.
+        bias_constraint: Constraint on the bias.
         seed: Integer seed of the default kernel initialiser, or None for one drawn by Keras.
-        **kwargs: Of `keras.layers.Layer`: `name`, `dtype`, `trainable`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`.
 
     Call arguments:
         inputs: Features, floats, `[batch, ..., d]`.
@@ -166,20 +175,20 @@ class NormalizedDense(keras.layers.Layer):
 
     def __init__(
         self,
-        units,
-        scale=1.0,
-        use_bias=False,
-        normalize_features=True,
-        kernel_initializer=None,
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        seed=None,
-        **kwargs,
-    ):
+        units: int,
+        scale: float | None = 1.0,
+        use_bias: bool = False,
+        normalize_features: bool = True,
+        kernel_initializer: Any = None,
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         units = checks.whole("units", units)
         scale = checks.positive("scale", scale)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
@@ -199,7 +208,7 @@ class NormalizedDense(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(min_ndim=2)
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.kernel = self.add_weight(
             name="kernel",
             shape=(input_shape[-1], self.units),
@@ -219,13 +228,13 @@ class NormalizedDense(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return normalized_dense(inputs, self.kernel, self.bias, self.scale, self.normalize_features)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,

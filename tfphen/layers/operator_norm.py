@@ -10,7 +10,8 @@ import numpy as np
 from keras import ops
 
 from tfphen.core import checks
-from tfphen.layers.linear_maps import ConvolutionMap, axis_values
+from tfphen.core.types import Shape, Tensor, TensorLike
+from tfphen.layers.linear_maps import ConvolutionMap, LinearMap, axis_values
 
 # A norm below this counts as zero, and the vector is left as it was.
 _TINY = 1e-30
@@ -21,27 +22,29 @@ _SPANNED = 1e-6
 _ROUND = 2
 
 
-def random_vector(shape, seed: int) -> np.ndarray:
+def random_vector(shape: Shape, seed: int) -> np.ndarray:
     """Returns a unit vector, drawn on the host so that every device and compiler has the same."""
     values = np.random.default_rng(seed).standard_normal(shape)
     return (values / np.linalg.norm(values)).astype("float32")
 
 
-def _inner(one, other):
+def _inner(one: Tensor, other: Tensor) -> Tensor:
     return ops.sum(one * other)
 
 
-def _norm(vector):
+def _norm(vector: Tensor) -> Tensor:
     return ops.sqrt(_inner(vector, vector))
 
 
-def unit(vector, otherwise):
+def unit(vector: Tensor, otherwise: Tensor) -> Tensor:
     """Returns `vector` divided by its length, or `otherwise` where it is zero."""
     length = _norm(vector)
     return ops.where(length > _TINY, vector / ops.maximum(length, _TINY), otherwise)
 
 
-def power_iteration(linear_map, kernel, left, right, iterations: int):
+def power_iteration(
+    linear_map: LinearMap, kernel: Tensor, left: Tensor, right: Tensor, iterations: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """Improves a pair of singular vectors, and estimates the largest singular value.
 
     Each iteration is v = A^T u / |A^T u|, u = A v / |A v|; the estimate is <u, A v>, never above
@@ -69,7 +72,9 @@ def power_iteration(linear_map, kernel, left, right, iterations: int):
     return left, right, _inner(left, image)
 
 
-def _best_in_krylov_space(linear_map, kernel, right, image):
+def _best_in_krylov_space(
+    linear_map: LinearMap, kernel: Tensor, right: Tensor, image: Tensor
+) -> tuple[Tensor, Tensor]:
     """Returns the v with the largest |A v| in the space of v, A^T A v and (A^T A)^2 v, and A v."""
     basis, images = [right], [image]
     for _ in range(_ROUND):
@@ -98,7 +103,14 @@ def _best_in_krylov_space(linear_map, kernel, right, image):
     return ops.where(better, best, right), ops.where(better, moved, image)
 
 
-def converge(linear_map, kernel, right, rounds: int, tolerance=None, least=0.0):
+def converge(
+    linear_map: LinearMap,
+    kernel: Tensor,
+    right: Tensor,
+    rounds: int,
+    tolerance: float | None = None,
+    least: float = 0.0,
+) -> tuple[Tensor, Tensor, Tensor]:
     """Follows the leading singular vector until its singular value hardly changes.
 
     A round finds the v with the largest |A v| in the space of v, A^T A v and (A^T A)^2 v, which is
@@ -120,11 +132,7 @@ def converge(linear_map, kernel, right, rounds: int, tolerance=None, least=0.0):
     kernel = ops.stop_gradient(kernel)
     image = linear_map.apply(kernel, right)
 
-    def go_on(right, image, before):
-        value = _norm(image)
-        return ops.logical_and(value > before * (1 + tolerance), value > least)
-
-    def one_round(right, image, before):
+    def one_round(right: Tensor, image: Tensor, before: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return (*_best_in_krylov_space(linear_map, kernel, right, image), _norm(image))
 
     state = one_round(right, image, _norm(image))
@@ -132,21 +140,27 @@ def converge(linear_map, kernel, right, rounds: int, tolerance=None, least=0.0):
         for _ in range(rounds - 1):
             state = one_round(*state)
     elif rounds > 1:
+        growth = 1 + tolerance
+
+        def go_on(right: Tensor, image: Tensor, before: Tensor) -> Tensor:
+            value = _norm(image)
+            return ops.logical_and(value > before * growth, value > least)
+
         state = ops.while_loop(go_on, one_round, state, maximum_iterations=rounds - 1)
     right, image, _ = state
     return unit(image, ops.zeros_like(image)), right, _norm(image)
 
 
 def convolution_norm(
-    kernel,
-    input_size,
-    strides=1,
-    padding="valid",
-    dilation_rate=1,
-    groups=1,
-    iterations=200,
-    seed=0,
-):
+    kernel: TensorLike,
+    input_size: int | tuple[int, ...],
+    strides: int | tuple[int, ...] = 1,
+    padding: str = "valid",
+    dilation_rate: int | tuple[int, ...] = 1,
+    groups: int = 1,
+    iterations: int = 200,
+    seed: int = 0,
+) -> Tensor:
     """Operator norm of a convolution for inputs of one spatial size.
 
         σ(A) = max |A x| / |x| over inputs x of that size
@@ -158,7 +172,7 @@ def convolution_norm(
 
     Args:
         kernel: `[*kernel_size, channels // groups, filters]`, of one to three spatial axes.
-        input_size: Spatial size of the input, an integer or one an axis.
+        input_size: Spatial size of the input, an integer or one per axis.
         strides: As in `keras.layers.Conv2D`.
         padding: "valid", "same" or "causal".
         dilation_rate: As in `keras.layers.Conv2D`.
@@ -171,8 +185,8 @@ def convolution_norm(
         The norm, a scalar in the kernel's dtype (float32 for 16-bit floats).
 
     Raises:
-        ValueError: A kernel without spatial axes, an input smaller than the kernel, or a setting
-            that is not allowed.
+        ValueError: A kernel without spatial axes, an input smaller than the kernel, or an invalid
+            setting.
 
     Example:
 

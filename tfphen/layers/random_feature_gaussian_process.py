@@ -1,9 +1,12 @@
 """A Gaussian process as the last layer: random features, and a Laplace posterior over them."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Shape, Tensor
 from tfphen.layers.covariance_reset import fit_covariance
 from tfphen.layers.laplace_covariance import LaplaceRandomFeatureCovariance, checked_form
 from tfphen.layers.random_features import checked_features, random_feature_weights, random_features
@@ -46,14 +49,14 @@ class RandomFeatureGaussianProcess(keras.layers.Layer):
             ignore it.
         feature_type: `"random"` or `"orthogonal"` frequencies W.
         feature_stddev: Standard deviation of the entries of W.
-        random_norm: Of orthogonal features, see `random_feature_weights`.
+        random_norm: For orthogonal features, see `random_feature_weights`.
         normalize_input: Whether h goes through a `LayerNormalization` first.
         scale_random_features: Whether a is √(2 / D), so that the prior variance is 1, or 1, so that
             it is D / 2.
         output_bias: Start of the bias, the same for all logits.
         trainable_output_bias: Whether it is trained.
-        kernel_initializer: Of β. A name gets a seed that follows from `seed`.
-        kernel_regularizer: Of β.
+        kernel_initializer: Initializer of β. A name gets a seed derived from `seed`.
+        kernel_regularizer: Regularizer of β.
         likelihood: The weights w: `"gaussian"` 1; `"binary_logistic"` p (1 - p) and `"poisson"`
             exp(logit), both with one unit; `"softmax"` p_k (1 - p_k) with a precision for each
             class, `[K, D, D]`, as in the paper. The published code has 1 for any classifier.
@@ -67,12 +70,12 @@ class RandomFeatureGaussianProcess(keras.layers.Layer):
             the second for a prior variance of 1 / r. The same at r = 1.
         covariance_replicas: `"all"` sums over the replicas of a `tf.distribute` strategy, as one
             device would. `"first"` keeps what the first replica sees, as the published runs did.
-        return_covariance: What a call returns besides logits, unless told otherwise: False nothing,
-            True or `"variance"` the diagonal of C, `"matrix"` all of it.
+        return_covariance: What a call returns besides logits, by default: False nothing, True or
+            `"variance"` the diagonal of C, `"matrix"` all of it.
         seed: Integer, of the features and initial weights. Members of an ensemble need different
             ones.
-        **kwargs: Of `keras.layers.Layer`: `name`, `dtype`. Features, precision and outputs are
-            float32 under 16-bit policies.
+        **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `dtype`. Features, precision
+            and outputs are float32 under 16-bit policies.
 
     Call arguments:
         inputs: h, `[batch, features]`.
@@ -132,29 +135,29 @@ class RandomFeatureGaussianProcess(keras.layers.Layer):
 
     def __init__(
         self,
-        units,
-        num_inducing=1024,
-        kernel_type="gaussian",
-        kernel_scale=1.0,
-        feature_type="random",
-        feature_stddev=1.0,
-        random_norm=True,
-        normalize_input=False,
-        scale_random_features=True,
-        output_bias=0.0,
-        trainable_output_bias=False,
-        kernel_initializer="glorot_uniform",
-        kernel_regularizer=None,
-        likelihood="gaussian",
-        covariance_momentum=None,
-        ridge_penalty=1.0,
-        ridge_in="inversion",
-        scale_covariance_by_ridge=True,
-        covariance_replicas="all",
-        return_covariance=False,
-        seed=0,
-        **kwargs,
-    ):
+        units: int,
+        num_inducing: int = 1024,
+        kernel_type: str = "gaussian",
+        kernel_scale: float = 1.0,
+        feature_type: str = "random",
+        feature_stddev: float = 1.0,
+        random_norm: bool = True,
+        normalize_input: bool = False,
+        scale_random_features: bool = True,
+        output_bias: float = 0.0,
+        trainable_output_bias: bool = False,
+        kernel_initializer: Any = "glorot_uniform",
+        kernel_regularizer: Any = None,
+        likelihood: str = "gaussian",
+        covariance_momentum: float | None = None,
+        ridge_penalty: float = 1.0,
+        ridge_in: str = "inversion",
+        scale_covariance_by_ridge: bool = True,
+        covariance_replicas: str = "all",
+        return_covariance: bool | str = False,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         # Inputs are not rounded to 16 bits on the way in: cosines of large numbers need them all.
         super().__init__(**{"autocast": False, **kwargs})
         self.units = checks.whole("units", units)
@@ -189,15 +192,15 @@ class RandomFeatureGaussianProcess(keras.layers.Layer):
         self.supports_masking = True
 
     @property
-    def working_dtype(self):
+    def working_dtype(self) -> str:
         return "float64" if self.compute_dtype == "float64" else "float32"
 
     @property
-    def precision(self):
+    def precision(self) -> Tensor:
         """The precision P, a variable `[D, D]`, or `[K, D, D]` for the softmax likelihood."""
         return self.covariance.precision
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 2 or input_shape[-1] is None:
             raise ValueError(
                 "The layer takes features [batch, size] of known size: put a pooling, Flatten or "
@@ -224,7 +227,14 @@ class RandomFeatureGaussianProcess(keras.layers.Layer):
         rows = input_shape[0]
         self.covariance.build((rows, self.num_inducing), (rows, self.units))
 
-    def _add(self, name, shape, initializer, trainable=False, regularizer=None):
+    def _add(
+        self,
+        name: str,
+        shape: Shape,
+        initializer: Any,
+        trainable: bool = False,
+        regularizer: Any = None,
+    ) -> Tensor:
         """A weight that is never rounded to 16 bits."""
         return self.add_weight(
             shape=shape,
@@ -236,7 +246,7 @@ class RandomFeatureGaussianProcess(keras.layers.Layer):
             name=name,
         )
 
-    def random_features(self, inputs):
+    def random_features(self, inputs: Tensor) -> Tensor:
         """Returns the features φ of inputs `[batch, size]`, `[batch, num_inducing]`."""
         inputs = ops.cast(inputs, self.working_dtype)
         if self.normalize_input:
@@ -245,22 +255,30 @@ class RandomFeatureGaussianProcess(keras.layers.Layer):
             inputs = inputs / self.kernel_scale**0.5
         return random_features(inputs, self.frequencies, self.phases, self.scale_random_features)
 
-    def reset_covariance(self):
-        """Forgets all examples: sets the precision to where it starts."""
+    def reset_covariance(self) -> None:
+        """Resets the precision to its initial value."""
         self.covariance.reset_covariance()
 
-    def update_covariance(self):
-        """Brings the stored root of the covariance up to date, on the host in float64."""
+    def update_covariance(self) -> None:
+        """Updates the stored root of the covariance, on the host in float64."""
         self.covariance.update_covariance()
 
-    def fit_covariance(self, inputs, sample_weight=None, batch_size=1024):
+    def fit_covariance(
+        self, inputs: Any, sample_weight: Any = None, batch_size: int = 1024
+    ) -> None:
         """`fit_covariance` of this layer alone, with inputs of the layer, `[examples, size]`."""
         fit_covariance(self, inputs, sample_weight=sample_weight, batch_size=batch_size)
 
-    def _form(self, asked):
+    def _form(self, asked: bool | str | None) -> str | None:
         return self.return_covariance if asked is None else checked_form(asked)
 
-    def call(self, inputs, training=None, sample_weight=None, return_covariance=None):
+    def call(
+        self,
+        inputs: Tensor,
+        training: bool | None = None,
+        sample_weight: Tensor | None = None,
+        return_covariance: bool | str | None = None,
+    ) -> Any:
         form = self._form(return_covariance)
         features = self.random_features(inputs)
         logits = ops.matmul(features, self.kernel) + self.output_bias
@@ -268,11 +286,13 @@ class RandomFeatureGaussianProcess(keras.layers.Layer):
         covariance = self.covariance(features, logits, training=training, **settings)
         return logits if form is None else (logits, covariance)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Any:
         outputs = self.compute_output_spec(keras.KerasTensor(input_shape))
         return keras.tree.map_structure(lambda output: output.shape, outputs)
 
-    def compute_output_spec(self, inputs, return_covariance=None, **settings):
+    def compute_output_spec(
+        self, inputs: Tensor, return_covariance: bool | str | None = None, **settings: Any
+    ) -> Any:
         form, batch = self._form(return_covariance), inputs.shape[0]
         logits = keras.KerasTensor((batch, self.units), self.working_dtype)
         if form is None:
@@ -280,7 +300,7 @@ class RandomFeatureGaussianProcess(keras.layers.Layer):
         shape = self.covariance.covariance_shape(batch, form)
         return logits, keras.KerasTensor(shape, self.working_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = (
             *("units", "num_inducing", "kernel_type", "kernel_scale", "feature_type"),
             *("feature_stddev", "random_norm", "normalize_input", "scale_random_features"),

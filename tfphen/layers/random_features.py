@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Array, Tensor, TensorLike
 
 # Degrees of freedom 2 nu of the multivariate t distribution that is a Matérn kernel's spectrum.
 _MATERN_FREEDOM = {"matern12": 1, "matern32": 3, "matern52": 5}
@@ -25,7 +26,7 @@ def checked_features(kernel_type: str, feature_type: str) -> None:
         )
 
 
-def _directions(generator, input_dim: int, num_features: int) -> np.ndarray:
+def _directions(generator: np.random.Generator, input_dim: int, num_features: int) -> np.ndarray:
     """Unit columns, `[input_dim, num_features]`, orthogonal within blocks of `input_dim`."""
     blocks = []
     for _ in range(-(-num_features // input_dim)):
@@ -36,14 +37,14 @@ def _directions(generator, input_dim: int, num_features: int) -> np.ndarray:
 
 
 def random_feature_weights(
-    input_dim,
-    num_features,
-    kernel_type="gaussian",
-    feature_type="random",
-    stddev=1.0,
-    random_norm=True,
-    seed=0,
-):
+    input_dim: int,
+    num_features: int,
+    kernel_type: str = "gaussian",
+    feature_type: str = "random",
+    stddev: float = 1.0,
+    random_norm: bool = True,
+    seed: int = 0,
+) -> tuple[Array, Array]:
     """Draws the frequencies and phases of random cosine features on the host.
 
     Frequencies w are drawn from the spectrum of the kernel, phases b uniformly from [0, 2π). With
@@ -60,12 +61,12 @@ def random_feature_weights(
 
     Args:
         input_dim: Size of the inputs.
-        num_features: How many features.
+        num_features: Number of features.
         kernel_type: `"gaussian"`, `"matern12"`, `"matern32"`, `"matern52"` or `"laplacian"`.
         feature_type: `"random"`, independent frequencies, or `"orthogonal"`. The Laplacian kernel
             has random ones only.
         stddev: Scale of the frequencies, the inverse length-scale of the kernel.
-        random_norm: Of orthogonal features: whether a direction's length is that of a normal draw
+        random_norm: For orthogonal features: whether a direction's length is that of a normal draw
             (chi-distributed, which the kernel needs) or always √input_dim.
         seed: Integer. The same numbers on every backend and device.
 
@@ -100,17 +101,18 @@ def random_feature_weights(
     else:
         directions = _directions(generator, input_dim, num_features)
         if random_norm:
-            lengths = np.sqrt(generator.chisquare(input_dim, num_features))
+            frequencies = directions * np.sqrt(generator.chisquare(input_dim, num_features))
         else:
-            lengths = math.sqrt(input_dim)
-        frequencies = directions * lengths
+            frequencies = directions * math.sqrt(input_dim)
     if kernel_type in _MATERN_FREEDOM:
         freedom = _MATERN_FREEDOM[kernel_type]
         frequencies = frequencies / np.sqrt(generator.chisquare(freedom, num_features) / freedom)
     return stddev * frequencies, generator.uniform(0.0, 2.0 * math.pi, num_features)
 
 
-def random_features(inputs, frequencies, phases, scale=True):
+def random_features(
+    inputs: TensorLike, frequencies: TensorLike, phases: TensorLike, scale: bool = True
+) -> Tensor:
     """Returns cosine features of inputs.
 
         φ(x) = a cos(x W + b),  a = √(2 / D) if `scale` else 1

@@ -2,14 +2,17 @@
 
 A statistic that a layer gathers in its call is one share on each replica, and a variable of the
 layer is a copy on each. Summing the share before it is assigned makes the copies equal, and equal
-to what one device gathers. Elsewhere nothing is to be done: under JAX's sharding an array is whole
-already, and PyTorch's replicas are processes that Keras does not know.
-"""
+to what one device gathers. Elsewhere nothing needs to be done: under JAX's sharding an array is
+whole already, and PyTorch's replicas are processes that Keras does not know."""
+
+from typing import Any
 
 import keras
 
+from tfphen.core.types import Tensor
 
-def _replica_context():
+
+def _replica_context() -> Any:
     """The context of a call on one of several TensorFlow replicas, or None."""
     if keras.backend.backend() != "tensorflow":
         return None
@@ -28,7 +31,7 @@ def number_of_replicas() -> int:
     return 1 if context is None else context.num_replicas_in_sync
 
 
-def sum_over_replicas(value):
+def sum_over_replicas(value: Tensor) -> Tensor:
     """Returns the sum of a tensor over the replicas that run the present call.
 
     Args:
@@ -45,8 +48,8 @@ def sum_over_replicas(value):
     return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
-def of_first_replica(value):
-    """Returns the tensor as the first replica has it, on each replica."""
+def of_first_replica(value: Tensor) -> Tensor:
+    """Returns the first replica's tensor, on each replica."""
     context = _replica_context()
     if context is None:
         return value

@@ -1,11 +1,13 @@
-"""Initializers with a seed that follows from the layer's own."""
+"""Initializers with a seed derived from the layer's own."""
+
+from typing import Any
 
 import keras
 import numpy as np
 
 
-def seeded_initializer(initializer, seed: int):
-    """Returns an initializer; one given by its name gets a seed that follows from `seed`."""
+def seeded_initializer(initializer: Any, seed: int) -> keras.initializers.Initializer:
+    """Returns an initializer; one given by its name gets a seed derived from `seed`."""
     made = keras.initializers.get(initializer)
     if isinstance(initializer, str) and "seed" in made.get_config():
         seed = int(np.random.SeedSequence([seed, 1]).generate_state(1)[0] % 2**31)

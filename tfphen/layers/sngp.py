@@ -1,6 +1,7 @@
-"""Any backbone with the two changes of SNGP: bounded layers, and a Gaussian process on top."""
+"""SNGP: any backbone with spectrally normalized layers and a Gaussian process output layer."""
 
 import copy
+from typing import Any
 
 import keras
 
@@ -14,7 +15,7 @@ from tfphen.layers.random_feature_gaussian_process import RandomFeatureGaussianP
 from tfphen.layers.spectrally_normalized_clone import spectrally_normalized_clone
 
 
-def _features_of(backbone, features):
+def _features_of(backbone: keras.Model, features: str | None) -> keras.Model:
     """The part of the backbone that ends in the features `[batch, size]`."""
     functional = isinstance(backbone, keras.Model) and getattr(backbone, "inputs", None)
     if not functional:
@@ -44,7 +45,7 @@ def _features_of(backbone, features):
     return backbone
 
 
-def _without_object_ids(config):
+def _without_object_ids(config: Any) -> Any:
     """A configuration without the numbers that Keras gives objects while it reads a file."""
     if isinstance(config, dict):
         kept = {key: value for key, value in config.items() if key != "shared_object_id"}
@@ -63,9 +64,9 @@ class SNGP(keras.Model):
     between inputs, and a `RandomFeatureGaussianProcess` reads its features. One network, one
     forward pass; its confidence falls away from the training data.
 
-    `fit` sees plain logits (use a loss with `from_logits=True`) and starts each epoch with an
-    empty precision, without a callback of yours. `predict`, `evaluate` and calls in inference
-    give logits divided by √(1 + λ variance), whose softmax is the predictive distribution.
+    `fit` sees plain logits (use a loss with `from_logits=True`) and starts each epoch with a reset
+    precision, without an additional callback. `predict`, `evaluate` and calls in inference give
+    logits divided by √(1 + λ variance), whose softmax is the predictive distribution.
     `variance_model()` gives logits and variances, and `fit_covariance(x)` computes the precision
     again in inference mode with the final weights, which is better than the last epoch's.
 
@@ -77,25 +78,25 @@ class SNGP(keras.Model):
             `tfphen.models`.)
         norm_multiplier: Bound of the norm of each layer; None for no spectral normalization. The
             published networks have 0.9 to 6.
-        power_iterations: Of spectral normalization, a training step.
+        power_iterations: Power iterations of spectral normalization per training step.
         num_inducing: Number of random features.
         mean_field_factor: λ; None or negative: predictions are plain logits.
         gaussian_process: Other settings of `RandomFeatureGaussianProcess`, a dictionary, such as
             `{"feature_stddev": 0.05}`.
-        seed: Integer, of the Gaussian process.
-        name: Of the model.
-        **kwargs: Of `keras.Model`: `trainable`.
+        seed: Integer seed of the Gaussian process.
+        name: Name of the model.
+        **kwargs: Keyword arguments of `keras.Model`: `trainable`.
 
     Call arguments:
-        inputs: Of the backbone.
+        inputs: Inputs of the backbone.
         training: Whether to give plain logits and add the batch to the precision.
 
     Returns:
         Logits, `[batch, num_classes]`.
 
     Raises:
-        ValueError: A backbone that is not functional, or whose features have another rank; a
-            setting that is not allowed.
+        ValueError: A backbone that is not functional, or whose features have another rank; an
+            invalid setting.
 
     Example:
 
@@ -111,7 +112,8 @@ class SNGP(keras.Model):
     ((32, 3), (32,))
 
     When not to use:
-        For accuracy: it stays what it was. With features whose distances the kernel's length-scale
+        To improve accuracy, which stays the same. With features whose distances the kernel's
+            length-scale
         does not fit (see `RandomFeatureGaussianProcess`), where detection of unfamiliar inputs can
         be worse than with 1 - max p of the plain network. In a loop of `train_on_batch`: call
         `reset_covariance()` there at the start of each pass.
@@ -130,18 +132,18 @@ class SNGP(keras.Model):
 
     def __init__(
         self,
-        backbone,
-        num_classes,
-        features=None,
-        norm_multiplier=0.95,
-        power_iterations=1,
-        num_inducing=1024,
-        mean_field_factor=MEAN_FIELD_PROBIT,
-        gaussian_process=None,
-        seed=0,
-        name="sngp",
-        **kwargs,
-    ):
+        backbone: keras.Model,
+        num_classes: int,
+        features: str | None = None,
+        norm_multiplier: float = 0.95,
+        power_iterations: int = 1,
+        num_inducing: int = 1024,
+        mean_field_factor: float | None = MEAN_FIELD_PROBIT,
+        gaussian_process: dict[str, Any] | None = None,
+        seed: int = 0,
+        name: str = "sngp",
+        **kwargs: Any,
+    ) -> None:
         backbone = _features_of(backbone, features)
         settings = {
             "num_inducing": num_inducing,
@@ -179,7 +181,7 @@ class SNGP(keras.Model):
             },
         )
 
-    def variance_model(self):
+    def variance_model(self) -> keras.Model:
         """Returns a model that shares all weights and gives logits and their variances.
 
         Logits are `[batch, num_classes]`, before the mean-field adjustment; variances `[batch]`,
@@ -189,30 +191,32 @@ class SNGP(keras.Model):
         inputs, outputs = self._symbolic
         return keras.Model(inputs, list(outputs), name=f"{self.name}_variance")
 
-    def reset_covariance(self):
-        """Forgets all examples: sets the precision to where it starts."""
+    def reset_covariance(self) -> None:
+        """Resets the precision to its initial value."""
         self.head.reset_covariance()
 
-    def update_covariance(self):
-        """Brings the stored root of the covariance up to date, on the host in float64."""
+    def update_covariance(self) -> None:
+        """Updates the stored root of the covariance, on the host in float64."""
         update_covariance(self)
 
-    def fit_covariance(self, x, sample_weight=None, batch_size=128, steps=None):
+    def fit_covariance(
+        self, x: Any, sample_weight: Any = None, batch_size: int = 128, steps: int | None = None
+    ) -> None:
         """Sets the precision to the exact sum over these inputs; see `fit_covariance`."""
         fit_covariance(self, x, sample_weight, batch_size, steps)
 
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        *args,
-        **kwargs,
-    ):
-        """`keras.Model.fit`, with a `ResetCovariance` callback where there is none."""
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """`keras.Model.fit`, with a `ResetCovariance` callback added if absent."""
         if isinstance(callbacks, keras.callbacks.CallbackList):
             present = callbacks.callbacks
         else:
@@ -223,17 +227,17 @@ class SNGP(keras.Model):
             present.append(reset)
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
 
-    def evaluate(self, *args, **kwargs):
-        """`keras.Model.evaluate`, with the root of the covariance computed once before."""
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.evaluate`, after computing the root of the covariance once."""
         self.update_covariance()
         return super().evaluate(*args, **kwargs)
 
-    def predict(self, *args, **kwargs):
-        """`keras.Model.predict`, with the root of the covariance computed once before."""
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.predict`, after computing the root of the covariance once."""
         self.update_covariance()
         return super().predict(*args, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **copy.deepcopy(self._settings[0]),
             "name": self.name,
@@ -241,7 +245,9 @@ class SNGP(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Any:
         # Deserialization takes parts out of the configuration that it is given.
         config = copy.deepcopy(config)
         backbone = keras.saving.deserialize_keras_object(

@@ -1,12 +1,14 @@
-"""A wrapper that caps the operator norm of a dense or convolutional layer."""
+"""Wrapper that bounds the operator norm of a dense or convolutional layer."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
+import tfphen.layers.operator_norm as operator_norm
 from tfphen.core import checks
-from tfphen.layers import operator_norm
+from tfphen.core.types import Shape, Tensor, TensorLike
 from tfphen.layers.linear_maps import axis_values, check_size, checked_layer, linear_map_of
 
 # After an update the vectors follow the kernel in rounds of two iterations, while a round still
@@ -21,15 +23,15 @@ _STATELESS_ROUNDS = 4
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class SpectralNormalization(keras.layers.Wrapper):
-    """Caps the operator norm of a layer, so that it stretches no difference by more than c.
+    """Bounds the operator norm of a layer, so that it is c-Lipschitz.
 
         W <- W / max(1, σ(W) / c)
 
     σ(W) is the largest |A x| / |x| of the layer's linear map A, without bias and activation. For
     Dense it is the matrix norm of the kernel. For a convolution it is the norm of the convolution
     itself, at the size of its input and with its strides, padding, dilation and groups, as in Gouk
-    et al.; that of the reshaped kernel is another number, often 1.2 to 1.6 times smaller. c is a
-    cap: a kernel with σ at most c stays as it is, to the bit.
+    et al.; the norm of the reshaped kernel differs, and is often 1.2 to 1.6 times smaller. c is a
+    cap: a kernel with σ at most c stays as it is, bit for bit.
 
     σ comes from power iteration with two vectors that are weights of the layer: v has the shape of
     an input, u that of an output. `build` draws v and iterates until σ settles. A training call
@@ -48,20 +50,21 @@ class SpectralNormalization(keras.layers.Wrapper):
     constraints it may be above the cap; with `reparametrize=True` it may always be, and
     `bounded_kernel()` is the one in use. All this is as true as the estimate of σ, which comes from
     below. In 36 trainings of a small network, SGD at 0.1 with momentum 0.9, the true norm was 0.7 %
-    above c at most after the last step, and 1.4 % in one other; in the midst of training it was
-    over 1 % above after 2 % of all steps, 8 % at most. After `normalize()` it was below 0.1 %.
+    above c at most after the last step, and 1.4 % in one other; during training it was over 1 %
+    above after 2 % of all steps, 8 % at most. After `normalize()` it was below 0.1 %.
 
     Args:
         layer: A `Dense`, `EinsumDense`, `Conv1D`, `Conv2D` or `Conv3D`, built or not.
         norm_multiplier: c, a finite number above 0. Residual branches need c < 1 for an invertible,
             distance-preserving block; the CIFAR models of the paper used 6, which is no such bound.
-        power_iterations: Iterations of a training call, at least 1.
+        power_iterations: Iterations per training call, at least 1.
         reparametrize: Whether the variable stays free and the gradient flows through σ.
-        input_size: Spatial size at which the norm of a convolution is taken, an integer or one an
+        input_size: Spatial size at which the norm of a convolution is taken, an integer or one per
             axis. None for that of the first input, which then must be static. The norm does not
-            shrink with the size at stride 1, so a bound at one size holds at all smaller ones.
-        seed: Integer, of v.
-        **kwargs: Of `keras.layers.Layer`: `name`, `trainable`. `dtype` is that of `layer`.
+            shrink with the size at stride 1, so a bound at one size holds for all smaller ones.
+        seed: Integer seed of v.
+        **kwargs: Keyword arguments of `keras.layers.Layer`: `name`, `trainable`. `dtype` is that of
+            `layer`.
 
     Call arguments:
         inputs: As for `layer`. Convolutions: no larger than `input_size`.
@@ -73,8 +76,8 @@ class SpectralNormalization(keras.layers.Wrapper):
         16-bit policies.
 
     Raises:
-        ValueError: A layer that is none of those above, has LoRA, is quantized or overrides `call`;
-            a setting that is not allowed; an input of unknown or larger spatial size.
+        ValueError: A layer other than those above, has LoRA, is quantized or overrides `call`; an
+            invalid setting; an input of unknown or larger spatial size.
 
     Example:
 
@@ -89,14 +92,15 @@ class SpectralNormalization(keras.layers.Wrapper):
     ['0.9500', '0.3167']
 
     When not to use:
-        To bound a whole network, unless what lies between is bounded too: BatchNorm divides by a
-        standard deviation and can stretch without limit. For GAN discriminators that follow
-        Miyato et al. to the letter: they divide always, by the norm of the reshaped kernel. With
-        weights that another program writes at every step: call `normalize()` after it. On the JAX
-        backend `fit` drops what a call assigns to a kernel and updates without the vectors. The
-        kernel is then projected only after each update, with eight iterations from one fixed
-        vector, and `reparametrize=True` is behind by an update: some percent above c, so call
-        `normalize()` after `fit`.
+        To bound a whole network, unless the layers in between are bounded too: BatchNorm divides by
+            a
+        standard deviation and can stretch without limit. For GAN discriminators that follow Miyato
+        et al. to the letter: they divide always, by the norm of the reshaped kernel. With weights
+        that other code writes at every step: call `normalize()` after it. On the JAX backend `fit`
+        drops what a call assigns to a kernel and updates without the vectors. The kernel is then
+        projected only after each update, with eight iterations from one fixed vector, and
+        `reparametrize=True` lags by one update: a few percent above c, so call `normalize()` after
+        `fit`.
 
     Migration:
         From edward2: `SpectralNormalization(layer, iteration, norm_multiplier)` →
@@ -119,14 +123,14 @@ class SpectralNormalization(keras.layers.Wrapper):
 
     def __init__(
         self,
-        layer,
-        norm_multiplier=0.95,
-        power_iterations=1,
-        reparametrize=False,
-        input_size=None,
-        seed=0,
-        **kwargs,
-    ):
+        layer: keras.Layer,
+        norm_multiplier: float = 0.95,
+        power_iterations: int = 1,
+        reparametrize: bool = False,
+        input_size: Any = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         layer = checked_layer(layer)
         given = kwargs.get("dtype")
         checks.require(given is None, "dtype", given, "is that of the wrapped layer: set it there")
@@ -141,14 +145,14 @@ class SpectralNormalization(keras.layers.Wrapper):
         self.seed = checks.whole("seed", seed, least=0)
         self.supports_masking = layer.supports_masking
 
-    def _checked_size(self, size):
+    def _checked_size(self, size: Any) -> list[int] | None:
         if size is None:
             return None
         rank = getattr(self.layer, "rank", 0)
-        checks.require(rank, "input_size", size, "is for convolutions only")
+        checks.require(rank > 0, "input_size", size, "is for convolutions only")
         return list(axis_values("input_size", size, rank))
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         kernel = self.layer.kernel
         self._linear_map = linear_map_of(self.layer, input_shape, self.input_size)
@@ -156,10 +160,10 @@ class SpectralNormalization(keras.layers.Wrapper):
         double = keras.backend.standardize_dtype(self.variable_dtype) == "float64"
         self._working_dtype = "float64" if double else "float32"
 
-        def settled(shape, dtype):
+        def settled(shape: Any, dtype: Any) -> Tensor:
             return self._converged(kernel.value, self._start, _FIRST_ROUNDS, _TOLERANCE)[1]
 
-        def image(shape, dtype):
+        def image(shape: Any, dtype: Any) -> Tensor:
             vector = self._linear_map.apply(self._working(kernel), self.right_vector.value)
             return operator_norm.unit(vector, ops.zeros_like(vector))
 
@@ -175,20 +179,27 @@ class SpectralNormalization(keras.layers.Wrapper):
         kernel.constraint = self._after_update
         self.built = True
 
-    def _working(self, value):
+    def _working(self, value: TensorLike) -> Tensor:
         """A tensor in the dtype of the iterations."""
         return ops.cast(ops.convert_to_tensor(value), self._working_dtype)
 
-    def _converged(self, kernel, right, rounds, tolerance, least=0.0):
+    def _converged(
+        self,
+        kernel: Tensor,
+        right: Tensor,
+        rounds: int,
+        tolerance: float | None,
+        least: float = 0.0,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         kernel, right = self._working(kernel), self._working(right)
         return operator_norm.converge(self._linear_map, kernel, right, rounds, tolerance, least)
 
-    def _scaled(self, kernel, norm):
+    def _scaled(self, kernel: Tensor, norm: Tensor) -> Tensor:
         """The kernel divided by max(1, σ / c): exactly itself where σ is at most c."""
         scale = self.norm_multiplier / ops.maximum(norm, self.norm_multiplier)
         return ops.cast(self._working(kernel) * scale, kernel.dtype)
 
-    def _after_update(self, variable):
+    def _after_update(self, variable: Tensor) -> Tensor:
         """The constraint of the kernel: what an optimizer assigns after its update."""
         kernel = variable if self._own_constraint is None else self._own_constraint(variable)
         kernel = ops.convert_to_tensor(kernel)
@@ -203,11 +214,11 @@ class SpectralNormalization(keras.layers.Wrapper):
         self._assign(left, right)
         return kernel if self.reparametrize else self._scaled(kernel, norm)
 
-    def _assign(self, left, right):
+    def _assign(self, left: Tensor, right: Tensor) -> None:
         self.left_vector.assign(left)
         self.right_vector.assign(right)
 
-    def _estimate(self, kernel, iterations):
+    def _estimate(self, kernel: Tensor, iterations: int) -> Any:
         return operator_norm.power_iteration(
             self._linear_map,
             self._working(kernel),
@@ -216,7 +227,7 @@ class SpectralNormalization(keras.layers.Wrapper):
             iterations,
         )
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         checked_layer(self.layer)
         check_size(self.layer, self._linear_map, inputs.shape)
         variable = self.layer.kernel
@@ -234,7 +245,7 @@ class SpectralNormalization(keras.layers.Wrapper):
             variable.assign(bounded)
         return self._run(inputs, bounded)
 
-    def _run(self, inputs, kernel):
+    def _run(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         """Calls the wrapped layer with another kernel in place of its variable."""
         variable = self.layer.kernel
         values = [(other, other.value) for other in self.layer.variables if other is not variable]
@@ -247,16 +258,16 @@ class SpectralNormalization(keras.layers.Wrapper):
             self.layer.add_loss(loss)
         return outputs
 
-    def bounded_kernel(self):
+    def bounded_kernel(self) -> Tensor:
         """Returns the kernel that inference multiplies with, a tensor of the kernel's dtype."""
         kernel = ops.convert_to_tensor(self.layer.kernel)
         return self._scaled(kernel, self.spectral_norm())
 
-    def spectral_norm(self):
+    def spectral_norm(self) -> Tensor:
         """Returns the present estimate of σ of the kernel variable, |A v|, never above σ."""
         return ops.stop_gradient(self._estimate(self.layer.kernel, 0)[2])
 
-    def normalize(self, iterations=100):
+    def normalize(self, iterations: int = 100) -> Tensor:
         """Iterates until σ settles, then projects the kernel, unless `reparametrize`.
 
         For weights that came from elsewhere, and to be certain of the bound at any point.
@@ -275,14 +286,14 @@ class SpectralNormalization(keras.layers.Wrapper):
             self.layer.kernel.assign(self._scaled(kernel, norm))
         return norm
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self.layer.compute_output_shape(input_shape)
 
-    def compute_output_spec(self, inputs, training=None):
+    def compute_output_spec(self, inputs: Tensor, training: bool | None = None) -> Any:
         shape = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(shape, dtype=self.layer.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.pop("dtype")
         return {
@@ -295,6 +306,8 @@ class SpectralNormalization(keras.layers.Wrapper):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Any:
         # Keras's own takes the layer out of the dictionary that it is given.
         return super().from_config(dict(config), custom_objects)

@@ -1,4 +1,4 @@
-"""A copy of a whole model whose dense and convolution layers are bounded."""
+"""Copy of a model with spectral normalization of its dense and convolutional layers."""
 
 import keras
 
@@ -12,20 +12,22 @@ WRAPPED_LAYERS = (
 )
 
 
-def spectrally_normalized_clone(backbone, norm_multiplier=0.95, power_iterations=1):
+def spectrally_normalized_clone(
+    backbone: keras.Model, norm_multiplier: float = 0.95, power_iterations: int = 1
+) -> keras.Model:
     """Returns a copy of a model, weights included, with bounded dense and convolution layers.
 
-    Each trainable `Dense`, `Conv1D`, `Conv2D` and `Conv3D` layer, at any depth, comes wrapped in a
+    Each trainable `Dense`, `Conv1D`, `Conv2D` and `Conv3D` layer, at any depth, is wrapped in a
     `SpectralNormalization`, its kernel divided where it was above the bound. Frozen layers stay as
     they are.
 
     Args:
         backbone: A functional or Sequential model.
         norm_multiplier: The bound of each layer's norm; None wraps none.
-        power_iterations: How many a training step.
+        power_iterations: Number of them per training step.
 
     Returns:
-        A model of its own, under the same names.
+        A separate model with the same layer names.
 
     Example:
 
@@ -42,7 +44,7 @@ def spectrally_normalized_clone(backbone, norm_multiplier=0.95, power_iterations
     """
     pairs, wrappers = [], []
 
-    def bounded(layer):
+    def bounded(layer: keras.Layer) -> keras.Layer:
         # An operation without weights, such as a sum by `keras.ops`, serves the copy too.
         if not isinstance(layer, keras.Layer):
             return layer

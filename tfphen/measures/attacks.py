@@ -170,12 +170,12 @@ def minimal_norm(
 ):
     """Euclidean distance of each example to the nearest misclassified point that DDN finds.
 
-    The decoupled direction and norm attack walks along the normalised gradient, and sets the
+    The decoupled direction and norm attack walks along the normalized gradient, and sets the
     length of the perturbation by itself: shorter after a success, longer after a failure.
 
         δ ← δ + a_t g / |g|,   ε ← (1 ∓ γ) ε,   δ ← ε δ / |δ|
 
-    with a_t from 1 to 0.01 along a cosine. The perturbation is not rounded to grey levels.
+    with a_t from 1 to 0.01 along a cosine. The perturbation is not rounded to gray levels.
 
     Args:
         apply: As in `fast_gradient`.

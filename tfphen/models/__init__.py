@@ -48,7 +48,7 @@ def get(name: str) -> Builder:
     """Returns the builder of this name.
 
     Raises:
-        UsageError: There is none.
+        UsageError: It has none.
     """
     if name not in MODELS:
         raise UsageError(

@@ -29,17 +29,17 @@ def mnist1d_cnn(
     Args:
         input_shape: `(steps,)` or `(steps, channels)`, at least 8 steps.
         num_classes: Number of logits.
-        channels: Of each convolution.
+        channels: Channels of each convolution.
         defaults: `"keras"` or `"torch"`; the published network has those of PyTorch.
-        seed: For the initial weights of this Keras model.
-        name: Of the model.
+        seed: Seed of the initial weights of this Keras model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
         `"features"` holds the channels of all positions, flattened.
 
     Raises:
-        UsageError: Inputs that are no sequences, or too short; `channels` below one; an unknown
+        UsageError: Inputs that are not sequences, or too short; `channels` below one; an unknown
             `defaults`.
 
     Example:
@@ -84,28 +84,28 @@ def lenet5(
     seed: int = 0,
     name: str = "lenet5",
 ) -> keras.Model:
-    """LeNet-5 with full connections: two convolutions 5×5 with pooling, three dense layers.
+    """LeNet-5 with full connections: two 5×5 convolutions with pooling, three dense layers.
 
     Channels 6 and 16, dense layers of 120 and 84 units. Images of fewer than 32 rows are padded by
-    two zeros on each side first, so that 28×28 and 32×32 give networks of one size.
+    two zeros on each side first, so that 28×28 and 32×32 give networks of the same size.
 
     Args:
         input_shape: `(rows, columns)` or `(rows, columns, channels)`, at least 12 by 12.
         num_classes: Number of logits.
-        activation: Of all hidden layers; the published network has a scaled `"tanh"`.
+        activation: Activation of all hidden layers; the published network has a scaled `"tanh"`.
         pooling: `"max"` or `"average"`; the published network averages and has weights there.
-        kernel_initializer: Of every kernel, as in `mlp`. None for that of `defaults`; relative
-            flatness was measured with `"glorot_normal"`.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. None uses that of `defaults`;
+            relative flatness was measured with `"glorot_normal"`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`.
-        seed: For the initial weights of this Keras model.
-        name: Of the model.
+        seed: Seed of the initial weights of this Keras model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
         `"features"` holds the activations of the 84 units.
 
     Raises:
-        UsageError: Inputs that are no images, or too small; another `pooling`, an unknown
+        UsageError: Inputs that are not images, or too small; an invalid `pooling`, an unknown
             initializer or `defaults`.
 
     Example:
@@ -147,24 +147,24 @@ def convnet(
 ) -> keras.Model:
     """The five-layer convolutional network of the double-descent experiments.
 
-    Four times convolution 3×3, batch normalisation and ReLU, with k, 2k, 4k, 8k channels, max
-    pooling by two after the last three, then the maximum over what is left (4×4 for 32×32 inputs).
-    For 32×32×3 inputs and ten classes it has 378 k² + 152 k + 10 trainable weights.
+    Four times 3×3 convolution, batch normalization and ReLU, with k, 2k, 4k, 8k channels, max
+    pooling by two after the last three, then global max pooling (4×4 for 32×32 inputs). For 32×32×3
+    inputs and ten classes it has 378 k² + 152 k + 10 trainable weights.
 
     Args:
         input_shape: `(rows, columns)` or `(rows, columns, channels)`, at least 8 by 8.
         num_classes: Number of logits.
         width: Channels k of the first convolution.
         defaults: `"keras"` or `"torch"`; the published network has those of PyTorch.
-        seed: For the initial weights of this Keras model.
-        name: Of the model.
+        seed: Seed of the initial weights of this Keras model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
         `"features"` holds the maxima over positions, `[batch, 8 * width]`.
 
     Raises:
-        UsageError: Inputs that are no images, or too small; a `width` below one; an unknown
+        UsageError: Inputs that are not images, or too small; a `width` below one; an unknown
             `defaults`.
 
     Example:

@@ -7,6 +7,7 @@ import keras
 
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import Tensor
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,
@@ -14,7 +15,7 @@ from tfphen.models.layer_defaults import (
 )
 
 
-def _flat_inputs(input_shape: tuple[int, ...]):
+def _flat_inputs(input_shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     inputs = keras.Input(input_shape, name="inputs")
     if len(input_shape) == 1:
         return inputs, inputs
@@ -40,20 +41,20 @@ def mlp(
         h₁ = f(W₁ x + b₁),   hᵢ = f(Wᵢ hᵢ₋₁ + bᵢ)   or, with `skip`,   hᵢ = hᵢ₋₁ + f(Wᵢ hᵢ₋₁ + bᵢ)
 
     Args:
-        input_shape: Of one example. Inputs with more than one axis are flattened.
+        input_shape: Shape of one example. Inputs with more than one axis are flattened.
         num_classes: Number of logits.
         hidden_units: Widths of the hidden layers, named `"hidden_1"`, `"hidden_2"` and so on.
-        activation: Of the hidden layers, a Keras name.
+        activation: Activation of the hidden layers, a Keras name.
         dropout: Rate of the dropout after each hidden layer.
-        kernel_initializer: Of every kernel: a Keras name, a mapping of name and settings, or an
-            initializer. None for that of `defaults`.
+        kernel_initializer: Initializer of every kernel: a Keras name, a mapping of name and
+            settings, or an initializer. None uses that of `defaults`.
         skip: Add the input of each hidden layer after the first to its activations, as the MLP of
             MNIST-1D does: h1 = relu(W1 x), h2 = h1 + relu(W2 h1). Needs equal widths.
         head: `"linear"`, or `"cosine"` for logits that are cosines between features and columns of
             the kernel, as LDAM takes them: a `tfphen.layers.NormalizedDense`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`.
-        seed: For the initial weights and dropout of this Keras model.
-        name: Of the model.
+        seed: Seed of the initial weights and dropout of this Keras model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
@@ -122,14 +123,14 @@ def lenet_300_100(
     266,200 kernel entries (printed as 266K) and 410 biases.
 
     Args:
-        input_shape: Of one example. Inputs with more than one axis are flattened.
+        input_shape: Shape of one example. Inputs with more than one axis are flattened.
         num_classes: Number of logits.
-        kernel_initializer: Of every kernel, as in `mlp`. The paper has Glorot's normal one; that of
-            Keras is cut at two standard deviations, as is that of the released TensorFlow code.
-            None for that of `defaults`.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. The paper uses Glorot normal
+            initialization; Keras's is truncated at two standard deviations, as is that of the
+            released TensorFlow code. None uses that of `defaults`.
         defaults: `"keras"` (biases start at zero, as published) or `"torch"`.
-        seed: For the initial weights of this Keras model.
-        name: Of the model.
+        seed: Seed of the initial weights of this Keras model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layers are
@@ -178,14 +179,14 @@ def linear(
     """Softmax regression: one dense layer on the flattened inputs.
 
     Args:
-        input_shape: Of one example.
+        input_shape: Shape of one example.
         num_classes: Number of logits.
         l2: Adds `l2 * sum(kernel**2)` to the loss; Keras has no factor of one half here.
         use_bias: Whether there is a bias.
         kernel_initializer: As in `mlp`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`.
-        seed: For the initial weights of this Keras model.
-        name: Of the model.
+        seed: Seed of the initial weights of this Keras model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
@@ -227,24 +228,23 @@ def random_fourier_features(
 ) -> keras.Model:
     """A linear model on fixed random cosine features of the inputs.
 
-    Features are sqrt(2 / P) cos(v_j · x + b_j), j = 1..P, with v_j ~ N(0, scale² I) and
-    b_j ~ U(0, 2π). As P grows their inner products tend to the Gaussian kernel
-    exp(-scale² |x - x'|² / 2).
+    Features are sqrt(2 / P) cos(v_j · x + b_j), j = 1..P, with v_j ~ N(0, scale² I) and b_j ~ U(0,
+    2π). As P grows their inner products approach the Gaussian kernel exp(-scale² |x - x'|² / 2).
 
     Args:
-        input_shape: Of one example. Inputs with more than one axis are flattened.
+        input_shape: Shape of one example. Inputs with more than one axis are flattened.
         num_classes: Number of outputs.
         num_features: Number of features P.
         scale: Standard deviation of the projection's entries, the inverse of the kernel's width.
         defaults: `"keras"` or `"torch"`; the two agree for this model.
-        seed: For the features of this Keras model.
-        name: Of the model.
+        seed: Seed of the features of this Keras model.
+        name: Name of the model.
 
     Returns:
-        A model of `[batch, *input_shape]` that gives `[batch, num_classes]`. Its layer
-        `"features"` holds the features, `[batch, P]`. Only the kernel of the layer `"readout"`
-        trains, from zero, so that gradient descent on squared error tends to the solution of
-        least norm; there is no bias.
+        A model of `[batch, *input_shape]` that gives `[batch, num_classes]`. Its layer `"features"`
+        holds the features, `[batch, P]`. Only the kernel of the layer `"readout"` trains, from
+        zero, so that gradient descent on squared error converges to the minimum-norm solution;
+        there is no bias.
 
     Raises:
         UsageError: `num_features` or `scale` is not positive, an unknown `defaults`.
@@ -256,7 +256,7 @@ def random_fourier_features(
 
     When not to use:
         Data of many dimensions: the number of features that the kernel needs grows with them. With
-        losses other than squared error the readout has no solution of least norm to tend to.
+        losses other than squared error the readout has no minimum-norm solution to converge to.
 
     Reference:
         A. Rahimi, B. Recht, "Random Features for Large-Scale Kernel Machines", NIPS 2007.

@@ -4,6 +4,7 @@ import keras
 
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import Tensor
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,
@@ -26,15 +27,15 @@ def densenet(
     seed: int = 0,
     name: str = "densenet",
 ) -> keras.Model:
-    """The DenseNet of CIFAR, DenseNet-BC unless told otherwise.
+    """The DenseNet of CIFAR, DenseNet-BC by default.
 
-    A convolution 3×3; three dense blocks; normalisation, ReLU, a mean over positions. In a dense
+    A 3×3 convolution; three dense blocks; normalization, ReLU, global average pooling. In a dense
     block each step adds g channels to its inputs:
 
         x ← [x, conv3×3(relu(norm(x)))]                                  without bottleneck
         x ← [x, conv3×3(relu(norm(conv1×1(relu(norm(x))))))]             with, 4g channels inside
 
-    Between blocks normalisation, ReLU, a convolution 1×1 to θ times the channels and average
+    Between blocks normalization, ReLU, a 1×1 convolution to θ times the channels and average
     pooling by two. Convolutions have no bias. The first has 2g channels with bottleneck and
     compression (the paper's BC), else 16. Trainable weights for three input channels and ten
     classes, as the paper prints them and exactly:
@@ -49,25 +50,26 @@ def densenet(
         depth: Layers with weights: 6n + 4 with bottleneck (10, 16, 22, ..., 40, 100, 190, 250),
             3n + 4 without (7, 10, ..., 40, 100).
         growth_rate: Channels g that each step adds.
-        bottleneck: Whether a convolution 1×1 with 4g channels comes first in each step.
+        bottleneck: Whether a 1×1 convolution with 4g channels comes first in each step.
         compression: Share θ of the channels that a transition keeps, in (0, 1].
         dropout: Rate of dropout after each convolution but the first, in [0, 1). The paper has .2
             without augmentation and none with it.
-        kernel_initializer: Of every kernel, as in `mlp`. The paper has He's normal one; that of
-            Keras is cut at two standard deviations. None for that of `defaults`.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. The paper uses He normal
+            initialization; Keras's is truncated at two standard deviations. None uses that of
+            `defaults`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`; the published network
-            has the normalisation constants of Torch.
-        seed: For the initial weights and dropout of this Keras model.
-        name: Of the model.
+            has the normalization constants of Torch.
+        seed: Seed of the initial weights and dropout of this Keras model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
-        `"features"` holds the means over positions.
+        `"features"` holds the globally average-pooled activations.
 
     Raises:
-        UsageError: Inputs that are no images, or too small; a `depth` of another form; a
-            `growth_rate` below one; `compression` outside (0, 1] or `dropout` outside [0, 1); an
-            unknown initializer or `defaults`.
+        UsageError: Inputs that are not images, or too small; an invalid `depth`; a `growth_rate`
+            below one; `compression` outside (0, 1] or `dropout` outside [0, 1); an unknown
+            initializer or `defaults`.
 
     Example:
 
@@ -98,7 +100,7 @@ def densenet(
     make = LayerDefaults(defaults, seed, kernel_initializer)
     inputs, x = image_inputs(input_shape, "densenet", smallest=4)
 
-    def convolve(x, filters, size, part):
+    def convolve(x: Tensor, filters: int, size: int, part: str) -> Tensor:
         x = make.normalized_relu(x, part)
         x = make.convolution(filters, size, x, part, padding=size // 2, use_bias=False)
         return make.dropout(dropout, x, f"{part}_dropout") if dropout else x

@@ -1,4 +1,4 @@
-"""Stock Keras layers with the initial values and constants of Keras or of PyTorch.
+"""Stock Keras layers with the initializers and constants of Keras or PyTorch.
 
 Every initializer and every dropout gets an integer seed here: a layer without one draws it from
 Python's global generator. Initializers stay standard ones, so that whoever draws initial weights
@@ -9,16 +9,18 @@ import inspect
 import math
 import numbers
 from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import keras
 
 from tfphen.core import checks, seeds
 from tfphen.core.errors import UsageError, nearest
+from tfphen.core.types import Tensor
 from tfphen.layers.normalized_dense import NormalizedDense
 
 DEFAULTS = ("keras", "torch")
 
-InitializerSetting = str | Mapping | keras.initializers.Initializer
+InitializerSetting: TypeAlias = str | Mapping[str, Any] | keras.initializers.Initializer
 
 
 def seeded_initializer(
@@ -37,7 +39,8 @@ def seeded_initializer(
         UsageError: Keras has no initializer of that name, or it lacks one of the settings.
     """
     if isinstance(setting, keras.initializers.Initializer):
-        make, settings = type(setting), setting.get_config()
+        make: Any = type(setting)
+        settings = setting.get_config()
         settings.pop("seed", None)
     else:
         settings = dict(setting) if isinstance(setting, Mapping) else {"name": setting}
@@ -62,16 +65,16 @@ def seeded_initializer(
 
 
 class LayerDefaults:
-    """Makes and applies stock layers that follow the defaults of one library.
+    """Builds and applies stock layers with the defaults of one library.
 
     Args:
-        defaults: `"keras"`: Glorot uniform kernels, zero biases, batch normalisation with momentum
-            .99 and epsilon 1e-3, layer normalisation with epsilon 1e-3. `"torch"`: kernels and
-            biases uniform in ±1/sqrt(fan in), batch normalisation with momentum .9 (in the
-            convention of Keras) and epsilon 1e-5, layer normalisation with epsilon 1e-5.
-        seed: From which the seed of each layer is derived.
-        kernel_initializer: For every kernel that does not get one of its own, see
-            `seeded_initializer`; None for that of `defaults`.
+        defaults: `"keras"`: Glorot uniform kernels, zero biases, batch normalization with momentum
+            .99 and epsilon 1e-3, layer normalization with epsilon 1e-3. `"torch"`: kernels and
+            biases uniform in ±1/sqrt(fan in), batch normalization with momentum .9 (in the
+            convention of Keras) and epsilon 1e-5, layer normalization with epsilon 1e-5.
+        seed: Seed from which that of each layer is derived.
+        kernel_initializer: Default initializer of all kernels, see `seeded_initializer`; None uses
+            that of `defaults`.
 
     Raises:
         UsageError: `defaults` is neither.
@@ -79,7 +82,7 @@ class LayerDefaults:
 
     def __init__(
         self, defaults: str, seed: int, kernel_initializer: InitializerSetting | None = None
-    ):
+    ) -> None:
         if defaults not in DEFAULTS:
             raise UsageError(
                 f'`defaults` is "keras" or "torch".{nearest(str(defaults), DEFAULTS)} '
@@ -90,13 +93,14 @@ class LayerDefaults:
         self._seed, self._number = seed, 0
 
     def next_seed(self) -> int:
-        """Returns another seed at each call, the same ones in the same order for one `seed`."""
+        """Returns a new seed at each call, in a fixed order determined by `seed`."""
         self._number += 1
         return int(seeds.key(self._seed, "keras_layers", self._number)[0] % 2**31)
 
-    def initializers(self, fan_in: int, kernel: InitializerSetting | None = None) -> dict:
+    def initializers(self, fan_in: int, kernel: InitializerSetting | None = None) -> dict[str, Any]:
         """Returns the arguments `kernel_initializer` and `bias_initializer` of a layer."""
-        default, bias = "glorot_uniform", "zeros"
+        default: InitializerSetting = "glorot_uniform"
+        bias: InitializerSetting = "zeros"
         if self.torch:
             bound = 1.0 / math.sqrt(fan_in)
             bias = {"name": "random_uniform", "minval": -bound, "maxval": bound}
@@ -113,12 +117,14 @@ class LayerDefaults:
             "bias_initializer": seeded_initializer(bias, self.next_seed(), "bias_initializer"),
         }
 
-    def dense(self, units: int, inputs, name: str, **settings):
+    def dense(self, units: int, inputs: Tensor, name: str, **settings: Any) -> Tensor:
         """Applies a `Dense` layer."""
         start = self.initializers(inputs.shape[-1], settings.pop("kernel_initializer", None))
         return keras.layers.Dense(units, name=name, **{**start, **settings})(inputs)
 
-    def convolution(self, filters: int, kernel_size: int, inputs, name: str, **settings):
+    def convolution(
+        self, filters: int, kernel_size: int, inputs: Tensor, name: str, **settings: Any
+    ) -> Tensor:
         """Applies a `Conv1D` or `Conv2D`, by the rank of `inputs`.
 
         Args:
@@ -126,8 +132,9 @@ class LayerDefaults:
             kernel_size: Size of the kernel in every direction.
             inputs: `[batch, steps, channels]` or `[batch, rows, columns, channels]`.
             name: Name of the layer.
-            **settings: Of the Keras layer. `padding` may be an integer: so many zeros on both
-                sides, as in PyTorch. With strides, `padding="same"` would shift the windows.
+            **settings: Keyword arguments of the Keras layer. `padding` may be an integer: that many
+                zeros on both sides, as in PyTorch. With strides, `padding="same"` would shift the
+                windows.
         """
         rank = len(inputs.shape) - 2
         padding = settings.pop("padding", 0)
@@ -139,27 +146,33 @@ class LayerDefaults:
         start = self.initializers(inputs.shape[-1] * kernel_size**rank)
         return make(filters, kernel_size, name=name, **{**start, **settings})(inputs)
 
-    def batch_normalization(self, inputs, name: str, **settings):
+    def batch_normalization(self, inputs: Tensor, name: str, **settings: Any) -> Tensor:
         """Applies a `BatchNormalization` over all axes but the channels."""
         constants = {"momentum": 0.9, "epsilon": 1e-5} if self.torch else {}
         return keras.layers.BatchNormalization(name=name, **{**constants, **settings})(inputs)
 
-    def layer_normalization(self, inputs, name: str):
+    def layer_normalization(self, inputs: Tensor, name: str) -> Tensor:
         """Applies a `LayerNormalization` over the last axis."""
         constants = {"epsilon": 1e-5} if self.torch else {}
         return keras.layers.LayerNormalization(name=name, **constants)(inputs)
 
     def activated_convolution(
-        self, filters: int, kernel_size: int, inputs, name: str, normalize: bool = True, **settings
-    ):
-        """Applies a convolution, batch normalisation and ReLU, as `name`, `name_norm`, `name_relu`.
+        self,
+        filters: int,
+        kernel_size: int,
+        inputs: Tensor,
+        name: str,
+        normalize: bool = True,
+        **settings: Any,
+    ) -> Tensor:
+        """Applies a convolution, batch normalization and ReLU, as `name`, `name_norm`, `name_relu`.
 
         Args:
             filters: As in `convolution`.
             kernel_size: As in `convolution`.
             inputs: As in `convolution`.
-            name: Of the convolution.
-            normalize: Whether there is a batch normalisation between the two.
+            name: Name of the convolution.
+            normalize: Whether there is a batch normalization between the two.
             **settings: As in `convolution`.
         """
         x = self.convolution(filters, kernel_size, inputs, name, **settings)
@@ -167,14 +180,14 @@ class LayerDefaults:
             x = self.batch_normalization(x, f"{name}_norm")
         return keras.layers.ReLU(name=f"{name}_relu")(x)
 
-    def normalized_relu(self, inputs, name: str):
-        """Applies batch normalisation and ReLU, as `name_norm` and `name_relu`."""
+    def normalized_relu(self, inputs: Tensor, name: str) -> Tensor:
+        """Applies batch normalization and ReLU, as `name_norm` and `name_relu`."""
         x = self.batch_normalization(inputs, f"{name}_norm")
         return keras.layers.ReLU(name=f"{name}_relu")(x)
 
-    def embedding(self, vocabulary_size: int, width: int, inputs, name: str):
+    def embedding(self, vocabulary_size: int, width: int, inputs: Tensor, name: str) -> Tensor:
         """Applies an `Embedding`: N(0, 1) for `"torch"`, uniform in ±.05 for `"keras"`."""
-        setting = {"name": "random_uniform", "minval": -0.05, "maxval": 0.05}
+        setting: InitializerSetting = {"name": "random_uniform", "minval": -0.05, "maxval": 0.05}
         if self.torch:
             setting = {"name": "random_normal", "stddev": 1.0}
         start = seeded_initializer(setting, self.next_seed(), "embeddings_initializer")
@@ -182,13 +195,15 @@ class LayerDefaults:
             vocabulary_size, width, embeddings_initializer=start, name=name
         )(inputs)
 
-    def dropout(self, rate: float, inputs, name: str, filterwise: bool = False):
+    def dropout(self, rate: float, inputs: Tensor, name: str, filterwise: bool = False) -> Tensor:
         """Applies a `Dropout`, or a `SpatialDropout2D` where whole channels are dropped."""
         make = keras.layers.SpatialDropout2D if filterwise else keras.layers.Dropout
         return make(rate, seed=self.next_seed(), name=name)(inputs)
 
 
-def image_inputs(input_shape: tuple[int, ...], what: str, smallest: int = 1):
+def image_inputs(
+    input_shape: tuple[int, ...], what: str, smallest: int = 1
+) -> tuple[Tensor, Tensor]:
     """Returns (model inputs, the same with a channel axis) for images with or without channels.
 
     Args:
@@ -214,8 +229,8 @@ def image_inputs(input_shape: tuple[int, ...], what: str, smallest: int = 1):
     return inputs, inputs
 
 
-def token_inputs(input_shape: tuple[int, ...], what: str):
-    """Returns the model inputs for sequences of token numbers, int32.
+def token_inputs(input_shape: tuple[int, ...], what: str) -> Tensor:
+    """Returns the model inputs for sequences of token ids, int32.
 
     Raises:
         UsageError: `input_shape` is not `(steps,)`.
@@ -229,8 +244,12 @@ def token_inputs(input_shape: tuple[int, ...], what: str):
 
 
 def classifier(
-    features, num_classes: int, layer_defaults: LayerDefaults, head: str = "linear", **settings
-):
+    features: Tensor,
+    num_classes: int,
+    layer_defaults: LayerDefaults,
+    head: str = "linear",
+    **settings: Any,
+) -> Tensor:
     """Ends a model: names its last activations `"features"` and applies the layer `"logits"`.
 
     With `head="cosine"` that is a `tfphen.layers.NormalizedDense` without bias.

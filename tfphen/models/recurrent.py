@@ -1,11 +1,13 @@
 """Recurrent networks for sequences of tokens."""
 
 import math
+from typing import Any
 
 import keras
 
 from tfphen.core import checks
 from tfphen.models.layer_defaults import (
+    InitializerSetting,
     LayerDefaults,
     classifier,
     seeded_initializer,
@@ -13,9 +15,11 @@ from tfphen.models.layer_defaults import (
 )
 
 
-def _direction(make: LayerDefaults, width: int, name: str, **settings) -> keras.layers.LSTM:
+def _direction(make: LayerDefaults, width: int, name: str, **settings: Any) -> keras.layers.LSTM:
     """One direction of a layer, with seeds of its own."""
-    kernel, recurrent, bias = "glorot_uniform", "orthogonal", "zeros"
+    kernel: InitializerSetting = "glorot_uniform"
+    recurrent: InitializerSetting = "orthogonal"
+    bias: InitializerSetting = "zeros"
     if make.torch:
         bound = 1.0 / math.sqrt(width)
         kernel = recurrent = bias = {"name": "random_uniform", "minval": -bound, "maxval": bound}
@@ -53,8 +57,8 @@ def lstm(
     IMDB experiments of LDAM have two bidirectional layers; their widths are not printed.
 
     Args:
-        input_shape: `(steps,)`: token numbers. Shorter texts are padded in front, so that the state
-            at the end has read the text last.
+        input_shape: `(steps,)`: token ids. Shorter texts are padded in front, so that the state at
+            the end has read the text last.
         num_classes: Number of logits.
         depth: Number of LSTM layers.
         width: Units u of each layer and direction.
@@ -69,8 +73,8 @@ def lstm(
         defaults: `"keras"`: Glorot's uniform kernels, orthogonal recurrent ones, biases 0 and 1 for
             the forget gate. `"torch"`: all uniform in ±1/sqrt(units); PyTorch adds two such biases
             where Keras has one.
-        seed: For the initial weights and dropout of this Keras model.
-        name: Of the model.
+        seed: Seed of the initial weights and dropout of this Keras model.
+        name: Name of the model.
 
     Returns:
         A model of integer tokens `[batch, steps]`, each below `vocabulary_size`, that gives logits

@@ -1,9 +1,12 @@
-"""Residual networks of the size of CIFAR images; wide ones are in `wide_resnet`."""
+"""Residual networks for CIFAR-sized images; wide ones are in `wide_resnet`."""
+
+from typing import Any
 
 import keras
 
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import Tensor
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,
@@ -15,7 +18,7 @@ from tfphen.models.layer_defaults import (
 PREACT_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
-def _preact_block(make: LayerDefaults, x, filters: int, stride: int, name: str):
+def _preact_block(make: LayerDefaults, x: Tensor, filters: int, stride: int, name: str) -> Tensor:
     """A pre-activation block: the shortcut of another shape starts from the activated inputs."""
     outputs = make.batch_normalization(x, f"{name}_norm_1")
     outputs = keras.layers.ReLU(name=f"{name}_relu_1")(outputs)
@@ -44,25 +47,25 @@ def resnet18(
 ) -> keras.Model:
     """The pre-activation ResNet-18 of the double-descent experiments.
 
-    A convolution 3×3; four stages of two blocks with k, 2k, 4k, 8k channels and strides 1, 2, 2, 2;
-    a mean over positions. As in the published model there is no normalisation after the last
-    block. For three input channels and ten classes it has 2724 k² + 213 k + 10 trainable weights.
-    It is `preact_resnet` of depth 18.
+    A 3×3 convolution; four stages of two blocks with k, 2k, 4k, 8k channels and strides 1, 2, 2, 2;
+    a mean over positions. As in the published model there is no normalization after the last block.
+    For three input channels and ten classes it has 2724 k² + 213 k + 10 trainable weights. It is
+    `preact_resnet` of depth 18.
 
     Args:
         input_shape: `(rows, columns)` or `(rows, columns, channels)`.
         num_classes: Number of logits.
         width: Channels k of the first stage.
         defaults: `"keras"` or `"torch"`; the published network has those of PyTorch.
-        seed: For the initial weights of this Keras model.
-        name: Of the model.
+        seed: Seed of the initial weights of this Keras model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
-        `"features"` holds the means over positions, `[batch, 8 * width]`.
+        `"features"` holds the globally average-pooled activations, `[batch, 8 * width]`.
 
     Raises:
-        UsageError: Inputs that are no images; a `width` below one; an unknown `defaults`.
+        UsageError: Inputs that are not images; a `width` below one; an unknown `defaults`.
 
     Example:
 
@@ -100,13 +103,13 @@ def preact_resnet(
 ) -> keras.Model:
     """A pre-activation ResNet-18 or -34 for small images, as Manifold Mixup and others train it.
 
-    A convolution 3×3 without bias; four stages with k, 2k, 4k, 8k channels and strides 1, 2, 2, 2,
+    A 3×3 convolution without bias; four stages with k, 2k, 4k, 8k channels and strides 1, 2, 2, 2,
     of two blocks each for depth 18, of 3, 4, 6, 3 for depth 34; a mean over positions. A block is
 
         x + conv3×3(relu(norm(conv3×3(relu(norm(x))))))
 
-    and where the shape changes x is replaced by a convolution 1×1 of relu(norm(x)), without
-    normalisation. Padding is one zero on each side, as in PyTorch, with strides too. With 64
+    and where the shape changes x is replaced by a 1×1 convolution of relu(norm(x)), without
+    normalization. Padding is one zero on each side, as in PyTorch, with strides too. With 64
     channels, three input channels and ten classes there are 11,171,146 and 21,279,306 trainable
     weights.
 
@@ -118,22 +121,22 @@ def preact_resnet(
         num_classes: Number of logits.
         depth: 18 or 34.
         width: Channels k of the first stage.
-        final_norm: Whether batch normalisation and ReLU follow the last block, as in the paper of
+        final_norm: Whether batch normalization and ReLU follow the last block, as in the paper of
             He et al. The code of Manifold Mixup and of deep double descent has neither.
         stem_strides: Strides of the first convolution; 2 for Tiny-ImageNet in the published code.
-        kernel_initializer: Of every kernel, as in `mlp`. None for that of `defaults`, which the
-            published code has with `"torch"`.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. None uses that of `defaults`,
+            which the published code has with `"torch"`.
         defaults: `"keras"` or `"torch"`; the published networks have those of PyTorch.
-        seed: For the initial weights of this Keras model.
-        name: Of the model.
+        seed: Seed of the initial weights of this Keras model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
-        `"features"` holds the means over positions, `[batch, 8 * width]`.
+        `"features"` holds the globally average-pooled activations, `[batch, 8 * width]`.
 
     Raises:
-        UsageError: Inputs that are no images; another `depth`; a `width` or `stem_strides` below
-            one; an unknown initializer or `defaults`.
+        UsageError: Inputs that are not images; an invalid `depth`; a `width` or `stem_strides`
+            below one; an unknown initializer or `defaults`.
 
     Example:
 
@@ -167,7 +170,9 @@ def preact_resnet(
     return keras.Model(inputs, classifier(x, num_classes, make), name=name)
 
 
-def _cifar_shortcut(make: LayerDefaults, x, filters: int, stride: int, kind: str, name: str):
+def _cifar_shortcut(
+    make: LayerDefaults, x: Tensor, filters: int, stride: int, kind: str, name: str
+) -> Tensor:
     """The inputs of a block in the shape of its outputs."""
     if stride == 1 and x.shape[-1] == filters:
         return x
@@ -195,17 +200,17 @@ def resnet_cifar(
     seed: int = 0,
     name: str = "resnet_cifar",
 ) -> keras.Model:
-    """The ResNet-20, -32, -44, -56 and so on that He et al. made for CIFAR.
+    """ResNet-20, -32, -44, -56 and so on, the CIFAR ResNets of He et al..
 
-    A convolution 3×3 with normalisation and ReLU; three stages of n blocks with k, 2k, 4k channels
-    and strides 1, 2, 2; a mean over positions: 6n + 2 layers with weights. A block is
+    A 3×3 convolution with normalization and ReLU; three stages of n blocks with k, 2k, 4k channels
+    and strides 1, 2, 2; global average pooling: 6n + 2 layers with weights. A block is
 
         relu(x + norm(conv3×3(relu(norm(conv3×3(x))))))
 
-    with convolutions without bias. Where the shape changes, x is every second pixel, with as many
-    channels of zeros before as behind it (the paper's option A, without weights). With 16 channels,
-    three input channels and ten classes there are 97,216 n - 21,926 trainable weights, which the
-    paper prints as .27M, .46M, .66M, .85M and 1.7M for depths 20, 32, 44, 56 and 110:
+    with convolutions without bias. Where the shape changes, x is every second pixel, with an equal
+    number of zero channels before and after it (the paper's option A, without weights). With 16
+    channels, three input channels and ten classes there are 97,216 n - 21,926 trainable weights,
+    which the paper prints as .27M, .46M, .66M, .85M and 1.7M for depths 20, 32, 44, 56 and 110:
 
         depth   20       32       44       56       110
         zeros   269722   464154   658586   853018   1727962
@@ -218,24 +223,25 @@ def resnet_cifar(
         num_classes: Number of logits.
         depth: 6n + 2: 8, 14, 20, 26, 32, 38, 44, 50, 56, ..., 110.
         width: Channels k of the first stage.
-        shortcut: `"zeros"`, the paper's option A, or `"projection"`, its option B: a convolution
-            1×1 without bias, and normalisation.
-        kernel_initializer: Of every kernel, as in `mlp`. The paper and LDAM-DRW have He's normal
-            one; that of Keras is cut at two standard deviations. None for that of `defaults`.
+        shortcut: `"zeros"`, the paper's option A, or `"projection"`, its option B: a 1×1
+            convolution without bias, and normalization.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. The paper and LDAM-DRW use He
+            normal initialization; Keras's is truncated at two standard deviations. None uses that
+            of `defaults`.
         head: `"linear"`, or `"cosine"` for logits that are cosines between features and columns of
             the kernel, as LDAM takes them: a `tfphen.layers.NormalizedDense`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`. Of the published
-            networks those in PyTorch have its normalisation constants.
-        seed: For the initial weights of this Keras model.
-        name: Of the model.
+            networks those in PyTorch have its normalization constants.
+        seed: Seed of the initial weights of this Keras model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
-        `"features"` holds the means over positions, `[batch, 4 * width]`.
+        `"features"` holds the globally average-pooled activations, `[batch, 4 * width]`.
 
     Raises:
-        UsageError: Inputs that are no images; another `depth` or `shortcut`; a `width` below one;
-            an unknown initializer, `head` or `defaults`.
+        UsageError: Inputs that are not images; an invalid `depth` or `shortcut`; a `width` below
+            one; an unknown initializer, `head` or `defaults`.
 
     Example:
 
@@ -261,7 +267,7 @@ def resnet_cifar(
     checks.one_of("shortcut", shortcut, ("zeros", "projection"))
     make = LayerDefaults(defaults, seed, kernel_initializer)
     inputs, x = image_inputs(input_shape, "resnet_cifar")
-    settings = {"padding": 1, "use_bias": False}
+    settings: dict[str, Any] = {"padding": 1, "use_bias": False}
     x = make.activated_convolution(width, 3, x, "stem", **settings)
     for stage in range(3):
         for block in range((depth - 2) // 6):

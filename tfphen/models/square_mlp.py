@@ -24,8 +24,8 @@ def square_mlp(
     for inputs that hold two one-hot vectors e_a and e_b side by side, so that one kernel has U and
     V above each other. All weights start as N(0, s²); with s = .5 / (2 N)^(1/3) for N units, the
     outputs start with a standard deviation of sqrt(12 N) s³, about .22 / sqrt(N). Trained on half
-    of all sums modulo p with squared error and strong weight decay, it first memorises them, then
-    generalises to the other half. Rows of U and V have one frequency each by then.
+    of all sums modulo p with squared error and strong weight decay, it first memorizes them, then
+    generalizes to the other half. Rows of U and V have one frequency each by then.
 
     Args:
         input_shape: `(features,)`, such as `(2 * p,)`.
@@ -33,8 +33,8 @@ def square_mlp(
         units: Hidden units N.
         scale: The standard deviation s of all weights; None for .5 / (2 N)^(1/3).
         defaults: `"keras"` or `"torch"`; the two agree for this model.
-        seed: For the initial weights of this Keras model.
-        name: Of the model.
+        seed: Seed of the initial weights of this Keras model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, features]` that gives `[batch, num_classes]`. The kernel of its layer
@@ -52,7 +52,7 @@ def square_mlp(
 
     When not to use:
         Data where large inputs occur: outputs grow with their square. With cross-entropy the
-        published times to memorise and to generalise do not hold.
+        published times to memorize and to generalize do not hold.
 
     Reference:
         A. Gromov, "Grokking modular arithmetic", arXiv 2301.02679; D. Doshi, A. Das, T. He,

@@ -5,6 +5,7 @@ import numpy as np
 
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import Tensor
 from tfphen.models.layer_defaults import (
     LayerDefaults,
     classifier,
@@ -22,7 +23,7 @@ def sinusoidal_positions(steps: int, width: int) -> np.ndarray:
     return np.where(np.arange(width) % 2 == 0, np.sin(angles), np.cos(angles)).astype("float32")
 
 
-def _attention(make: LayerDefaults, x, heads: int, name: str):
+def _attention(make: LayerDefaults, x: Tensor, heads: int, name: str) -> Tensor:
     """Causal self-attention without biases.
 
     Dense layers, not one `MultiHeadAttention`: that starts its four kernels alike from a seeded
@@ -52,41 +53,42 @@ def transformer(
     seed: int = 0,
     name: str = "transformer",
 ) -> keras.Model:
-    """The decoder-only transformer of the grokking experiments; it answers at the last position.
+    """The decoder-only transformer of the grokking experiments, which predicts at the last
+    position.
 
     Token embeddings of k numbers, plus sines and cosines of the position; `depth` blocks
 
         a = norm(x + attention(x)),   x ← norm(a + W₂ relu(W₁ a))
 
-    with layer normalisation after the sum, causal attention of `heads` heads of k / heads numbers
+    with layer normalization after the sum, causal attention of `heads` heads of k / heads numbers
     each, 4k units in between and no biases; then a linear map without bias, not tied to the
     embeddings, of the last position. Without the vocabulary, k = 128 and depth 2 have 394,240
     weights (the paper says 4e5 non-embedding parameters); with the 239 tokens of the released code
     as inputs and outputs 455,424.
 
-    Attention in Keras' own `MultiHeadAttention` has the same mathematics; here it is made of dense
+    Attention in Keras's own `MultiHeadAttention` has the same mathematics; here it is made of dense
     layers, so that each kernel has initial values of its own.
 
     Args:
-        input_shape: `(steps,)`: token numbers, such as five of them for "EOS a op b =".
-        num_classes: Number of logits. The published network answers with any token.
+        input_shape: `(steps,)`: token ids, such as five of them for "EOS a op b =".
+        num_classes: Number of logits. The published network predicts any token.
         depth: Number of blocks.
         width: Numbers k that represent a token, a multiple of `heads`.
-        heads: Of each attention.
+        heads: Heads of each attention layer.
         vocabulary_size: Number of different input tokens; None for `num_classes`.
         dropout: Rate of dropout in each block, after W₂, in [0, 1). Published with 0 and .1.
         defaults: `"torch"`, as published: embeddings N(0, 1), kernels uniform in ±1/sqrt(fan in),
-            epsilon 1e-5 in the normalisation. `"keras"`: embeddings uniform in ±.05, Glorot's
+            epsilon 1e-5 in the normalization. `"keras"`: embeddings uniform in ±.05, Glorot's
             uniform kernels, epsilon 1e-3. Grokking depends on these.
-        seed: For the initial weights and dropout of this Keras model.
-        name: Of the model.
+        seed: Seed of the initial weights and dropout of this Keras model.
+        name: Name of the model.
 
     Returns:
         A model of integer tokens `[batch, steps]`, each below `vocabulary_size`, that gives logits
         `[batch, num_classes]`. Its layer `"features"` holds the last position, `[batch, width]`.
 
     Raises:
-        UsageError: Inputs of another shape; a count below one; a `width` that is no multiple of
+        UsageError: Inputs of another shape; a count below one; a `width` that is not a multiple of
             `heads`; a `dropout` outside [0, 1); an unknown `defaults`.
 
     Example:
@@ -96,8 +98,8 @@ def transformer(
     (455424, (None, 128))
 
     When not to use:
-        Text generation: only the last position is answered. Long sequences: attention holds steps²
-        numbers a head and example, and there is no mask for padding.
+        Text generation: only the last position is predicted. Long sequences: attention holds steps²
+        numbers per head and example, and there is no mask for padding.
 
     Reference:
         A. Power, Y. Burda, H. Edwards, I. Babuschkin, V. Misra, "Grokking: Generalization Beyond

@@ -34,8 +34,8 @@ def vgg(
 ) -> keras.Model:
     """VGG-11, -13, -16 or -19 for small images: one dense layer instead of three.
 
-    Five groups of convolutions 3×3 with k, 2k, 4k, 8k, 8k channels, each with bias, batch
-    normalisation and ReLU; after each group pooling by two, which brings 32×32 inputs down to one
+    Five groups of 3×3 convolutions with k, 2k, 4k, 8k, 8k channels, each with bias, batch
+    normalization and ReLU; after each group pooling by two, which reduces 32×32 inputs to one
     position; then the dense layer. Trainable weights for k = 64, three input channels, ten classes:
 
         depth               11         13         16         19
@@ -43,27 +43,27 @@ def vgg(
         without             9225610    9410122    14719818   20029514
 
     Args:
-        input_shape: `(rows, columns)` or `(rows, columns, channels)`, at least 32 by 32. What is
-            left of larger images after the last pooling is averaged over positions.
+        input_shape: `(rows, columns)` or `(rows, columns, channels)`, at least 32 by 32. For larger
+            images the last feature map is averaged over positions.
         num_classes: Number of logits.
         depth: 11, 13, 16 or 19.
         width: Channels k of the first group.
-        batch_norm: Whether there is batch normalisation between each convolution and its ReLU.
+        batch_norm: Whether there is batch normalization between each convolution and its ReLU.
         last_pooling: `"max"`, as in most VGGs for CIFAR, or `"average"`, the mean over the
             positions that are left after four groups, as in the lottery ticket paper's VGG-19.
-        kernel_initializer: Of every kernel, as in `mlp`. None for that of `defaults`. The lottery
-            ticket paper has `"glorot_normal"`, its released PyTorch code `"he_normal"`.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. None uses that of `defaults`.
+            The lottery ticket paper has `"glorot_normal"`, its released PyTorch code `"he_normal"`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`.
-        seed: For the initial weights of this Keras model.
-        name: Of the model.
+        seed: Seed of the initial weights of this Keras model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
         `"features"` holds `[batch, 8 * width]`.
 
     Raises:
-        UsageError: Inputs that are no images, or too small; another `depth` or `last_pooling`; a
-            `width` below one; an unknown initializer or `defaults`.
+        UsageError: Inputs that are not images, or too small; an invalid `depth` or `last_pooling`;
+            a `width` below one; an unknown initializer or `defaults`.
 
     Example:
 
@@ -72,9 +72,9 @@ def vgg(
     (36610, (None, 32))
 
     When not to use:
-        Without batch normalisation the deeper ones hardly start to train from PyTorch's or Glorot's
-        initial weights: take `"he_normal"`. At equal accuracy a residual network is smaller.
-        ImageNet's VGG has dense layers of 4096 units and is `keras.applications.VGG16`.
+        Without batch normalization the deeper ones barely train from PyTorch's or Glorot's initial
+        weights: take `"he_normal"`. At equal accuracy a residual network is smaller. ImageNet's VGG
+        has dense layers of 4096 units and is `keras.applications.VGG16`.
 
     Reference:
         K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
@@ -108,10 +108,10 @@ def lottery_convnet(
     seed: int = 0,
     name: str = "lottery_convnet",
 ) -> keras.Model:
-    """Conv-2, Conv-4 or Conv-6 of the lottery ticket experiments: VGG scaled down.
+    """Conv-2, Conv-4 or Conv-6 of the lottery ticket experiments: scaled-down VGGs.
 
-    One, two or three groups of two convolutions 3×3 with k, 2k, 4k channels and max pooling by two;
-    then dense layers of 4k, 4k and `num_classes` units. ReLU, biases, no normalisation. For k = 64,
+    One, two or three groups of two 3×3 convolutions with k, 2k, 4k channels and max pooling by two;
+    then dense layers of 4k, 4k and `num_classes` units. ReLU, biases, no normalization. For k = 64,
     32×32×3 inputs and ten classes there are, without biases (the paper prints 4.3M, 2.4M, 1.7M in
     all and 38K, 260K, 1.1M in convolutions):
 
@@ -128,21 +128,21 @@ def lottery_convnet(
         depth: 2, 4 or 6 convolutions.
         width: Channels k of the first group.
         dropout: Rate of dropout after each hidden dense layer, in [0, 1). The paper's experiments
-            with dropout have .5; where they apply it is our reading.
-        kernel_initializer: Of every kernel, as in `mlp`. The paper has Glorot's normal one; that of
-            Keras is cut at two standard deviations, as is that of the released TensorFlow code.
-            None for that of `defaults`.
+            with dropout have .5; its placement is our reading.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. The paper uses Glorot normal
+            initialization; Keras's is truncated at two standard deviations, as is that of the
+            released TensorFlow code. None uses that of `defaults`.
         defaults: `"keras"` (biases start at zero, as published) or `"torch"`.
-        seed: For the initial weights and dropout of this Keras model.
-        name: Of the model.
+        seed: Seed of the initial weights and dropout of this Keras model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
         `"features"` holds the last hidden activations, `[batch, 4 * width]`.
 
     Raises:
-        UsageError: Inputs that are no images, or too small; another `depth`; a `width` below one; a
-            `dropout` outside [0, 1); an unknown initializer or `defaults`.
+        UsageError: Inputs that are not images, or too small; an invalid `depth`; a `width` below
+            one; a `dropout` outside [0, 1); an unknown initializer or `defaults`.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Wide residual networks, in the three published forms that results rest on."""
+"""Wide residual networks in three published variants."""
 
 import dataclasses
 
@@ -6,6 +6,7 @@ import keras
 
 from tfphen.core import checks
 from tfphen.core.errors import UsageError
+from tfphen.core.types import Tensor
 from tfphen.models.layer_defaults import (
     InitializerSetting,
     LayerDefaults,
@@ -16,16 +17,16 @@ from tfphen.models.layer_defaults import (
 
 @dataclasses.dataclass(frozen=True)
 class _Variant:
-    """In what a published wide ResNet differs from the others.
+    """Differences between published wide ResNets.
 
     Attributes:
         activated_shortcut: The shortcut of another shape starts from the activated inputs.
         use_bias: Whether convolutions have a bias.
         strided: Number of the block's convolution that has the strides.
-        padding: Of the convolutions 3×3.
-        filterwise: Dropout of whole channels, before each convolution of a block and behind the
+        padding: Padding of the 3×3 convolutions.
+        filterwise: Dropout of whole channels, before each convolution of a block and after the
             stem, instead of a plain one between the two convolutions.
-        final_norm: Settings of the last normalisation.
+        final_norm: Settings of the last normalization.
     """
 
     activated_shortcut: bool = False
@@ -33,7 +34,7 @@ class _Variant:
     strided: int = 1
     padding: int | str = 1
     filterwise: bool = False
-    final_norm: dict = dataclasses.field(default_factory=dict)
+    final_norm: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 VARIANTS = {
@@ -44,11 +45,19 @@ VARIANTS = {
 }
 
 
-def _drop(make: LayerDefaults, x, rate: float, variant: _Variant, name: str):
+def _drop(make: LayerDefaults, x: Tensor, rate: float, variant: _Variant, name: str) -> Tensor:
     return make.dropout(rate, x, name, variant.filterwise) if rate else x
 
 
-def _block(make: LayerDefaults, x, filters, stride, rate, variant: _Variant, name: str):
+def _block(
+    make: LayerDefaults,
+    x: Tensor,
+    filters: int,
+    stride: int,
+    rate: float,
+    variant: _Variant,
+    name: str,
+) -> Tensor:
     """A pre-activation block. Its numbers are those of the two convolutions."""
     strides = {variant.strided: stride}
     convolution = {"padding": variant.padding, "use_bias": variant.use_bias}
@@ -93,24 +102,24 @@ def wide_resnet(
 ) -> keras.Model:
     """The wide ResNet WRN-d-k, 28-10 for instance.
 
-    A convolution 3×3 with 16 channels; three stages of n = (d - 4) / 6 pre-activation blocks with
-    16k, 32k, 64k channels and strides 1, 2, 2; normalisation, ReLU, a mean over positions. For
+    A 3×3 convolution with 16 channels; three stages of n = (d - 4) / 6 pre-activation blocks with
+    16k, 32k, 64k channels and strides 1, 2, 2; normalization, ReLU, global average pooling. For
     three input channels and ten classes WRN-28-10 has 36,479,194 trainable weights (printed as
     36.5M), WRN-28-1 369,498.
 
-    Three published forms are told apart by `variant`. Weights agree in number but for biases.
+    `variant` selects one of three published forms, with equal parameter counts except for biases.
 
-        "original"               shortcut 1×1 of the normalised, activated inputs; dropout between
+        "original"               shortcut 1×1 of the normalized, activated inputs; dropout between
                                  the convolutions of a block; one zero on each side
         "uncertainty_baselines"  shortcut 1×1 of the inputs as they are; dropout of whole channels
-                                 before each convolution of a block, behind the first convolution
-                                 and before the sum where there is a shortcut 1×1; TensorFlow's
-                                 padding "same", which with strides begins a pixel later. The form
-                                 of the SNGP results, with `dropout=0.1` and the constants of
+                                 before each convolution of a block, after the first convolution and
+                                 before the sum where there is a shortcut 1×1; TensorFlow's padding
+                                 "same", which with strides begins a pixel later. The form of the
+                                 SNGP results, with `dropout=0.1` and the constants of
                                  `defaults="torch"`
         "manifold_mixup"         shortcut 1×1 of the inputs as they are; convolutions with bias (so
                                  36,489,290 weights); the second convolution of a block has the
-                                 strides; the last normalisation keeps a tenth of its moving
+                                 strides; the last normalization keeps a tenth of its moving
                                  averages at each step. Published without dropout, with the initial
                                  weights and constants of PyTorch
 
@@ -122,21 +131,21 @@ def wide_resnet(
         dropout: Rate of dropout in the blocks, in [0, 1). The paper has .3 where it has any, the
             SNGP results .1.
         variant: `"original"`, `"uncertainty_baselines"` or `"manifold_mixup"`.
-        kernel_initializer: Of every kernel, as in `mlp`. `"he_normal"` is that of Uncertainty
-            Baselines; the paper's has the fan out. None for that of `defaults`.
+        kernel_initializer: Initializer of every kernel, as in `mlp`. `"he_normal"` is that of
+            Uncertainty Baselines; the paper's has the fan out. None uses that of `defaults`.
         defaults: `"keras"` or `"torch"`, see `tfphen.models.layer_defaults`; all three have the
-            normalisation constants of PyTorch.
-        seed: For the initial weights and dropout of this Keras model.
-        name: Of the model.
+            normalization constants of PyTorch.
+        seed: Seed of the initial weights and dropout of this Keras model.
+        name: Name of the model.
 
     Returns:
         A model of `[batch, *input_shape]` that gives logits `[batch, num_classes]`. Its layer
-        `"features"` holds the means over positions, `[batch, 64 * width]`. The stages end in the
-        layers `"stage_1_block_4_add"` and so on.
+        `"features"` holds the globally average-pooled activations, `[batch, 64 * width]`. The
+        stages end in the layers `"stage_1_block_4_add"` and so on.
 
     Raises:
-        UsageError: Inputs that are no images; another `depth` or `variant`; a `width` below one; a
-            `dropout` outside [0, 1); an unknown initializer or `defaults`.
+        UsageError: Inputs that are not images; an invalid `depth` or `variant`; a `width` below
+            one; a `dropout` outside [0, 1); an unknown initializer or `defaults`.
 
     Example:
 
@@ -145,7 +154,8 @@ def wide_resnet(
     (78330, (None, 64))
 
     When not to use:
-        Machines without an accelerator: WRN-28-10 takes 5.2e9 multiply-adds an image forward, which
+        Machines without an accelerator: WRN-28-10 takes 5.2e9 multiply-adds per image in the
+            forward pass, which
         makes one epoch of CIFAR-10 last hours on a CPU; depth 10 or 16 with width 1 or 2 is for
         those. The published L2 penalties belong to the optimizer here, not to the model.
 

@@ -1,4 +1,4 @@
-"""Keras optimizers and learning-rate schedules that do what PyTorch recipes and papers say."""
+"""Keras optimizers and learning-rate schedules that match PyTorch recipes and papers."""
 
 from tfphen.optimizers.adam import Adam
 from tfphen.optimizers.coupled_weight_decay import CoupledWeightDecay

@@ -1,16 +1,18 @@
-"""Adam with its epsilon where PyTorch has it."""
+"""Adam with PyTorch's placement of epsilon."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor
 from tfphen.optimizers.coupled_weight_decay import CoupledWeightDecay, dense_gradient
-from tfphen.optimizers.settings import PLACEMENTS, checked_learning_rate
+from tfphen.optimizers.settings import PLACEMENTS, LearningRate, checked_learning_rate
 
 
-def _bias_correction(beta, step):
+def _bias_correction(beta: float, step: Tensor) -> Tensor:
     """1 - beta^step. The plain form loses four digits at the first step of beta = 0.999."""
     if beta == 0:
         return ops.ones_like(step)
@@ -22,7 +24,7 @@ class _AdamRule(keras.optimizers.Adam):
 
     epsilon_placement = "keras"
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Tensor) -> None:
         if self.epsilon_placement == "keras":
             super().update_step(gradient, variable, learning_rate)
             return
@@ -58,10 +60,10 @@ class Adam(CoupledWeightDecay, _AdamRule):
         m ← β₁ m + (1 - β₁) d,   v ← β₂ v + (1 - β₂) d²
         w ← w - r m / (1 - β₁ᵗ) / (sqrt(v / (1 - β₂ᵗ)) + ε)
 
-    Keras's own Adam adds ε to sqrt(v) before v is corrected, which is as if ε were larger by
-    1 / sqrt(1 - β₂ᵗ): 32 times at the first step with β₂ = 0.999, 3.2 times after 100. Where
-    gradients come down to the size of ε (grokking, slingshots, anything trained to a loss of
-    almost zero) that decides what happens, and so does the default of ε, 1e-7 in Keras.
+    Keras's own Adam adds ε to sqrt(v) before v is corrected, which is as if ε were larger by 1 /
+    sqrt(1 - β₂ᵗ): 32 times at the first step with β₂ = 0.999, 3.2 times after 100. Where gradients
+    shrink to the size of ε (grokking, slingshots, anything trained to near-zero loss) this changes
+    the outcome, and so does the default of ε, 1e-7 in Keras.
 
     Args:
         learning_rate: r, a number, a `keras.optimizers.schedules.LearningRateSchedule`, or a
@@ -71,17 +73,17 @@ class Adam(CoupledWeightDecay, _AdamRule):
         epsilon: ε, at least 0.
         amsgrad: Whether to use the largest v so far.
         coupled_weight_decay: λ, at least 0, or None for none.
-        epsilon_placement: `"torch"`: after the correction of bias, as above and as in Algorithm 1
-            of the paper. `"keras"`: before it, the paper's ε̂.
+        epsilon_placement: `"torch"`: after bias correction, as above and as in Algorithm 1 of the
+            paper. `"keras"`: before it, the paper's ε̂.
         weight_decay: Decoupled, w ← w - r λ w before the step, as in AdamW; not together with
             `coupled_weight_decay`.
-        name: Of the optimizer.
+        name: Name of the optimizer.
         **kwargs: `clipnorm`, `clipvalue`, `global_clipnorm`, `use_ema`, `ema_momentum`,
             `ema_overwrite_frequency`, `loss_scale_factor` and `gradient_accumulation_steps` of
             `keras.optimizers.Optimizer`.
 
     Raises:
-        ValueError: A setting out of its range, or both decays.
+        ValueError: A setting out of range, or both decays.
 
     Example:
 
@@ -92,8 +94,8 @@ class Adam(CoupledWeightDecay, _AdamRule):
     0.949999...
 
     When not to use:
-        For a Keras recipe that is to be repeated: `epsilon_placement="keras"` and `epsilon=1e-7`
-        give `keras.optimizers.Adam`. For weight decay in a new training: prefer the decoupled one.
+        To reproduce a Keras recipe: `epsilon_placement="keras"` and `epsilon=1e-7`
+        give `keras.optimizers.Adam`. For weight decay in new work: prefer the decoupled form.
 
     Migration:
         `torch.optim.Adam(params, lr=r, betas=(b1, b2), eps=e, weight_decay=d)` is
@@ -106,17 +108,17 @@ class Adam(CoupledWeightDecay, _AdamRule):
 
     def __init__(
         self,
-        learning_rate=0.001,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        amsgrad=False,
-        coupled_weight_decay=None,
-        epsilon_placement="torch",
-        weight_decay=None,
-        name="Adam",
-        **kwargs,
-    ):
+        learning_rate: LearningRate = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        amsgrad: bool = False,
+        coupled_weight_decay: float | None = None,
+        epsilon_placement: str = "torch",
+        weight_decay: float | None = None,
+        name: str = "Adam",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             learning_rate=checked_learning_rate(learning_rate),
             beta_1=checks.number("beta_1", beta_1, 0, 1, high_open=True),
@@ -130,5 +132,5 @@ class Adam(CoupledWeightDecay, _AdamRule):
         )
         self.epsilon_placement = checks.one_of("epsilon_placement", epsilon_placement, PLACEMENTS)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "epsilon_placement": self.epsilon_placement}

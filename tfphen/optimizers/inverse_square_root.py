@@ -1,36 +1,38 @@
-"""A rate that falls as one over the square root of time, for trainings without a fixed end."""
+"""Inverse-square-root decay, for training without a fixed end."""
 
 import keras
 
+import tfphen.optimizers.schedule_factors as schedule_factors
 from tfphen.core import checks
-from tfphen.optimizers import schedule_factors
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.optimizers.warmup_schedule import WarmupSchedule
 
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class InverseSquareRootDecay(WarmupSchedule):
-    """A linear warm-up, then a rate that falls as one over the square root of time.
+    """A linear warm-up, then inverse-square-root decay.
 
         r(t) = learning_rate / sqrt(1 + (t - W) / P)   after the warm-up W
 
     Args:
         learning_rate: The peak rate.
         period: P, above 0, in steps, or in epochs where `steps_per_epoch` is given.
-        staircase: Whether (t - W) / P is rounded down, so that each period has one rate.
+        staircase: Whether (t - W) / P is rounded down, so that the rate is constant within a
+            period.
         warmup: W, in the same unit, 0 for none.
         warmup_start: As in `StepDecay`.
         steps_per_epoch: As in `StepDecay`.
         per_epoch: As in `StepDecay`.
-        name: Of the schedule.
+        name: Name of the schedule.
 
     Call arguments:
-        step: Updates done so far, an integer, or a scalar tensor.
+        step: Number of updates so far, an integer, or a scalar tensor.
 
     Returns:
         When called, the learning rate, a scalar.
 
     Raises:
-        ValueError: A setting out of its range.
+        ValueError: A setting out of range.
 
     Example:
 
@@ -54,15 +56,15 @@ class InverseSquareRootDecay(WarmupSchedule):
 
     def __init__(
         self,
-        learning_rate,
-        period=512,
-        staircase=True,
-        warmup=0,
-        warmup_start=None,
-        steps_per_epoch=None,
-        per_epoch=False,
-        name="InverseSquareRootDecay",
-    ):
+        learning_rate: float,
+        period: float = 512,
+        staircase: bool = True,
+        warmup: float = 0,
+        warmup_start: float | None = None,
+        steps_per_epoch: int | None = None,
+        per_epoch: bool = False,
+        name: str = "InverseSquareRootDecay",
+    ) -> None:
         super().__init__(
             learning_rate,
             warmup,
@@ -74,6 +76,6 @@ class InverseSquareRootDecay(WarmupSchedule):
             staircase=bool(staircase),
         )
 
-    def factor(self, step):
+    def factor(self, step: TensorLike) -> Tensor:
         period, warmup = self.in_steps(self.period), self.in_steps(self.warmup)
         return schedule_factors.inverse_square_root(step, period, warmup, self.staircase)

@@ -1,9 +1,12 @@
-"""One rise and one fall of the rate over the whole training."""
+"""The one-cycle schedule: one rise and one fall of the learning rate."""
+
+from typing import Any
 
 import keras
 
+import tfphen.optimizers.schedule_factors as schedule_factors
 from tfphen.core import checks
-from tfphen.optimizers import schedule_factors
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.optimizers.warmup_schedule import WarmupSchedule
 
 
@@ -17,8 +20,8 @@ class OneCycle(WarmupSchedule):
         r(t) = r (1 + (1/(DF) - 1) c((t - pT + 1) / (T - pT)))            up to t = T - 1
 
     The paper's cycle rises and falls linearly and has a third part, in which the rate is brought
-    down further; PyTorch's default, and this, has two. Momentum is left alone: PyTorch cycles it
-    too, unless told `cycle_momentum=False`.
+    down further; PyTorch's default, and this, has two. Momentum is not changed; PyTorch cycles it
+    too, unless `cycle_momentum=False`.
 
     Args:
         learning_rate: r, the highest rate.
@@ -28,17 +31,17 @@ class OneCycle(WarmupSchedule):
         initial_divisor: D: the first rate is r / D.
         final_divisor: F: the last rate is r / (D F).
         anneal: `"cosine"` or `"linear"`.
-        steps_per_epoch: Updates an epoch. None takes `length` in steps.
-        name: Of the schedule.
+        steps_per_epoch: Updates per epoch. None takes `length` in steps.
+        name: Name of the schedule.
 
     Call arguments:
-        step: Updates done so far, an integer, or a scalar tensor.
+        step: Number of updates so far, an integer, or a scalar tensor.
 
     Returns:
         When called, the learning rate, a scalar.
 
     Raises:
-        ValueError: A setting out of its range, or a training too short for a rise.
+        ValueError: A setting out of range, or a training too short for a rise.
 
     Example:
 
@@ -62,15 +65,15 @@ class OneCycle(WarmupSchedule):
 
     def __init__(
         self,
-        learning_rate,
-        length,
-        rise=0.3,
-        initial_divisor=25.0,
-        final_divisor=1e4,
-        anneal="cosine",
-        steps_per_epoch=None,
-        name="OneCycle",
-    ):
+        learning_rate: float,
+        length: float,
+        rise: float = 0.3,
+        initial_divisor: float = 25.0,
+        final_divisor: float = 1e4,
+        anneal: str = "cosine",
+        steps_per_epoch: int | None = None,
+        name: str = "OneCycle",
+    ) -> None:
         super().__init__(
             learning_rate,
             0,
@@ -90,7 +93,7 @@ class OneCycle(WarmupSchedule):
                 f"Received: length={self.in_steps(self.length):g} steps, rise={self.rise}"
             )
 
-    def factor(self, step):
+    def factor(self, step: TensorLike) -> Tensor:
         return schedule_factors.one_cycle(
             step,
             self.in_steps(self.length),
@@ -100,7 +103,7 @@ class OneCycle(WarmupSchedule):
             self.anneal,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for key in ("warmup", "warmup_start", "per_epoch"):
             del config[key]

@@ -1,4 +1,4 @@
-"""Learning-rate schedules as pure functions: factors on the rate, of the step.
+"""Learning-rate schedules as pure functions of the step: multipliers of the base rate.
 
 Each takes `step`, the number of updates done so far, and returns the factor, float32. `step` and
 lengths are numbers or tensors in one unit, and broadcast: members of one population may have
@@ -7,15 +7,20 @@ has the rest.
 """
 
 import math
+from collections.abc import Sequence
 
 from keras import ops
 
+from tfphen.core.types import Tensor, TensorLike
 
-def _float32(value):
+
+def _float32(value: TensorLike) -> Tensor:
     return ops.cast(ops.convert_to_tensor(value), "float32")
 
 
-def warmup_factor(step, length, start=None, unit=1.0):
+def warmup_factor(
+    step: TensorLike, length: TensorLike, start: float | None = None, unit: float = 1.0
+) -> Tensor:
     """Factor of a linear warm-up, 1 after it.
 
         (s + 1) / L, or with a start a: a + (1 - a) s / L
@@ -25,10 +30,10 @@ def warmup_factor(step, length, start=None, unit=1.0):
         length: L, 0 for no warm-up.
         start: None: the first update has factor 1 / L, the last of the warm-up 1. A number a in
             [0, 1]: the first update has factor a, the first after the warm-up 1.
-        unit: What takes the place of 1 above where the rate changes less often than at each step.
+        unit: Replaces 1 above where the rate changes less often than every step.
 
     Returns:
-        Factors, the shape of `step` and `length` together.
+        Factors, of the broadcast shape of `step` and `length`.
 
     Example:
 
@@ -44,13 +49,15 @@ def warmup_factor(step, length, start=None, unit=1.0):
     return ops.where(given, ops.minimum(factor, 1.0), 1.0)
 
 
-def _progress(step, total, warmup):
+def _progress(step: TensorLike, total: TensorLike, warmup: TensorLike) -> Tensor:
     """The share of the time after the warm-up that has gone by, in [0, 1]."""
     step, total, warmup = _float32(step), _float32(total), _float32(warmup)
     return ops.minimum(ops.maximum(step - warmup, 0.0) / (total - warmup), 1.0)
 
 
-def linear(step, total, warmup=0.0, final_factor=0.0):
+def linear(
+    step: TensorLike, total: TensorLike, warmup: TensorLike = 0.0, final_factor: TensorLike = 0.0
+) -> Tensor:
     """A straight line from 1 at the end of the warm-up to `final_factor` at `total`.
 
     Example:
@@ -62,7 +69,9 @@ def linear(step, total, warmup=0.0, final_factor=0.0):
     return final_factor + (1.0 - final_factor) * left
 
 
-def cosine(step, total, warmup=0.0, final_factor=0.0):
+def cosine(
+    step: TensorLike, total: TensorLike, warmup: TensorLike = 0.0, final_factor: TensorLike = 0.0
+) -> Tensor:
     """Half a cosine from 1 at the end of the warm-up to `final_factor` at `total`.
 
     Example:
@@ -78,14 +87,17 @@ def cosine(step, total, warmup=0.0, final_factor=0.0):
     return final_factor + (1.0 - final_factor) * factor
 
 
-def inverse_square_root(step, period, warmup=0.0, staircase=True):
+def inverse_square_root(
+    step: TensorLike, period: TensorLike, warmup: TensorLike = 0.0, staircase: bool = True
+) -> Tensor:
     """1 / sqrt(1 + t / period) with t counted from the end of the warm-up.
 
     Args:
-        step: Updates done so far.
-        period: After which the factor is 1 / sqrt(2).
-        warmup: Its length.
-        staircase: Whether t / period is rounded down, so that each period has one factor.
+        step: Number of updates so far.
+        period: Number of steps after which the factor is 1 / sqrt(2).
+        warmup: Length of the warm-up.
+        staircase: Whether t / period is rounded down, so that the factor is constant within a
+            period.
 
     Example:
 
@@ -101,12 +113,14 @@ def inverse_square_root(step, period, warmup=0.0, staircase=True):
     return ops.rsqrt(1.0 + (ops.floor(periods) if staircase else periods))
 
 
-def piecewise(step, boundaries, factors):
-    """A factor for each piece of training.
+def piecewise(
+    step: TensorLike, boundaries: Sequence[TensorLike], factors: Sequence[float]
+) -> Tensor:
+    """Piecewise-constant factor.
 
     Args:
-        step: Updates done so far.
-        boundaries: Where new pieces begin, in increasing order: numbers or tensors.
+        step: Number of updates so far.
+        boundaries: Starts of the pieces, in increasing order: numbers or tensors.
         factors: The factor from each boundary on, one for each; it is 1 before the first.
 
     Example:
@@ -121,14 +135,21 @@ def piecewise(step, boundaries, factors):
     return factor
 
 
-def one_cycle(step, total, rise=0.3, initial_divisor=25.0, final_divisor=1e4, anneal="cosine"):
-    """Up to 1 and down again, each way along half a cosine or a straight line.
+def one_cycle(
+    step: TensorLike,
+    total: TensorLike,
+    rise: float = 0.3,
+    initial_divisor: float = 25.0,
+    final_divisor: float = 1e4,
+    anneal: str = "cosine",
+) -> Tensor:
+    """Rises to 1 and falls again, along half a cosine or a straight line.
 
     With D = `initial_divisor` and F = `final_divisor`: from 1 / D at the first step to 1 at step
     `rise * total - 1`, then down to 1 / (D F) at step `total - 1`, the last one.
 
     Args:
-        step: Updates done so far.
+        step: Number of updates so far.
         total: Length of the training.
         rise: Share of the training in which the rate rises, in (0, 1).
         initial_divisor: D.

@@ -1,20 +1,22 @@
-"""Keras learning-rate schedules in steps or in epochs, with a warm-up, as papers write them.
+"""Keras learning-rate schedules in steps or epochs, with warm-up.
 
 The formulas are in `schedule_factors`, which populations use too. Rates are functions of the number
 of updates done so far, float32 and so exact up to 16 million updates.
 """
 
 import itertools
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
+import tfphen.optimizers.schedule_factors as schedule_factors
 from tfphen.core import checks
-from tfphen.optimizers import schedule_factors
+from tfphen.core.types import Tensor, TensorLike
 from tfphen.optimizers.warmup_schedule import WarmupSchedule
 
 
-def _checked_numbers(name: str, values) -> list[float]:
+def _checked_numbers(name: str, values: Sequence[float]) -> list[float]:
     """Returns numbers of at least 0 as a list, or raises ValueError."""
     if not isinstance(values, (list, tuple, np.ndarray)):
         raise ValueError(f"`{name}` must be a list of numbers. Received: {name}={values!r}")
@@ -23,31 +25,31 @@ def _checked_numbers(name: str, values) -> list[float]:
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class StepDecay(WarmupSchedule):
-    """A linear warm-up, then a constant rate that drops at given times.
+    """A linear warm-up, then a piecewise-constant rate.
 
         r(t) = learning_rate · warm-up(t) · factors[i],   boundaries[i] <= t < boundaries[i + 1]
 
     Args:
         learning_rate: The rate before the first boundary.
-        boundaries: Where the rate changes, increasing, counted from the start of the training, in
-            steps, or in epochs where `steps_per_epoch` is given.
-        factors: On `learning_rate`, not on the rate before: one for each boundary, from it on.
+        boundaries: Steps at which the rate changes, increasing, counted from the start of the
+            training, in steps, or in epochs where `steps_per_epoch` is given.
+        factors: One multiplier of `learning_rate` (not of the previous rate) from each boundary on.
         warmup: Length of the warm-up in the same unit, 0 for none.
         warmup_start: None: the first of L warm-up steps has 1 / L of the rate, the last all of it.
             A number: the first has this factor, and the first after the warm-up all of it.
-        steps_per_epoch: Updates an epoch. None takes all lengths in steps.
-        per_epoch: Whether the rate changes only when an epoch begins, as where a training script
-            sets it once an epoch. A warm-up of L epochs then has factors 1 / L, 2 / L, …, 1.
-        name: Of the schedule.
+        steps_per_epoch: Updates per epoch. None takes all lengths in steps.
+        per_epoch: Whether the rate changes only when an epoch begins, as in training scripts that
+            set it once per epoch. A warm-up of L epochs then has factors 1 / L, 2 / L, …, 1.
+        name: Name of the schedule.
 
     Call arguments:
-        step: Updates done so far, an integer, or a scalar tensor.
+        step: Number of updates so far, an integer, or a scalar tensor.
 
     Returns:
         When called, the learning rate, a scalar.
 
     Raises:
-        ValueError: A setting out of its range; boundaries that do not increase; not one factor for
+        ValueError: A setting out of range; boundaries that do not increase; not one factor for
             each; `per_epoch` without `steps_per_epoch`.
 
     Example:
@@ -74,15 +76,15 @@ class StepDecay(WarmupSchedule):
 
     def __init__(
         self,
-        learning_rate,
-        boundaries,
-        factors,
-        warmup=0,
-        warmup_start=None,
-        steps_per_epoch=None,
-        per_epoch=False,
-        name="StepDecay",
-    ):
+        learning_rate: float,
+        boundaries: Sequence[float],
+        factors: Sequence[float],
+        warmup: float = 0,
+        warmup_start: float | None = None,
+        steps_per_epoch: int | None = None,
+        per_epoch: bool = False,
+        name: str = "StepDecay",
+    ) -> None:
         boundaries = _checked_numbers("boundaries", boundaries)
         factors = _checked_numbers("factors", factors)
         if len(boundaries) != len(factors):
@@ -103,14 +105,14 @@ class StepDecay(WarmupSchedule):
             factors=factors,
         )
 
-    def factor(self, step):
+    def factor(self, step: TensorLike) -> Tensor:
         boundaries = [self.in_steps(boundary) for boundary in self.boundaries]
         return schedule_factors.piecewise(step, boundaries, self.factors)
 
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class LinearDecay(WarmupSchedule):
-    """A linear warm-up, then a straight line down.
+    """A linear warm-up, then linear decay.
 
         r(t) = learning_rate · (1 - (1 - f) (t - W) / (T - W))   after the warm-up W
 
@@ -123,16 +125,16 @@ class LinearDecay(WarmupSchedule):
         warmup_start: As in `StepDecay`.
         steps_per_epoch: As in `StepDecay`.
         per_epoch: As in `StepDecay`.
-        name: Of the schedule.
+        name: Name of the schedule.
 
     Call arguments:
-        step: Updates done so far, an integer, or a scalar tensor.
+        step: Number of updates so far, an integer, or a scalar tensor.
 
     Returns:
         When called, the learning rate, a scalar.
 
     Raises:
-        ValueError: A setting out of its range, or a warm-up as long as the training.
+        ValueError: A setting out of range, or a warm-up as long as the training.
 
     Example:
 
@@ -141,7 +143,7 @@ class LinearDecay(WarmupSchedule):
     [5e-05, 0.5, 0.25, 0.0]
 
     When not to use:
-        Where the length of the training is not known when it starts.
+        Where the length of the training is not known in advance.
 
     Migration:
         `keras.optimizers.schedules.PolynomialDecay(r, T)` with power 1 and `end_learning_rate=0`
@@ -156,15 +158,15 @@ class LinearDecay(WarmupSchedule):
 
     def __init__(
         self,
-        learning_rate,
-        length,
-        final_factor=0.0,
-        warmup=0,
-        warmup_start=None,
-        steps_per_epoch=None,
-        per_epoch=False,
-        name="LinearDecay",
-    ):
+        learning_rate: float,
+        length: float,
+        final_factor: float = 0.0,
+        warmup: float = 0,
+        warmup_start: float | None = None,
+        steps_per_epoch: int | None = None,
+        per_epoch: bool = False,
+        name: str = "LinearDecay",
+    ) -> None:
         super().__init__(
             learning_rate,
             warmup,
@@ -181,14 +183,14 @@ class LinearDecay(WarmupSchedule):
                 f"Received: length={self.length}, warmup={self.warmup}"
             )
 
-    def factor(self, step):
+    def factor(self, step: TensorLike) -> Tensor:
         length, warmup = self.in_steps(self.length), self.in_steps(self.warmup)
         return self._shape(step, length, warmup, self.final_factor)
 
 
 @keras.saving.register_keras_serializable(package="tfphen")
 class CosineDecay(LinearDecay):
-    """A linear warm-up, then half a cosine down.
+    """A linear warm-up, then cosine decay.
 
         r(t) = learning_rate · (f + (1 - f) (1 + cos(π (t - W) / (T - W))) / 2)
 
@@ -200,16 +202,16 @@ class CosineDecay(LinearDecay):
         warmup_start: As in `StepDecay`.
         steps_per_epoch: As in `StepDecay`.
         per_epoch: As in `StepDecay`.
-        name: Of the schedule.
+        name: Name of the schedule.
 
     Call arguments:
-        step: Updates done so far, an integer, or a scalar tensor.
+        step: Number of updates so far, an integer, or a scalar tensor.
 
     Returns:
         When called, the learning rate, a scalar.
 
     Raises:
-        ValueError: A setting out of its range, or a warm-up as long as the training.
+        ValueError: A setting out of range, or a warm-up as long as the training.
 
     Example:
 
@@ -218,7 +220,7 @@ class CosineDecay(LinearDecay):
     [0.005, 0.1, 0.1, 0.05, 0.0]
 
     When not to use:
-        Where the length of the training is not known when it starts.
+        Where the length of the training is not known in advance.
 
     Migration:
         `torch.optim.lr_scheduler.CosineAnnealingLR(T_max=T)`, stepped once an epoch, is
@@ -235,15 +237,15 @@ class CosineDecay(LinearDecay):
 
     def __init__(
         self,
-        learning_rate,
-        length,
-        final_factor=0.0,
-        warmup=0,
-        warmup_start=None,
-        steps_per_epoch=None,
-        per_epoch=False,
-        name="CosineDecay",
-    ):
+        learning_rate: float,
+        length: float,
+        final_factor: float = 0.0,
+        warmup: float = 0,
+        warmup_start: float | None = None,
+        steps_per_epoch: int | None = None,
+        per_epoch: bool = False,
+        name: str = "CosineDecay",
+    ) -> None:
         super().__init__(
             learning_rate,
             length,

@@ -1,11 +1,14 @@
-"""Gradient descent with momentum as PyTorch has it."""
+"""SGD with PyTorch's form of momentum."""
+
+from typing import Any
 
 import keras
 from keras import ops
 
 from tfphen.core import checks
+from tfphen.core.types import Tensor
 from tfphen.optimizers.coupled_weight_decay import CoupledWeightDecay, dense_gradient
-from tfphen.optimizers.settings import PLACEMENTS, checked_learning_rate
+from tfphen.optimizers.settings import PLACEMENTS, LearningRate, checked_learning_rate
 
 
 class _SGDRule(keras.optimizers.SGD):
@@ -13,7 +16,7 @@ class _SGDRule(keras.optimizers.SGD):
 
     learning_rate_placement = "keras"
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Tensor) -> None:
         if self.momentum == 0 or self.learning_rate_placement == "keras":
             super().update_step(gradient, variable, learning_rate)
             return
@@ -39,8 +42,8 @@ class SGD(CoupledWeightDecay, _SGDRule):
         w ← w - r b              (with Nesterov: w ← w - r (d + μ b))
 
     Keras's own SGD keeps r b in its buffer, and its `weight_decay` does not pass through it. The
-    first makes a difference for some steps after the rate changes, the second throughout: with
-    μ = 0.9 a coupled decay is about ten times as strong.
+    former matters for some steps after the rate changes, the latter throughout: with μ = 0.9 a
+    coupled decay is about ten times as strong.
 
     Args:
         learning_rate: r, a number, a `keras.optimizers.schedules.LearningRateSchedule`, or a
@@ -51,13 +54,13 @@ class SGD(CoupledWeightDecay, _SGDRule):
         learning_rate_placement: `"torch"`: the buffer holds gradients, as above. `"keras"`: it
             holds steps, b ← μ b - r d, and a new rate acts on new gradients only.
         weight_decay: Keras's, decoupled; not together with `coupled_weight_decay`.
-        name: Of the optimizer.
+        name: Name of the optimizer.
         **kwargs: `clipnorm`, `clipvalue`, `global_clipnorm`, `use_ema`, `ema_momentum`,
             `ema_overwrite_frequency`, `loss_scale_factor` and `gradient_accumulation_steps` of
             `keras.optimizers.Optimizer`.
 
     Raises:
-        ValueError: A setting out of its range, Nesterov without momentum, or both decays.
+        ValueError: A setting out of range, Nesterov without momentum, or both decays.
 
     Example:
 
@@ -69,8 +72,8 @@ class SGD(CoupledWeightDecay, _SGDRule):
     0.70986...
 
     When not to use:
-        To continue a training that was begun with Keras's SGD: its buffer means something else,
-        unless `learning_rate_placement="keras"`. Where a Keras recipe with `weight_decay` is to be
+        To resume training that was started with Keras's SGD: its buffer has another meaning, unless
+        `learning_rate_placement="keras"`. Where a Keras recipe with `weight_decay` is to be
         repeated: pass that argument on.
 
     Migration:
@@ -87,15 +90,15 @@ class SGD(CoupledWeightDecay, _SGDRule):
 
     def __init__(
         self,
-        learning_rate=0.01,
-        momentum=0.0,
-        nesterov=False,
-        coupled_weight_decay=None,
-        learning_rate_placement="torch",
-        weight_decay=None,
-        name="SGD",
-        **kwargs,
-    ):
+        learning_rate: LearningRate = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        coupled_weight_decay: float | None = None,
+        learning_rate_placement: str = "torch",
+        weight_decay: float | None = None,
+        name: str = "SGD",
+        **kwargs: Any,
+    ) -> None:
         momentum = checks.number("momentum", momentum, 0, 1)
         if nesterov and momentum == 0:
             raise ValueError(
@@ -115,5 +118,5 @@ class SGD(CoupledWeightDecay, _SGDRule):
             "learning_rate_placement", learning_rate_placement, PLACEMENTS
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "learning_rate_placement": self.learning_rate_placement}

@@ -1,7 +1,7 @@
 """Small two-dimensional convolutions as matrix products over blocks of outputs.
 
 A convolution with few channels is a poor matrix product: for LeNet's first layer each patch has 25
-numbers and gives 6. Here one patch covers the window of a whole block of s × s neighbouring
+numbers and gives 6. Here one patch covers the window of a whole block of s × s neighboring
 outputs, and one product gives all of them from a kernel that holds the layer's kernel s × s times,
 shifted. That costs multiplications by zero, and saves most of the copying of patches.
 

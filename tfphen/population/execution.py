@@ -94,7 +94,7 @@ def choose(model: keras.Model, replicas: int = 1, device: str | None = None) -> 
         reason = f"{replicas} replicas: collectives do not compile on CPUs"
         return Execution(False, large and functional_of(model) is not None, reason)
     if functional_of(model) is None:
-        return Execution(True, False, "a subclassed model, vectorised as a whole")
+        return Execution(True, False, "a subclassed model, vectorized as a whole")
     if device == "CPU" and large:
         reason = f"convolutions of {multiplications(model):,} multiplications an example on a CPU"
         return Execution(False, True, reason)

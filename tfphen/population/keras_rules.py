@@ -158,8 +158,8 @@ def batch_normalization(layer: layers.BatchNormalization, members: Members, inpu
             values *= tf.reshape(rows, (rows.shape[0], -1, *ones))
         count = members.reduce_sum(tf.reduce_sum(rows, 1))[:, None] * inner
         mean = members.reduce_sum(tf.reduce_sum(values, axes)) / count
-        centred = tf.cast(inputs, tf.float32) - _over_members(mean, inputs)
-        squares = tf.square(centred)
+        centered = tf.cast(inputs, tf.float32) - _over_members(mean, inputs)
+        squares = tf.square(centered)
         if members.row_mask is not None:
             squares *= tf.reshape(rows, (rows.shape[0], -1, *ones))
         variance = members.reduce_sum(tf.reduce_sum(squares, axes)) / count

@@ -1,4 +1,4 @@
-"""Runs all members of a population on examples, without training behaviour."""
+"""Runs all members of a population on examples, without training behavior."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

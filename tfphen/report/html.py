@@ -12,7 +12,7 @@ from tfphen.verdicts.findings import ABSENT, PRESENT
 if TYPE_CHECKING:
     from tfphen.experiment.api import Run
 
-# A verdict is told by its word and a sign, so that colour is never the only one.
+# A verdict is told by its word and a sign, so that color is never the only one.
 _SIGNS = {
     **terminal.SIGNS,
     "reproduced": "✓",

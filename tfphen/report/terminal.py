@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tfphen.experiment.api import Run
     from tfphen.verdicts.findings import Signature
 
-# A verdict is told by its word and its sign; colour only repeats it.
+# A verdict is told by its word and its sign; color only repeats it.
 SIGNS = {PRESENT: "●", ABSENT: "○", INCONCLUSIVE: "◐"}
 _STYLES = {PRESENT: "bold blue", ABSENT: "bold yellow", INCONCLUSIVE: "dim"}
 # Wide enough for a table where there is no screen to fit into.

@@ -99,7 +99,7 @@ def cost_sensitive(weights: np.ndarray, intercept: float, delta: float) -> tuple
 
         w_δ = (δ + 1) / 2 · w,    b_δ = (δ + 1) / 2 · b + (δ - 1) / 2
 
-    So it is the plain machine with a threshold that is moved. The intercept must not be penalised.
+    So it is the plain machine with a threshold that is moved. The intercept must not be penalized.
 
     Args:
         weights: w of the plain machine, `[d]`.
@@ -136,7 +136,7 @@ def _derivatives(loss: Callable) -> Callable:
 
 
 def ridge_path(loss: Callable, inputs, penalties: Sequence[float]) -> np.ndarray:
-    """Returns the w that minimise `mean(loss(X w)) + λ ‖w‖² / 2`, for one λ after the other.
+    """Returns the w that minimize `mean(loss(X w)) + λ ‖w‖² / 2`, for one λ after the other.
 
     Each is found by Newton's method, from the one before, to a gradient that is small beside λ.
     Where examples are separable and the loss falls like an exponential, w / ‖w‖ goes to a machine

@@ -51,7 +51,7 @@ class LeastSquares:
 
 
 class ReadoutSolver:
-    """Fits the readout of each member to centred one-hot labels.
+    """Fits the readout of each member to centered one-hot labels.
 
     Args:
         members: A population whose model has a layer `features` and, behind it, a layer `kernel`

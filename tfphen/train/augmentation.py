@@ -32,7 +32,7 @@ def crop_and_flip(
         padding: Pixels on each side.
         flip: Whether to mirror left to right with probability 1/2.
         fill: Value of the padding, one number or one a channel: of black, where images were
-            standardised.
+            standardized.
 
     Raises:
         UsageError: Inputs that are no images, a negative padding, or `fill` of another length.

@@ -1,15 +1,13 @@
-"""The verdict on a published number: does ours agree with it? Light: SciPy is imported late."""
+"""Verdicts on published numbers. SciPy is imported when first needed."""
 
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tfphen.verdicts.estimate import Estimate
 from tfphen.verdicts.findings import finite_or_none
-
-if TYPE_CHECKING:
-    from tfphen.verdicts.published import Number
+from tfphen.verdicts.published import Number
 
 REPRODUCED = "reproduced"
 DIRECTION_ONLY = "direction only"
@@ -21,18 +19,18 @@ NOT_RUN = "not run"
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """A published number beside ours.
+    """A published number and our estimate of it.
 
     Args:
-        number: What was published.
+        number: The published number.
         verdict: One of `"reproduced"`, `"direction only"`, `"contradicted"`, `"inconclusive"`,
             `"not comparable"` and `"not run"`.
-        reason: Why, in words.
-        estimate: Ours, None if it was not run.
-        difference: Interval of ours minus the published value, where one was computed.
+        reason: The reason for the verdict, in words.
+        estimate: Our estimate; None if it was not run.
+        difference: Confidence interval of our estimate minus the published value, where computed.
     """
 
-    number: "Number"
+    number: Number
     verdict: str
     reason: str
     estimate: Estimate | None = None
@@ -65,7 +63,7 @@ class Comparison:
 
 
 def compare(
-    number: "Number",
+    number: Number,
     estimate: Estimate | None,
     baseline: Estimate | None = None,
     differs: Sequence[str] = (),
@@ -94,10 +92,10 @@ def compare(
     spreads. That of 5 is Welch's, which errs to the wide side where runs are paired by seed.
 
     Args:
-        number: What was published.
-        estimate: Ours, over seeds, with `spread` the standard deviation from run to run.
-        baseline: Ours of what `number.baseline` is.
-        differs: Settings in which our run departs from the experiment, and that could matter.
+        number: The published number.
+        estimate: Our estimate over seeds, with `spread` the standard deviation between runs.
+        baseline: Our estimate of `number.baseline`.
+        differs: Settings in which our run deviates from the experiment in ways that could matter.
         resolution: Width of the widest interval that can show agreement. By default half of the
             published effect `|value - baseline|`, and without a baseline a tenth of `|value|`.
     """
@@ -105,7 +103,9 @@ def compare(
     if estimate is None:
         return Comparison(number, NOT_RUN, "The experiment has not been run.")
 
-    def verdict(which: str, reason: str, difference: tuple[float, float] | None = None):
+    def verdict(
+        which: str, reason: str, difference: tuple[float, float] | None = None
+    ) -> Comparison:
         return Comparison(number, which, reason + _caveats(number), estimate, difference)
 
     if number.provenance == "recalled":
@@ -144,9 +144,9 @@ def compare(
 
 
 def _published_deviation(
-    number: "Number", estimate: Estimate
+    number: Number, estimate: Estimate
 ) -> tuple[tuple[float, int | None] | None, str]:
-    """Returns standard error and degrees of freedom (None: those of ours), and how they came."""
+    """Returns standard error and degrees of freedom (None: ours), and how they were obtained."""
     if number.n is not None and number.n > 1:
         if number.spread is not None:
             return (number.spread / math.sqrt(number.n), number.n - 1), "Welch's interval"
@@ -163,9 +163,9 @@ def _published_deviation(
 
 
 def _off(
-    number: "Number", estimate: Estimate, baseline: Estimate | None, reason: str
+    number: Number, estimate: Estimate, baseline: Estimate | None, reason: str
 ) -> tuple[str, str]:
-    """Returns verdict and reason for a number that ours is off."""
+    """Returns verdict and reason for a published value that our estimate disagrees with."""
     if number.value is not None:
         published = number.value
     else:
@@ -201,7 +201,7 @@ def _difference(
     ours, own = _standard_error(estimate) ** 2, estimate.n - 1
     theirs = error**2
     if degrees is None or theirs == 0:
-        freedom = own
+        freedom = float(own)
     else:
         freedom = (ours + theirs) ** 2 / (ours**2 / own + theirs**2 / degrees)
     half = special.stdtrit(freedom, (1 + estimate.confidence) / 2) * math.sqrt(ours + theirs)
@@ -213,6 +213,6 @@ def _interval(low: float, high: float) -> str:
     return f"[{low:.4g}, {high:.4g}]"
 
 
-def _caveats(number: "Number") -> str:
+def _caveats(number: Number) -> str:
     known = f" Known differences: {'; '.join(number.differs)}." if number.differs else ""
     return known + (f" Not published: {'; '.join(number.unknown)}." if number.unknown else "")

@@ -1,4 +1,4 @@
-"""A statistic with its confidence interval: what every verdict rests on. Light."""
+"""Statistics with confidence intervals, on which every verdict rests. Imports nothing heavy."""
 
 import dataclasses
 import math
@@ -11,13 +11,13 @@ class Estimate:
     """A statistic with its confidence interval.
 
     Args:
-        statistic: What was computed and how, in words.
-        value: The estimate, NaN if it is not defined.
-        low: Lower end of the interval, NaN if there is none.
-        high: Upper end of the interval, NaN if there is none.
-        n: Number of independent units (runs, pairs of runs) behind it.
-        confidence: Coverage of the interval.
-        spread: Standard deviation from run to run, in the units of `value`; None if unknown.
+        statistic: Description of the statistic.
+        value: The point estimate; NaN if undefined.
+        low: Lower end of the interval; NaN if there is none.
+        high: Upper end of the interval; NaN if there is none.
+        n: Number of independent units (runs or pairs of runs).
+        confidence: Confidence level of the interval.
+        spread: Standard deviation between runs, in the units of `value`; None if unknown.
     """
 
     statistic: str
@@ -28,7 +28,7 @@ class Estimate:
     confidence: float = 0.95
     spread: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("value", "low", "high"):
             object.__setattr__(self, name, float(getattr(self, name)))
         object.__setattr__(self, "n", int(self.n))
@@ -43,9 +43,9 @@ class Estimate:
 
     @property
     def has_interval(self) -> bool:
-        """Whether there is an interval that a verdict may rest on.
+        """Whether there is an interval that can support a verdict.
 
-        A single unit with an interval of zero width is a bare number, not an interval.
+        A single unit with an interval of zero width is a point, not an interval.
         """
         known = not any(math.isnan(x) for x in (self.value, self.low, self.high))
         return known and (self.n >= 2 or self.low < self.high)

@@ -1,6 +1,6 @@
-"""Verdicts: did the signature of a phenomenon show, and did its negative controls stay silent?
+"""Findings: signatures of a phenomenon, their negative controls, and the overall verdict.
 
-Light: nothing heavy is imported here.
+Imports nothing heavy.
 """
 
 import dataclasses
@@ -18,9 +18,9 @@ INCONCLUSIVE = "inconclusive"
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """A statement about an estimate that holds where the phenomenon shows.
+    """A criterion on an estimate that is met where the phenomenon is present.
 
-    Exactly one of `above`, `below` and `within` says what the statement is.
+    Exactly one of `above`, `below` and `within` defines the criterion.
 
     Args:
         id: Name of the finding, unique in its phenomenon: `"<arm>/<statistic>"`, such as
@@ -29,8 +29,8 @@ class Signature:
         above: The statistic is greater than this.
         below: The statistic is less than this.
         within: The statistic lies in this closed interval, a pair.
-        description: What it says, in a sentence.
-        note: What a reader must know to judge it.
+        description: The finding in one sentence.
+        note: Caveats for the reader.
 
     Raises:
         UsageError: If not exactly one threshold is given, or it is not a number.
@@ -46,7 +46,7 @@ class Signature:
     description: str = ""
     note: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not (isinstance(self.id, str) and self.id.strip()):
             raise UsageError(f"A finding has an id. Received: id={self.id!r}")
         if not isinstance(self.estimate, Estimate):
@@ -65,7 +65,7 @@ class Signature:
                 f"Received: {given or 'none of them'}"
             )
         if self.within is not None:
-            limits = tuple(float(limit) for limit in self.within)
+            limits: tuple[float, ...] = tuple(float(limit) for limit in self.within)
             if len(limits) != 2 or not limits[0] < limits[1]:
                 raise UsageError(
                     f"`within` of finding {self.id!r} is a pair, the smaller number first. "
@@ -81,30 +81,31 @@ class Signature:
 
     @property
     def threshold(self) -> str:
-        """The statement in words, such as `"> 0.1"` or `"in [0.8, 1.2]"`."""
+        """The criterion in words, such as `"> 0.1"` or `"in [0.8, 1.2]"`."""
+        if self.within is not None:
+            return f"in [{self.within[0]:.12g}, {self.within[1]:.12g}]"
         if self.above is not None:
             return f"> {self.above:.12g}"
-        if self.below is not None:
-            return f"< {self.below:.12g}"
-        return f"in [{self.within[0]:.12g}, {self.within[1]:.12g}]"
+        return f"< {self.below:.12g}"
 
     @property
     def verdict(self) -> str:
         """`"present"`, `"absent"` or `"inconclusive"`, from the interval alone.
 
-        Present if the statement holds in the whole interval, absent if it holds nowhere in it.
-        Without an interval (NaN, or a bare number from one run) it is inconclusive.
+        Present if the criterion is met throughout the interval, absent if it is met nowhere in it.
+        Without an interval (NaN, or a single run) inconclusive.
         """
         low, high = self.estimate.low, self.estimate.high
         if not self.estimate.has_interval:
             return INCONCLUSIVE
         if self.above is not None:
             holds, fails = low > self.above, high <= self.above
-        elif self.below is not None:
-            holds, fails = high < self.below, low >= self.below
-        else:
+        elif self.within is not None:
             least, greatest = self.within
             holds, fails = least <= low and high <= greatest, high < least or low > greatest
+        else:
+            assert self.below is not None, "exactly one of the three is given"
+            holds, fails = high < self.below, low >= self.below
         return PRESENT if holds else ABSENT if fails else INCONCLUSIVE
 
     def to_json(self) -> dict[str, Any]:
@@ -126,7 +127,7 @@ class Signature:
 
 
 class Control(Signature):
-    """A negative control: the same statement where it must not hold. It must come out absent."""
+    """A negative control: the same criterion where it must not be met. Expected verdict: absent."""
 
     role: ClassVar[str] = "control"
 
@@ -136,8 +137,8 @@ def overall(findings: Iterable[Signature]) -> str:
 
     The first rule that applies decides:
 
-    1. A control is present: `"inconclusive"`. What answers where nothing is cannot be believed,
-       whichever way it answers.
+    1. A control is present: `"inconclusive"`. A test that fires on its negative control is not
+       informative, whichever way it comes out.
     2. A signature is absent: `"absent"`. The published claim is all of its signatures. A control
        that is inconclusive does not matter here, since it guards against false positives only.
     3. Every signature is present and every control is absent: `"present"`.
@@ -170,5 +171,5 @@ def overall(findings: Iterable[Signature]) -> str:
 
 
 def finite_or_none(number: float | None) -> float | None:
-    """Returns `number`, or None where JSON has no number for it."""
+    """Returns `number`, or None where JSON cannot represent it."""
     return number if number is not None and math.isfinite(number) else None

@@ -1,7 +1,6 @@
-"""Published numbers: data with provenance, read from TOML. One without a source does not load.
+"""Published numbers with provenance, read from TOML. A number without a source does not load.
 
-Light: nothing heavy is imported here. The verdict on a number is in
-`tfphen.verdicts.comparison`, which this module offers too.
+The verdict on a number is in `tfphen.verdicts.comparison`.
 
 A file holds `[[number]]` entries, see `Number` for their fields, and `[[table]]`s of numbers that
 share fields: the shared ones once, and for the others `columns`, their names, and `rows`, their
@@ -27,9 +26,6 @@ from pathlib import Path
 from typing import Any
 
 from tfphen.core.errors import MissingData, UsageError, nearest
-from tfphen.verdicts.comparison import Comparison, compare
-
-__all__ = ["Comparison", "Number", "compare", "load", "load_file", "resource_folder"]
 
 PROVENANCES = ("read", "recalled", "derived")
 # Where the files of each kind lie: beside the modules of an installed package, or in a checkout.
@@ -45,27 +41,27 @@ class Number:
 
     Args:
         experiment: The experiment of size `paper` that it is compared with.
-        metric: What was measured, as the source calls it.
-        source: Where it stands: paper and table, or repository and file.
-        provenance: `"read"` there, `"derived"` from what was read there, or `"recalled"`: from
-            memory, which never decides a verdict.
+        metric: Name of the metric in the source.
+        source: Location of the number: paper and table, or repository and file.
+        provenance: `"read"` in the source, `"derived"` from numbers read there, or `"recalled"`
+            from memory, which never decides a verdict.
         value: The number; None if the source gives a bound.
-        lower: The source says "more than this". Instead of `value`.
-        upper: The source says "less than this". Instead of `value`.
+        lower: Lower bound, where the source says "more than", instead of `value`.
+        upper: Upper bound, where the source says "less than", instead of `value`.
         id: Name, unique in its file. By default made of experiment, data, model, metric, setting.
-        setting: What tells it from other numbers of the experiment, by name.
-        dataset: Data it was measured on.
+        setting: Settings that distinguish it from other numbers of the experiment.
+        dataset: Dataset it was measured on.
         model: Model it was measured on.
-        spread: Published standard deviation from run to run, in the units of `value`.
+        spread: Published standard deviation between runs, in the units of `value`.
         n: Number of published runs; None if the source does not say.
-        baseline: Published value of what it is compared with, in the units of `value`.
-        statistic: Name of the statistic of ours that it is compared with, one of
-            `Phenomenon.statistics`; empty if we compute none.
+        baseline: Published value of its baseline, in the units of `value`.
+        statistic: Name of our statistic that it is compared with, one of
+            `Phenomenon.statistics`; empty if there is none.
         arguments: Keyword arguments of that statistic.
-        unit: Unit, if `metric` does not say it.
-        differs: In what our protocol of size `paper` is known to differ.
-        unknown: What the source does not say.
-        note: Anything else.
+        unit: Unit, if `metric` does not include it.
+        differs: Known deviations of our protocol of size `paper`.
+        unknown: Details that the source does not report.
+        note: Other remarks.
     """
 
     experiment: str
@@ -91,7 +87,7 @@ class Number:
 
     @property
     def statement(self) -> str:
-        """What the source says, such as `"54.05"` or `"> 90"`, with the unit."""
+        """The published value or bound, such as `"54.05"` or `"> 90"`, with the unit."""
         if self.value is not None:
             text = f"{self.value:.12g}"
         elif self.upper is None:
@@ -232,7 +228,7 @@ def _number(entry: Any, where: str) -> Number:
         if field not in entry:
             advice = " A number without a source does not load." if field == "source" else ""
             raise UsageError(f"{where}, `{field}`: it is missing.{advice}")
-    checked = {}
+    checked: dict[str, Any] = {}
     for field, value in entry.items():
         what, check = _CHECKS[field]
         if not check(value):

@@ -1,23 +1,25 @@
 """Estimates with confidence intervals. Every verdict starts from one of these.
 
-Light to import: NumPy and SciPy are imported when a function is called.
+NumPy and SciPy are imported when a function is called, so that the command line starts fast.
 
-Conventions of all functions: input must be finite and is otherwise refused, because a diverged
-run has to be dropped or counted on purpose; one value gives an estimate without an interval
-(`low` and `high` are NaN); values that are all equal give an interval of zero width.
+Conventions of all functions: non-finite input is rejected, because diverged runs must be dropped or
+counted explicitly; a single value gives an estimate without an interval (`low` and `high` are NaN);
+equal values give an interval of zero width.
 """
 
 import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfphen.core.errors import UsageError
 from tfphen.verdicts.estimate import Estimate, check_confidence
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from tfphen.core.types import Floats, Values
 
 __all__ = [
     "Estimate",
@@ -33,13 +35,13 @@ __all__ = [
 ]
 
 
-def mean(values: Sequence[float], statistic: str = "mean", confidence: float = 0.95) -> Estimate:
+def mean(values: "Values", statistic: str = "mean", confidence: float = 0.95) -> Estimate:
     """Returns the mean over runs with Student's t interval.
 
     Args:
-        values: One number a run, shape `(n,)`.
-        statistic: Its name.
-        confidence: Coverage of the interval.
+        values: One number per run, `[n]`.
+        statistic: Name of the statistic.
+        confidence: Confidence level of the interval.
     """
     from scipy import special
 
@@ -56,35 +58,35 @@ def mean(values: Sequence[float], statistic: str = "mean", confidence: float = 0
 
 
 def paired_difference(
-    a: Sequence[float],
-    b: Sequence[float],
+    a: "Values",
+    b: "Values",
     statistic: str = "mean paired difference",
     confidence: float = 0.95,
 ) -> Estimate:
     """Returns the mean of `a - b` over pairs with Student's t interval.
 
     Args:
-        a: One number a run, shape `(n,)`.
-        b: The partner of each run, in the same order, shape `(n,)`.
-        statistic: Its name.
-        confidence: Coverage of the interval.
+        a: One number per run, `[n]`.
+        b: The partner of each run, in the same order, `[n]`.
+        statistic: Name of the statistic.
+        confidence: Confidence level of the interval.
     """
     first, second = _pair(a, b, "a", "b")
     return mean(first - second, statistic, confidence)
 
 
 def mean_if_defined(
-    values: Sequence[float], statistic: str = "mean", confidence: float = 0.95
+    values: "Values", statistic: str = "mean", confidence: float = 0.95
 ) -> Estimate:
     """Returns `mean`, or an estimate that is NaN where it is not defined for one of the runs.
 
-    Such are the time of an event that did not happen, and a correlation with a constant. Runs
-    without a value are not left out, since they would be left out for what they show.
+    Examples are the time of an event that did not happen and a correlation with a constant. Runs
+    without a value are not dropped, since that would select runs by their outcome.
 
     Args:
-        values: One number a run, NaN or infinite where there is none, shape `(n,)`.
-        statistic: Its name.
-        confidence: Coverage of the interval.
+        values: One number per run, NaN or infinite where there is none, `[n]`.
+        statistic: Name of the statistic.
+        confidence: Confidence level of the interval.
     """
     values = [float(value) for value in values]
     if all(map(math.isfinite, values)):
@@ -93,8 +95,8 @@ def mean_if_defined(
 
 
 def geometric_ratio(
-    a: Sequence[float],
-    b: Sequence[float],
+    a: "Values",
+    b: "Values",
     statistic: str = "geometric mean ratio",
     confidence: float = 0.95,
 ) -> Estimate:
@@ -103,21 +105,26 @@ def geometric_ratio(
     NaN, like `mean_if_defined`, where a quotient is not a positive number.
 
     Args:
-        a: One positive number a run, shape `(n,)`.
-        b: The partner of each run, in the same order, shape `(n,)`.
-        statistic: Its name.
-        confidence: Coverage of the interval.
+        a: One positive number a run, `[n]`.
+        b: The partner of each run, in the same order, `[n]`.
+        statistic: Name of the statistic.
+        confidence: Confidence level of the interval.
     """
     pairs = zip(a, b, strict=True)
     logs = [math.log(x / y) if x > 0 and y > 0 else math.nan for x, y in pairs]
     estimate = mean_if_defined(logs, statistic, confidence)
-    ends = {name: math.exp(getattr(estimate, name)) for name in ("value", "low", "high")}
-    return dataclasses.replace(estimate, **ends, spread=None)
+    return dataclasses.replace(
+        estimate,
+        value=math.exp(estimate.value),
+        low=math.exp(estimate.low),
+        high=math.exp(estimate.high),
+        spread=None,
+    )
 
 
 def bootstrap(
-    values: Sequence,
-    statistic_function: Callable[["np.ndarray"], float],
+    values: "Sequence[Any] | Floats",
+    statistic_function: "Callable[[Floats], float]",
     generator: "np.random.Generator",
     name: str = "statistic",
     confidence: float = 0.95,
@@ -125,18 +132,18 @@ def bootstrap(
 ) -> Estimate:
     """Returns any statistic with a bootstrap interval (BCa) over the first axis of `values`.
 
-    Where BCa is not defined, as when the statistic does not move when a unit is left out, the
-    percentile interval is given. The name of the estimate says which one it is. With fewer than
-    about ten units a bootstrap interval is too short: prefer `mean` or `median` there.
+    Where BCa is undefined, for instance when leaving out a unit never changes the statistic, the
+    percentile interval is used; the estimate's name tells which. With fewer than about ten units
+    bootstrap intervals are too short: prefer `mean` or `median` there.
 
     Args:
-        values: One row a run, shape `(n, ...)`. Rows are resampled whole.
-        statistic_function: Maps rows, shape `(m, ...)`, to a number. It is given as many rows as
+        values: One row a run, `[n, ...]`. Rows are resampled whole.
+        statistic_function: Maps rows, `[m, ...]`, to a number. It is given as many rows as
             there are and, for BCa, one fewer.
-        generator: The source of the resamples, see `tfphen.core.seeds.stream`.
+        generator: Random generator of the resamples, see `tfphen.core.seeds.stream`.
         name: Name of the statistic.
-        confidence: Coverage of the interval.
-        resamples: How many times the rows are redrawn.
+        confidence: Confidence level of the interval.
+        resamples: Number of resamples.
     """
     import numpy as np
     from scipy import stats
@@ -150,7 +157,7 @@ def bootstrap(
     if _all_equal(rows):
         return Estimate(f"{name} (bootstrap)", value, value, value, n, confidence)
 
-    def of_rows(index: "np.ndarray") -> float:
+    def of_rows(index: "Floats") -> float:
         return float(statistic_function(rows[np.asarray(index).astype(np.intp)]))
 
     settings = {"confidence_level": confidence, "vectorized": False, "rng": generator}
@@ -181,13 +188,13 @@ def proportion(
 ) -> Estimate:
     """Returns `successes / n` with the exact interval of Clopper and Pearson.
 
-    It is the one interval here that a single trial has, and it is a wide one.
+    It is the only interval here that is defined for a single trial, and a wide one.
 
     Args:
-        successes: How many of the trials succeeded.
+        successes: Number of successes.
         n: Number of independent trials.
-        statistic: Its name.
-        confidence: Coverage of the interval, which is at least this.
+        statistic: Name of the statistic.
+        confidence: Minimum coverage of the interval.
 
     Reference:
         Clopper and Pearson, 1934, Biometrika 26, 404-413.
@@ -218,8 +225,8 @@ def variance_ratio(
     Args:
         ratio: Sample variance over runs (divided by `runs - 1`) over the expected variance.
         runs: Number of runs.
-        statistic: Its name.
-        confidence: Coverage of the interval.
+        statistic: Name of the statistic.
+        confidence: Confidence level of the interval.
     """
     from scipy import special
 
@@ -238,18 +245,16 @@ def variance_ratio(
     return Estimate(statistic, ratio, low, high, runs, confidence)
 
 
-def median(
-    values: Sequence[float], statistic: str = "median", confidence: float = 0.95
-) -> Estimate:
+def median(values: "Values", statistic: str = "median", confidence: float = 0.95) -> Estimate:
     """Returns the median with the exact interval between two order statistics (sign test).
 
     The coverage is at least `confidence` for any continuous distribution. Fewer than six values
     cannot give 95%, not even from the smallest to the largest: then there is no interval.
 
     Args:
-        values: One number a run, shape `(n,)`.
-        statistic: Its name.
-        confidence: Coverage of the interval.
+        values: One number per run, `[n]`.
+        statistic: Name of the statistic.
+        confidence: Confidence level of the interval.
     """
     import numpy as np
     from scipy import special
@@ -272,23 +277,23 @@ def median(
 
 
 def spearman(
-    x: Sequence[float],
-    y: Sequence[float],
+    x: "Values",
+    y: "Values",
     statistic: str = "Spearman correlation",
     confidence: float = 0.95,
 ) -> Estimate:
     """Returns Spearman's rank correlation with the interval of Bonett and Wright.
 
-    The interval is Fisher's, with standard error `sqrt((1 + r**2 / 2) / (n - 3))`. It needs four
-    points. A perfect correlation of few points is no proof of a perfect one, so the standard
-    error and the centre are taken half a step of the rank scale below 1. If `x` or `y` is
-    constant there is no correlation: value and interval are NaN.
+    The interval is Fisher's, with standard error `sqrt((1 + r**2 / 2) / (n - 3))`, and needs four
+    points. A perfect correlation in a small sample does not prove a perfect one, so the standard
+    error and the center are taken half a step of the rank scale below 1. If `x` or `y` is
+    constant, value and interval are NaN.
 
     Args:
-        x: Shape `(n,)`.
-        y: The partner of each entry of `x`, shape `(n,)`.
-        statistic: Its name.
-        confidence: Coverage of the interval.
+        x: `[n]`.
+        y: The partner of each entry of `x`, `[n]`.
+        statistic: Name of the statistic.
+        confidence: Confidence level of the interval.
 
     Reference:
         Bonett and Wright, 2000, Psychometrika 65, 23-28.
@@ -313,7 +318,7 @@ def spearman(
     return Estimate(statistic, value, low, high, n, confidence)
 
 
-def _sample(values: Sequence, name: str, dimensions: int | None = 1) -> "np.ndarray":
+def _sample(values: "Sequence[Any] | Floats", name: str, dimensions: int | None = 1) -> "Floats":
     import numpy as np
 
     try:
@@ -337,9 +342,7 @@ def _sample(values: Sequence, name: str, dimensions: int | None = 1) -> "np.ndar
     return sample
 
 
-def _pair(
-    a: Sequence[float], b: Sequence[float], name_a: str, name_b: str
-) -> tuple["np.ndarray", "np.ndarray"]:
+def _pair(a: "Values", b: "Values", name_a: str, name_b: str) -> tuple["Floats", "Floats"]:
     first, second = _sample(a, name_a), _sample(b, name_b)
     if len(first) != len(second):
         raise UsageError(
@@ -348,5 +351,5 @@ def _pair(
     return first, second
 
 
-def _all_equal(sample: "np.ndarray") -> bool:
+def _all_equal(sample: "Floats") -> bool:
     return bool((sample == sample[0]).all())

@@ -1,4 +1,4 @@
-"""Settings of the vote of clean neighbours for the generic suite."""
+"""Settings of the vote of clean neighbors for the generic suite."""
 
 import numpy as np
 

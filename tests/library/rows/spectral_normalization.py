@@ -1,4 +1,4 @@
-"""Settings of spectral normalisation and of the norm of a convolution."""
+"""Settings of spectral normalization and of the norm of a convolution."""
 
 import keras
 import numpy as np

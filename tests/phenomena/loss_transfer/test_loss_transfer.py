@@ -9,7 +9,7 @@ from tfphen.core.errors import UsageError
 from tfphen.experiment import plan
 from tfphen.phenomena.loss_transfer import findings as readings
 from tfphen.phenomena.loss_transfer.phenomenon import LOSSES, Config, LossTransfer
-from tfphen.verdicts import findings, published
+from tfphen.verdicts import comparison, findings, published
 
 SMALL = LossTransfer.configure("small", None, {"seeds": 8, "seed": 0})
 PAPER = ("fashion_mnist", "mnist_to_fashion", "fashion_to_mnist")
@@ -159,7 +159,7 @@ def test_draws():
     for number in numbers:
         ours, baseline = LossTransfer().reproductions(table, config, number)
         assert baseline is None
-        assert published.compare(number, ours).verdict == "reproduced"
+        assert comparison.compare(number, ours).verdict == "reproduced"
     found = {finding.id: finding for finding in LossTransfer().findings(table, config)}
     assert found["plain_similarity_is_that_of_all_examples"].verdict == "absent"
     # Of all examples there could be it is exactly one half.

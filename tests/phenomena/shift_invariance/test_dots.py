@@ -89,12 +89,12 @@ def test_offsets_leave_the_gap_between_the_means():
 @pytest.mark.parametrize(
     ("function", "settings", "words"),
     [
-        (dots, {"dimensions": 3}, "`dimensions` must be a whole number from 1 to 2"),
-        (dots, {"size": 5, "place": 5}, "`place` must be a whole number from 0 to 4"),
-        (orthogonal_vectors, {"length": 10, "per_class": 6}, "`per_class` must be a whole number"),
+        (dots, {"dimensions": 3}, "`dimensions` must be an integer from 1 to 2"),
+        (dots, {"size": 5, "place": 5}, "`place` must be an integer from 0 to 4"),
+        (orthogonal_vectors, {"length": 10, "per_class": 6}, "`per_class` must be an integer"),
         (orthogonal_frequencies, {"per_class": 5}, "`per_class` is even"),
         (orthogonal_frequencies, {"length": 10, "per_class": 6}, "below half of `length`"),
-        (orthogonal_frequencies, {"grid": "open"}, "`grid` is one of"),
+        (orthogonal_frequencies, {"grid": "open"}, "`grid` must be one of"),
     ],
 )
 def test_refusals(function, settings, words):

@@ -158,7 +158,7 @@ def test_seeds_and_parts_of_the_data():
         ({"classes": ((0, 1),)}, "two different classes"),
         ({"classes": ((0, 1), (2, 2))}, "two different classes"),
         ({"predictive": 2}, "from 0 to 1"),
-        ({"order": "sorted"}, "is one of"),
+        ({"order": "sorted"}, "must be one of"),
         ({"stride": 5}, "divides 32"),
         ({"train": 7}, "must be even"),
         ({**DIGITS, "classes": ((0, 1), (3, 12)), "train": 4}, "lacks a class"),

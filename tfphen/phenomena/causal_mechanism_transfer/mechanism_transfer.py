@@ -17,12 +17,11 @@ from typing import NamedTuple
 import numpy as np
 import threadpoolctl
 
-from tfphen.core import references
+from tfphen.core import checks, references
 from tfphen.core.checks import require
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
 from tfphen.core.trial import Trial
-from tfphen.data.settings import choice, real_number
 from tfphen.phenomena.causal_mechanism_transfer.kernel_ridge import KernelRidge
 from tfphen.phenomena.causal_mechanism_transfer.shared_mechanism import MECHANISMS
 
@@ -144,7 +143,7 @@ class Task(NamedTuple):
 
 def _mechanism(task: Task, *, kind: str) -> Fit:
     """Combines by a mechanism that is known, or taken for known."""
-    known = MECHANISMS[choice("kind", kind, tuple(MECHANISMS))]
+    known = MECHANISMS[checks.one_of("kind", kind, tuple(MECHANISMS))]
     return transfer(task.target, known.components(task.target), known.points, None)
 
 
@@ -157,7 +156,7 @@ def _fast_ica(task: Task, *, rotation: float = 0.0) -> Fit:
     from sklearn.decomposition import FastICA
     from sklearn.exceptions import ConvergenceWarning
 
-    angle = math.radians(real_number("rotation", rotation, -360, 360))
+    angle = math.radians(checks.number("rotation", rotation, -360, 360))
     turn = np.eye(task.sources.shape[1])
     turn[:2, :2] = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
     means = {label: task.sources[task.labels == label].mean(0) for label in np.unique(task.labels)}

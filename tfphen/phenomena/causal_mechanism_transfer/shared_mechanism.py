@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.seeds import stream
 from tfphen.data.dataset import Dataset
-from tfphen.data.settings import choice, real_number, whole_number
 
 # Examples are given in these units, in which both variables have a variance near 1.
 UNITS = np.asarray([1.2, 3.2])
@@ -80,13 +80,13 @@ def shared_mechanism(
     Raises:
         UsageError: A setting is out of its range.
     """
-    choice("mechanism", mechanism, tuple(MECHANISMS))
-    whole_number("domains", domains, 2)
+    checks.one_of("mechanism", mechanism, tuple(MECHANISMS))
+    checks.whole("domains", domains, 2)
     for name, value in (("per_domain", per_domain), ("evaluations", evaluations)):
-        whole_number(name, value, 1)
-    whole_number("points", points, 2)
-    real_number("shift", shift, 0)
-    whole_number("generator_seed", generator_seed, 0)
+        checks.whole(name, value, 1)
+    checks.whole("points", points, 2)
+    checks.number("shift", shift, 0)
+    checks.whole("generator_seed", generator_seed, 0)
     laws = stream(generator_seed, "shared_mechanism", 0)
     means = shift * laws.standard_normal((domains + 1, 2))
     halves = _HALF_WIDTH * laws.uniform(_LEAST, 1.0, (domains + 1, 2))

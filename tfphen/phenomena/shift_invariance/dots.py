@@ -10,10 +10,10 @@ Reference:
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
 from tfphen.data.dataset import Dataset
-from tfphen.data.settings import boolean, choice, real_number, whole_number
 
 
 def _fitted(inputs, labels, name: str, description: str) -> Dataset:
@@ -49,16 +49,16 @@ def dots(
     Raises:
         UsageError: A setting is out of its range.
     """
-    whole_number("size", size, 1)
-    whole_number("dimensions", dimensions, 1, 2)
-    real_number("contrast", contrast, 0)
-    real_number("background", background, -np.inf)
-    place = size // 2 if place is None else whole_number("place", place, 0, size - 1)
+    checks.whole("size", size, 1)
+    checks.whole("dimensions", dimensions, 1, 2)
+    checks.number("contrast", contrast, 0)
+    checks.number("background", background)
+    place = size // 2 if place is None else checks.whole("place", place, 0, size - 1)
     inputs = np.full((2, *(size,) * dimensions), background, "float64")
     at = (place,) * dimensions
     inputs[(0, *at)] += contrast
     inputs[(1, *at)] -= contrast
-    if boolean("zero_mean", zero_mean):
+    if checks.boolean("zero_mean", zero_mean):
         inputs += background - inputs.mean(tuple(range(1, inputs.ndim)), keepdims=True)
     if dimensions == 2:
         inputs = inputs[..., None]
@@ -86,9 +86,9 @@ def orthogonal_vectors(
     Raises:
         UsageError: A setting is out of its range, or there are more vectors than dimensions.
     """
-    whole_number("length", length, 2)
-    whole_number("per_class", per_class, 1, length // 2)
-    whole_number("generator_seed", generator_seed, 0)
+    checks.whole("length", length, 2)
+    checks.whole("per_class", per_class, 1, length // 2)
+    checks.whole("generator_seed", generator_seed, 0)
     drawn = stream(generator_seed, "orthogonal_vectors").standard_normal((length, 2 * per_class))
     basis, triangle = np.linalg.qr(drawn)
     # The signs of R's diagonal make the factorization unique, hence the vectors reproducible.
@@ -115,9 +115,9 @@ def orthogonal_frequencies(
     Raises:
         UsageError: A setting is out of its range, or a frequency above the highest one.
     """
-    whole_number("length", length, 4)
-    whole_number("per_class", per_class, 2)
-    choice("grid", grid, ("periodic", "closed"))
+    checks.whole("length", length, 4)
+    checks.whole("per_class", per_class, 2)
+    checks.one_of("grid", grid, ("periodic", "closed"))
     if per_class % 2 or per_class >= length // 2:
         raise UsageError(
             "`per_class` is even and below half of `length`, since each frequency has a sine and a "
@@ -150,10 +150,10 @@ def offset_signals(
     Raises:
         UsageError: A setting is out of its range.
     """
-    whole_number("length", length, 2)
-    whole_number("per_class", per_class, 1)
-    whole_number("generator_seed", generator_seed, 0)
-    real_number("gap", gap, 0)
+    checks.whole("length", length, 2)
+    checks.whole("per_class", per_class, 1)
+    checks.whole("generator_seed", generator_seed, 0)
+    checks.number("gap", gap, 0)
     generator = stream(generator_seed, "offset_signals")
     inputs = generator.standard_normal((2 * per_class, length))
     inputs -= inputs.mean(1, keepdims=True)

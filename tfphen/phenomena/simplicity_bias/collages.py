@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
 from tfphen.data import sources as data_sources
 from tfphen.data.dataset import Dataset
-from tfphen.data.settings import boolean, choice, whole_number
 from tfphen.phenomena.simplicity_bias.slabs import Blocks
 
 # Side of a block, before subsampling.
@@ -86,15 +86,15 @@ def collages(
     """
     pairs = _classes(sources, classes)
     if predictive is not None:
-        whole_number("predictive", predictive, 0, len(sources) - 1)
-    choice("order", order, ORDERS)
-    if SIDE % whole_number("stride", stride, 1):
+        checks.whole("predictive", predictive, 0, len(sources) - 1)
+    checks.one_of("order", order, ORDERS)
+    if SIDE % checks.whole("stride", stride, 1):
         raise UsageError(f"`stride` divides {SIDE}. Received: stride={stride!r}")
-    boolean("flatten", flatten)
+    checks.boolean("flatten", flatten)
     for name, size in (("train", train), ("test", test)):
-        if whole_number(name, size, 2) % 2:
+        if checks.whole(name, size, 2) % 2:
             raise UsageError(f"`{name}` must be even. Received: {name}={size!r}")
-    whole_number("generator_seed", generator_seed, 0)
+    checks.whole("generator_seed", generator_seed, 0)
 
     def draw(size: int, part: int) -> tuple[np.ndarray, np.ndarray]:
         generator = stream(generator_seed, "collages", part)

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
 from tfphen.data.dataset import Dataset
-from tfphen.data.settings import boolean, real_number, whole_number
 
 LINEAR = 2
 # Probability, within its class, of the slabs at each distance from 0, from 0 outwards.
@@ -104,14 +104,14 @@ def slabs(
         in Neural Networks", NeurIPS 2020, arXiv 2006.07710.
     """
     _check_blocks(blocks, margin)
-    real_number("noisy", noisy, 0, 1)
+    checks.number("noisy", noisy, 0, 1)
     if noisy and not any(slabs == LINEAR for slabs, _ in blocks):
         raise UsageError(f"`noisy` needs a linear coordinate. Received: blocks={blocks!r}")
     for place in label_free:
-        whole_number("label_free", place, 0, len(blocks) - 1)
+        checks.whole("label_free", place, 0, len(blocks) - 1)
     for name, value, least in (("train", train, 1), ("test", test, 1)):
-        whole_number(name, value, least)
-    whole_number("generator_seed", generator_seed, 0)
+        checks.whole(name, value, least)
+    checks.whole("generator_seed", generator_seed, 0)
     rotation = slab_blocks(blocks=blocks, rotate=rotate, generator_seed=generator_seed).rotation
 
     def draw(count: int, fold: int) -> tuple[np.ndarray, np.ndarray]:
@@ -158,7 +158,7 @@ def slab_blocks(**settings) -> Blocks:
     counts = [count for _, count in bound.arguments["blocks"]]
     ends = np.cumsum(counts)
     columns = tuple(np.arange(end - count, end) for end, count in zip(ends, counts, strict=True))
-    if not boolean("rotate", bound.arguments["rotate"]):
+    if not checks.boolean("rotate", bound.arguments["rotate"]):
         return Blocks(columns)
     generator = stream(bound.arguments["generator_seed"], "slabs", 0)
     basis, triangle = np.linalg.qr(generator.standard_normal((ends[-1], ends[-1])))
@@ -202,7 +202,7 @@ def randomize_block(
 
 
 def _check_blocks(blocks: Sequence[Sequence[int]], margin: float) -> None:
-    real_number("margin", margin, 0)
+    checks.number("margin", margin, 0)
     pairs = [tuple(block) for block in blocks if not isinstance(block, (int, str))]
     if not pairs or len(pairs) < len(blocks) or not all(len(pair) == 2 for pair in pairs):
         raise UsageError(
@@ -212,7 +212,7 @@ def _check_blocks(blocks: Sequence[Sequence[int]], margin: float) -> None:
     for number, count in pairs:
         if number not in SLABS:
             raise UsageError(f"A number of slabs is one of {SLABS}. Received: blocks={blocks!r}")
-        whole_number("blocks", count, 1)
+        checks.whole("blocks", count, 1)
         if slab_width(number, margin) <= 0:
             raise UsageError(
                 f"{number} slabs need a `margin` below {1 / (number - 1):g}. "

@@ -11,9 +11,9 @@ Reference:
 import numpy as np
 from scipy.spatial import cKDTree
 
+from tfphen.core import checks
 from tfphen.core.seeds import stream
 from tfphen.data.dataset import Dataset
-from tfphen.data.settings import real_number, whole_number
 
 # Of the tutorial: the region of the plots, and the OOD cluster.
 HORIZONTAL, VERTICAL = (-3.5, 3.5), (-2.5, 2.5)
@@ -67,12 +67,12 @@ def two_moons(
         The TensorFlow tutorial "Uncertainty-aware Deep Learning with SNGP", which shifts the moons
         of scikit-learn's `make_moons`.
     """
-    whole_number("train_size", train_size, 2)
-    whole_number("test_size", test_size, 2)
-    real_number("noise", noise, 0)
-    real_number("horizontal", horizontal, -np.inf)
-    real_number("vertical", vertical, -np.inf)
-    whole_number("generator_seed", generator_seed, 0)
+    checks.whole("train_size", train_size, 2)
+    checks.whole("test_size", test_size, 2)
+    checks.number("noise", noise, 0)
+    checks.number("horizontal", horizontal)
+    checks.number("vertical", vertical)
+    checks.whole("generator_seed", generator_seed, 0)
     place = noise, horizontal, vertical, generator_seed
     return Dataset(
         *_draw(train_size, _TRAIN, *place),
@@ -118,7 +118,7 @@ def plane_grid(side: int = 100) -> np.ndarray:
 
     It covers -3.5 to 3.5 and -2.5 to 2.5.
     """
-    whole_number("side", side, 2)
+    checks.whole("side", side, 2)
     axes = np.meshgrid(np.linspace(*HORIZONTAL, side), np.linspace(*VERTICAL, side))
     return np.stack(axes, -1).reshape(-1, 2).astype("float32")
 

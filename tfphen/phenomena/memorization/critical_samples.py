@@ -1,9 +1,9 @@
-"""Critical samples of a population whose members have examples of their own."""
+"""Critical sample ratios of population members, each around its own examples."""
 
 import numpy as np
 from keras import ops
 
-from tfphen.metrics.critical_samples import critical_sample_ratio
+from tfphen.metrics import critical_sample_ratio
 
 
 def member_critical_sample_ratios(model, weights, inputs, radius: float, **settings) -> np.ndarray:

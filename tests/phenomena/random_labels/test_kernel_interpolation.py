@@ -128,7 +128,8 @@ def test_the_same_input_twice_is_refused(digits):
 @pytest.fixture(scope="module")
 def solved(tensorflow):
     """Four members: true and random labels of two subsets of the digits."""
-    from tfphen.phenomena.random_labels.phenomenon import Config, RandomLabels
+    from tfphen.phenomena.random_labels.phenomenon import RandomLabels
+    from tfphen.phenomena.random_labels.trials import Config
     from tfphen.train.examples import Examples
 
     config = Config(arms=(), gamma=0.3, train=300, test=100, seed=0, seeds=2, controls=False)

@@ -90,7 +90,8 @@ def test_the_keras_model_has_2n_plus_d_weights_and_survives_saving(tensorflow, t
 
 @pytest.fixture(scope="module")
 def solved(tensorflow):
-    from tfphen.phenomena.random_labels.phenomenon import Config, RandomLabels
+    from tfphen.phenomena.random_labels.phenomenon import RandomLabels
+    from tfphen.phenomena.random_labels.trials import Config
     from tfphen.train.examples import Examples
 
     config = Config(arms=(), construction=80, test=50, seed=0, seeds=2, controls=False)

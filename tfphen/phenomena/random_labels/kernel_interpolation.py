@@ -1,4 +1,4 @@
-"""Kernel interpolation of the labels of many members, and the functions that it finds.
+"""Kernel interpolation of the labels of many members, and its predictor.
 
 Members with the same inputs share one kernel matrix. See `kernel_solver`.
 """
@@ -15,22 +15,22 @@ from tfphen.core.trial import Trial
 from tfphen.density_ratio.kernels import gaussian_kernel
 from tfphen.phenomena.random_labels.kernel_solver import Interpolation, interpolate
 
-# Inputs of which functions are expanded at once.
+# Inputs at which functions are evaluated at once.
 _BLOCK = 1024
 
 
 @dataclasses.dataclass(frozen=True)
 class _Shared:
-    """Members with the same inputs, and their solution, a block of columns each."""
+    """Members with the same inputs, and their joint solution, a block of columns each."""
 
     members: list[int]
     rows: np.ndarray
     points: np.ndarray
-    found: Interpolation
+    solution: Interpolation
 
     def expand(self, inputs: np.ndarray, gamma: float) -> np.ndarray:
         """Returns the functions' values at inputs, `[n, columns]`, float32."""
-        coefficients = self.found.coefficients.astype("float32")
+        coefficients = self.solution.coefficients.astype("float32")
         values = np.empty((len(inputs), coefficients.shape[1]), "float32")
         for start in range(0, len(inputs), _BLOCK):
             part = inputs[start : start + _BLOCK]
@@ -50,7 +50,7 @@ class KernelPredictor:
         solutions: Those of the members that share inputs.
 
     Attributes:
-        how: How they were found.
+        how: The method that solved for them.
         parameters: Coefficients of one member.
         reports: Arrays `[members]` by name: `"iterations"` and `"residual"`, the largest of its
             classes, and `"norm"`, the root of the sum of its classes' squared norms.
@@ -60,15 +60,15 @@ class KernelPredictor:
         self._pool, self._classes, self._gamma = pool, classes, gamma
         self._solutions = solutions
         self._size = sum(len(shared.members) for shared in solutions)
-        first = solutions[0].found
+        first = solutions[0].solution
         self.how = "conjugate gradients" if first.iterations.any() else "Cholesky"
         self.parameters = len(first.coefficients) * classes
         self.reports = {name: np.zeros(self._size) for name in ("iterations", "residual", "norm")}
         for shared in solutions:
-            found, at, shape = shared.found, shared.members, (len(shared.members), classes)
-            self.reports["iterations"][at] = found.iterations.reshape(shape).max(1)
-            self.reports["residual"][at] = found.residuals.reshape(shape).max(1)
-            self.reports["norm"][at] = np.sqrt(found.squared_norms.reshape(shape).sum(1))
+            solution, at, shape = shared.solution, shared.members, (len(shared.members), classes)
+            self.reports["iterations"][at] = solution.iterations.reshape(shape).max(1)
+            self.reports["residual"][at] = solution.residuals.reshape(shape).max(1)
+            self.reports["norm"][at] = np.sqrt(solution.squared_norms.reshape(shape).sum(1))
 
     def __call__(self, inputs: np.ndarray, rows: np.ndarray, layers: Sequence[str] = ()):
         """Returns the outputs of all members, `[members, n, classes]`, float32.
@@ -85,15 +85,17 @@ class KernelPredictor:
             raise UsageError(f"A kernel interpolation has no layers. Received: {list(layers)}")
         outputs = np.empty((*rows.shape, self._classes), "float32")
         for shared in self._solutions:
-            # Members with the same training inputs mostly have the same others too.
-            known = {shared.rows.tobytes(): shared.found.fitted} if inputs is self._pool else {}
+            # Members with the same training inputs mostly share their other inputs too.
+            computed = (
+                {shared.rows.tobytes(): shared.solution.fitted} if inputs is self._pool else {}
+            )
             for place, member in enumerate(shared.members):
                 key = rows[member].tobytes()
-                if key not in known:
+                if key not in computed:
                     flat = inputs[rows[member]].reshape(rows.shape[1], -1)
-                    known[key] = shared.expand(flat.astype("float32"), self._gamma)
+                    computed[key] = shared.expand(flat.astype("float32"), self._gamma)
                 columns = slice(place * self._classes, (place + 1) * self._classes)
-                outputs[member] = known[key][:, columns]
+                outputs[member] = computed[key][:, columns]
         return outputs
 
 
@@ -128,14 +130,14 @@ def solve(trials: Sequence[Trial], examples, tick: Callable[[float], None]) -> K
         generator = stream(trials[first].seed, "landmarks")
         progress = _Ticks(tick, len(members))
         arguments = points, targets, gamma, generator, progress
-        found = references.call("optimizer", interpolate, trials[0].optimizer, *arguments)
+        solution = references.call("optimizer", interpolate, trials[0].optimizer, *arguments)
         progress(1.0)
-        solutions.append(_Shared(members, rows[first, :size], points, found))
+        solutions.append(_Shared(members, rows[first, :size], points, solution))
     return KernelPredictor(pool, examples.num_classes, gamma, solutions)
 
 
 class _Ticks:
-    """Turns progress from 0 to 1, of which the highest counts, into shares of some trials."""
+    """Converts progress from 0 to 1, of which the maximum counts, to fractions of some trials."""
 
     def __init__(self, tick: Callable[[float], None], members: int):
         self._tick, self._members, self._done = tick, members, 0.0

@@ -90,7 +90,7 @@ def fit_threshold_network(
     (8, [5.0, -1.0, 4.0])
 
     When not to use:
-        To learn: it fits noise as readily as anything else, and says nothing about new inputs.
+        To learn: it fits noise as readily as anything else, and does not generalize.
 
     Reference:
         C. Zhang, S. Bengio, M. Hardt, B. Recht, O. Vinyals, "Understanding deep learning requires
@@ -181,7 +181,7 @@ class ThresholdPredictor:
     """The constructed networks of all members, as classifiers by the nearest class number.
 
     Attributes:
-        how: How they were found.
+        how: The method that built them.
         parameters: Weights of the first member's network.
         reports: `"misfit"`, `[members]`: the largest distance of a training example's value from
             its class number.
@@ -202,7 +202,7 @@ class ThresholdPredictor:
         Args:
             inputs: A pool of examples, `[pool, ...]`.
             rows: Rows of the pool for each member, `[members, n]`.
-            layers: Empty: there are no layers to look at.
+            layers: Empty: there are no layers to return.
 
         Raises:
             UsageError: Outputs of layers are asked for.

@@ -183,8 +183,8 @@ class ThresholdPredictor:
     Attributes:
         execution: The method that built them.
         num_parameters: Weights of the first member's network.
-        diagnostics: `"misfit"`, `[members]`: the largest distance of a training example's value from
-            its class number.
+        diagnostics: `"misfit"`, `[members]`: the largest distance of a training example's value
+            from its class number.
     """
 
     execution = "construction"

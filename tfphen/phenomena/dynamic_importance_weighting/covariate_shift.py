@@ -1,7 +1,7 @@
-"""Fits a line where training and test inputs differ in distribution, with importance weights.
+"""Importance-weighted regression lines where training and test inputs differ in distribution.
 
 The regression data of Shimodaira and of Sugiyama: inputs N(1, ½²) for training and N(2, ¼²) for
-testing; the targets are a sinc curve, which no line is, or a line.
+testing; the target function is a sinc curve, which no line fits, or a line.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ def covariate_shift(
         train: Number of training examples.
         test: Number of test examples, whose targets have no noise.
         noise: Standard deviation of the training targets' noise.
-        generator_seed: Where the random numbers start from.
+        generator_seed: Seed of the data.
     """
     curve = TRUTHS[checks.one_of("truth", truth, tuple(TRUTHS))]
     checks.wholes(train=train, test=test)
@@ -55,7 +55,7 @@ def covariate_shift(
 
 
 def true_weights(inputs) -> np.ndarray:
-    """Returns p_test(x) / p_train(x)."""
+    """The density ratio p_test(x) / p_train(x)."""
     logs = [-0.5 * ((inputs - mean) / sd) ** 2 - np.log(sd) for mean, sd in (TEST, TRAIN)]
     return np.exp(logs[0] - logs[1])
 
@@ -87,7 +87,7 @@ class LinePredictor:
     """The lines of all members.
 
     Attributes:
-        how: How they were found.
+        how: The method of the fit.
         parameters: Numbers of one line.
         reports: `"slope"`, `[members]`.
     """
@@ -98,7 +98,7 @@ class LinePredictor:
         self._lines, self.reports = lines, {"slope": lines[:, 1]}
 
     def __call__(self, inputs: np.ndarray, rows: np.ndarray, layers: Sequence[str] = ()):
-        """Returns the lines' values, `[members, n, 1]`, float64.
+        """Returns the values of the lines, `[members, n, 1]`, float64.
 
         Args:
             inputs: A pool of examples, `[pool, 2]`.
@@ -106,7 +106,7 @@ class LinePredictor:
             layers: Empty: there are none.
 
         Raises:
-            UsageError: Outputs of layers are asked for.
+            UsageError: Outputs of layers are requested.
         """
         if layers:
             raise UsageError(f"A line has no layers. Received: {list(layers)}")
@@ -120,13 +120,13 @@ def _line(*, method: str = "unweighted") -> Callable:
 def solve(trials: Sequence[Trial], examples, tick: Callable[[float], None]) -> LinePredictor:
     """Fits a line to the training examples of each member.
 
-    The model is `line(method="unweighted")`, with one of `METHODS`. The test inputs, without their
-    targets, are what weights are estimated from.
+    The model is `line(method="unweighted")`, with one of `METHODS`. Weights are estimated from the
+    test inputs, without their targets.
 
     Args:
         trials: The members.
         examples: Their data, `tfphen.train.examples.Examples`.
-        tick: Called with the number of trials' worth of work just done.
+        tick: Called with the number of trials just finished.
     """
     spec = trials[0].model
     method = references.call("model", references.look_up("model", {"line": _line}, spec), spec)
@@ -136,9 +136,3 @@ def solve(trials: Sequence[Trial], examples, tick: Callable[[float], None]) -> L
         lines.append(method(train[:, 0], train[:, 1], test[:, 0]))
         tick(1.0)
     return LinePredictor(np.stack(lines))
-
-
-def squared_error(trained) -> np.ndarray:
-    """Mean squared error of lines on test inputs, where targets have no noise, `[members]`."""
-    targets = trained.inputs("test")[..., 1]
-    return trained.mean("test", (trained.logits("test")[..., 0] - targets) ** 2)

@@ -13,7 +13,7 @@ from tfphen.core.trial import Data, Spec, Trial
 from tfphen.experiment.phenomenon import Phenomenon
 from tfphen.losses.transfer_losses import cosine_softmax_crossentropy
 from tfphen.measures.basic import Measure
-from tfphen.phenomena.loss_transfer.measures import network
+from tfphen.phenomena.loss_transfer.network import network
 from tfphen.train import objectives, outcomes
 from tfphen.train.objectives import Step
 from tfphen.train.transfer_objectives import TRANSFER_OBJECTIVES, final_layer_penalty

@@ -83,15 +83,15 @@ def solve(features, diagonal, linear, real, upper: float, slack, gap: float, ite
 
     def state(point):
         """A point, its product with K, its gap, and whether to continue."""
-        made, found = product(point.w), gap_of(point)
-        objective = tf.reduce_sum(point.w * (0.5 * made - linear), 1)
-        return point, made, found, found > gap * tf.maximum(tf.abs(objective), 1.0)
+        products, gaps = product(point.w), gap_of(point)
+        objective = tf.reduce_sum(point.w * (0.5 * products - linear), 1)
+        return point, products, gaps, gaps > gap * tf.maximum(tf.abs(objective), 1.0)
 
     def transposed(low, high, least, most):
         """G'z, with the constraints G w ≤ h in the order of the dual variables."""
         return high - low + (most - least)[:, None] * real
 
-    def iterate(i, point, made, found, goes):
+    def iterate(i, point, products, gaps, running):
         distances = slacks(point.w)
         ratios = [z / s for s, z in zip(distances, point.duals, strict=True)]
         system = diagonal + ratios[0] + ratios[1]
@@ -100,7 +100,7 @@ def solve(features, diagonal, linear, real, upper: float, slack, gap: float, ite
         scaled = columns / system[..., None]
         inner = tf.matmul(columns, scaled, transpose_a=True)
         inner = inverse(inner + tf.eye(inner.shape[-1], dtype=inner.dtype))
-        residual = made - linear + transposed(*point.duals)
+        residual = products - linear + transposed(*point.duals)
 
         def direction(aims):
             """Newton's step towards distance * dual = distance * dual + aim."""
@@ -131,16 +131,16 @@ def solve(features, diagonal, linear, real, upper: float, slack, gap: float, ite
 
         pairs = list(zip(distances, point.duals, strict=True))
         changes, others = direction([-s * z for s, z in pairs])
-        center = (gap_of(moved(changes, others, 1.0)) / found) ** 3 * found
+        center = (gap_of(moved(changes, others, 1.0)) / gaps) ** 3 * gaps
         center /= 2.0 * linear.shape[1] + 2.0
         corrections = zip(pairs, changes, others, strict=True)
         aims = [_like(center, s) - s * z - c * o for (s, z), c, o in corrections]
         ahead = state(moved(*direction(aims), _SHY))
         # Where rounding increases the gap, or corrupts the point, the last one is kept.
-        takes = goes & (ahead[2] < found)
-        here = point, made, found, tf.zeros_like(goes)
+        accepted = running & (ahead[2] < gaps)
+        here = point, products, gaps, tf.zeros_like(running)
         kept = [
-            tf.where(_like(takes, old), new, old)
+            tf.where(_like(accepted, old), new, old)
             for new, old in zip(tf.nest.flatten(ahead), tf.nest.flatten(here), strict=True)
         ]
         return i + 1, *tf.nest.pack_sequence_as(here, kept)
@@ -152,7 +152,9 @@ def solve(features, diagonal, linear, real, upper: float, slack, gap: float, ite
     bounds = [tf.maximum(sign * slope, 0.0) + level[:, None] for sign in (1.0, -1.0)]
     start = tf.constant(0), *state(_Point(w, (*bounds, level, level)))
     *_, point, _, _, _ = tf.while_loop(
-        lambda i, point, made, found, goes: (i < iterations) & tf.reduce_any(goes), iterate, start
+        lambda i, point, products, gaps, running: (i < iterations) & tf.reduce_any(running),
+        iterate,
+        start,
     )
     return tf.clip_by_value(point.w, 0.0, upper) * real
 

@@ -24,7 +24,7 @@ def blobs(
     Args:
         count: Training points of each class.
         distance: Between the centers.
-        radius: Points farther from their centre are projected to this distance.
+        radius: Points farther from their center are projected to this distance.
         mirrored: Whether class 1 is the mirror image of class 0.
         test_count: Test points of each class.
         generator_seed: Seed of the data.

@@ -66,12 +66,11 @@ def two_devices(tensorflow):
 def data_dir():
     """The folder of prepared TensorFlow Datasets. Skips, and says why, where there is none."""
     named = os.environ.get("TFPHEN_DATA")
-    folder = Path(named) if named else ROOT.parent / "shared" / "data" / "tfds"
+    if not named:
+        pytest.skip("no prepared data sets: set TFPHEN_DATA to the folder that holds them")
+    folder = Path(named)
     if not folder.is_dir():
-        pytest.skip(
-            f"no prepared data sets: {folder} is not a folder; set TFPHEN_DATA to the one that "
-            "holds them"
-        )
+        pytest.skip(f"no prepared data sets: TFPHEN_DATA names {folder}, which is not a folder")
     return folder
 
 

@@ -41,6 +41,14 @@ def configure_tensorflow():
     return tf
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks the tests that ask for TensorFlow, also through other fixtures, as of the backend."""
+    for item in items:
+        if "tensorflow" in getattr(item, "fixturenames", ()):
+            item.add_marker("backend")
+
+
 def pytest_collection_finish(session):
     """Sets the devices up between collection and the first test, if any test will need them."""
     if session.config.option.collectonly:

@@ -37,7 +37,7 @@ demo: $(STAMP) ## run two phenomena at their small size and write a report (a fe
 
 test: $(STAMP) ## run the tests
 	@echo "Running the tests."
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-fast: $(STAMP) ## run the tests that neither train nor need TensorFlow (a minute or two)
 	@echo "Running the fast tests."

@@ -43,10 +43,16 @@ def configure_tensorflow():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Marks the tests that ask for TensorFlow, also through other fixtures, as of the backend."""
+    """Marks the tests that need TensorFlow, and puts those that share a fixture in one process.
+
+    Under `--dist loadgroup` the tests of a module, or of a group that they name, share a process,
+    so that what a module's fixtures train is trained once.
+    """
     for item in items:
         if "tensorflow" in getattr(item, "fixturenames", ()):
             item.add_marker("backend")
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(ROOT).as_posix()))
 
 
 def pytest_collection_finish(session):

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("tests.phenomena.harness")
+
 ROOT = Path(__file__).resolve().parents[1]
 CPU_DEVICES = 2
 

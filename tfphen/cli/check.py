@@ -14,7 +14,7 @@ from tfphen.core import keras_internals, references
 from tfphen.core.environment import environment
 from tfphen.core.errors import TfphenError
 from tfphen.data import sources
-from tfphen.experiment.phenomenon import discover
+from tfphen.experiment import phenomenon
 from tfphen.experiment.runner import check_environment
 from tfphen.report import terminal
 
@@ -93,7 +93,7 @@ def _keras_internals() -> Iterator[Line]:
 
 def _phenomena() -> Iterator[Line]:
     try:
-        found = [listing.describe(k, v.config_path(), v) for k, v in discover().items()]
+        found = [listing.describe(k, v.config_path(), v) for k, v in phenomenon.discover().items()]
         yield Line("phenomena", FINE if found else BROKEN, f"{len(found)}, their configs are read")
     except Exception as error:
         yield Line("phenomena", BROKEN, f"{type(error).__name__}: {error}")

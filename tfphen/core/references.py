@@ -42,7 +42,7 @@ def load(reference: Any) -> Any:
     return getattr(loaded, name)
 
 
-def look_up(kind: str, table: Mapping[str, Callable[..., Any] | str], spec: Spec) -> Any:
+def look_up(kind: str, table: Mapping[str, Callable[..., Any] | str | None], spec: Spec) -> Any:
     """Resolves `table[spec.name]`.
 
     Raises:

@@ -151,7 +151,7 @@ def test_run_trains_once_and_says_only_what_is_ours(tfphen_process, tmp_path):
     first = tfphen_process(*words)
     assert first.returncode == 0, first.stderr
     assert re.search(r"width_helps +signature .*> 0.05 +● present", first.stdout)
-    assert re.search(r"same_width_is_the_same +control .*○ absent \(as it must be\)", first.stdout)
+    assert re.search(r"same_width_is_the_same +control .*○ absent \(expected\)", first.stdout)
     assert "toy_width (smoke): ● present" in first.stdout
     lines = first.stderr.splitlines()
     assert lines[0] == "toy_width (smoke): 12 trials, 0 already done"

@@ -23,7 +23,7 @@ app = typer.Typer(**PLAIN)
 
 
 class Line(NamedTuple):
-    """One thing that was looked at: what it is, `"ok"`, `"broken"` or `"note"`, and how it is."""
+    """One check: its subject, the state `"ok"`, `"broken"` or `"note"`, and details."""
 
     what: str
     state: str
@@ -65,7 +65,7 @@ def _tensorflow() -> Iterator[Line]:
         return
     try:
         quiet.import_tensorflow()
-        # By reference: this command also says what is wrong with an installation without them.
+        # By reference: this command must also work in an installation without them.
         keras, tf = references.module("keras"), references.module("tensorflow")
         devices = [device.name for device in tf.config.list_logical_devices()]
         threads = tf.config.threading.get_intra_op_parallelism_threads()
@@ -82,7 +82,7 @@ def _tensorflow() -> Iterator[Line]:
 
 
 def _keras_internals() -> Iterator[Line]:
-    """Says whether the private names of Keras that the engine relies on are where they were."""
+    """Checks that the installed Keras has the private names that tfphen uses."""
     missing = keras_internals.missing()
     what = f"{len(keras_internals.NAMES)} private names of Keras"
     if missing:

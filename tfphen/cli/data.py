@@ -1,4 +1,4 @@
-"""`tfphen data`: which data are on this machine, whether they are whole, and fetching them."""
+"""`tfphen data`: lists, verifies, or downloads datasets."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`tfphen list`: which phenomena there are, from their config files alone."""
+"""`tfphen list`: lists the phenomena, from their config files alone."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def describe(identifier: str, path: Path, about: Any = None) -> dict[str, Any]:
     Args:
         identifier: The phenomenon's id.
         path: Its config.
-        about: Where title, claim and paper are, if not in the config: the phenomenon's class.
+        about: The phenomenon's class, which has title, claim and paper if the config lacks them.
     """
     file = configs.read(path)
     texts = {
@@ -40,7 +40,7 @@ def describe(identifier: str, path: Path, about: Any = None) -> dict[str, Any]:
 
 
 def descriptions() -> Iterator[dict[str, Any] | UsageError]:
-    """Yields the description of each phenomenon, or what is wrong with it."""
+    """Yields the description of each phenomenon, or the error in its config."""
     for name in discovery.rooms():
         try:
             yield describe(name, resource_folder("configs") / f"{name}.toml")
@@ -48,7 +48,7 @@ def descriptions() -> Iterator[dict[str, Any] | UsageError]:
             yield error
     for name in discovery.entry_points():
         try:
-            # One from elsewhere says where its config is, so only that is imported.
+            # A phenomenon of another package knows its config's path, so it is imported.
             kind = references.load("tfphen.experiment.phenomenon:get")(name)
             yield describe(name, kind.config_path(), kind)
         except UsageError as error:

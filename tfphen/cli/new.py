@@ -21,7 +21,7 @@ app = typer.Typer(**PLAIN)
 @app.command()
 def new(
     identifier: Annotated[str, typer.Argument(metavar="ID", help="Its id, such as wide_nets.")],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to create it.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Directory to create.")],
 ) -> None:
     """Create a package with a phenomenon of your own."""
     if not identifier.isidentifier() or keyword.iskeyword(identifier):
@@ -46,7 +46,7 @@ def new(
 
 
 def _create(identifier: str, folder: Path) -> None:
-    """Writes the package beside its place first, then moves it there whole."""
+    """Writes the package beside its target first, then moves it there at once."""
     name = "".join(part.capitalize() for part in identifier.split("_"))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as place:

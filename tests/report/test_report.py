@@ -110,7 +110,7 @@ def test_command_gives_the_same_trials_again(runs, tfphen_command, toy, tmp_path
         assert words[0] == "tfphen"
         code, _, error = tfphen_command(*words[1:], "--out", tmp_path / "runs")
         assert code == 0
-        assert f"{len(run.records)} of {len(run.records)} trials were already done" in error
+        assert f"all {len(run.records)} trials cached" in error
     assert "--set gap=0.1" in data.command(runs[1])
 
 

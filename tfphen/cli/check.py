@@ -93,7 +93,7 @@ def _keras_internals() -> Iterator[Line]:
 
 def _phenomena() -> Iterator[Line]:
     try:
-        found = [listing.describe(k, v.config_path(), v) for k, v in discover().items()]
+        found = [listing.describe(name, kind.config_path()) for name, kind in discover().items()]
         yield Line("phenomena", FINE if found else BROKEN, f"{len(found)}, their configs are read")
     except Exception as error:
         yield Line("phenomena", BROKEN, f"{type(error).__name__}: {error}")

@@ -22,6 +22,8 @@ SIGNS = {PRESENT: "●", ABSENT: "○", INCONCLUSIVE: "◐"}
 _STYLES = {PRESENT: "bold blue", ABSENT: "bold yellow", INCONCLUSIVE: "dim"}
 # Wide enough for a table where there is no screen to fit into.
 _COLUMNS_WITHOUT_SCREEN = 160
+# Columns of output that is read as text.
+PAGE = 100
 _WIDE = 120
 
 
@@ -32,30 +34,44 @@ def _width(is_terminal: bool) -> int | None:
     return max(_COLUMNS_WITHOUT_SCREEN, shutil.get_terminal_size().columns)
 
 
-def console(errors: bool = False) -> "Console":
-    """Returns the console of standard output, or of standard error."""
+def console(errors: bool = False, most: int | None = None) -> "Console":
+    """Returns the console of standard output, or of standard error.
+
+    Args:
+        errors: That of standard error.
+        most: Upper limit of its width, in columns.
+    """
     from rich.console import Console
 
     stream = sys.stderr if errors else sys.stdout
     # Made anew each time: tests and pipes change what the streams are.
-    return Console(
+    made = Console(
         file=stream, width=_width(stream.isatty()), highlight=False, markup=False, emoji=False
     )
+    if most is not None and made.width > most:
+        made.width = most
+    return made
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence], right: Sequence[str] = ()) -> "Table":
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence],
+    right: Sequence[str] = (),
+    keep_names: bool | None = None,
+) -> "Table":
     """Returns a plain table.
 
     Args:
         columns: Headings.
         rows: Cells: text or rich text.
         right: Headings of the columns that are set flush right.
+        keep_names: Whether the first column is never wrapped. By default where there is room.
     """
     from rich import box
     from rich.table import Table
 
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    wide = console().width >= _WIDE
+    wide = console().width >= _WIDE if keep_names is None else keep_names
     for number, name in enumerate(columns):
         justify = "right" if name in right else "left"
         # A name stays whole, so that it can be copied, where there is room for it.

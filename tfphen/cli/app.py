@@ -28,6 +28,7 @@ VERBS = {
     "compare": "Compare the verdicts, estimates and records of two directories.",
     "check": "Check the environment: packages, devices, variables, data.",
     "data": "List, verify, or download datasets.",
+    "new": "Create a package with a phenomenon of your own.",
 }
 
 

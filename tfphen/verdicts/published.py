@@ -32,6 +32,7 @@ PROVENANCES = ("read", "recalled", "derived")
 _FOLDERS = {
     "configs": ("_configs", "configs"),
     "published": ("_benchmarks/published", "benchmarks/published"),
+    "template": ("_examples/minimal_phenomenon", "examples/minimal_phenomenon"),
 }
 
 
@@ -160,7 +161,7 @@ def resource_folder(kind: str) -> Path:
     """Returns the folder of the files that ship with the package.
 
     Args:
-        kind: `"configs"` or `"published"`.
+        kind: `"configs"`, `"published"` or `"template"`, that of `tfphen new`.
 
     Raises:
         MissingData: If the package was installed without them.

@@ -177,10 +177,10 @@ def test_run_trains_once_and_says_only_what_is_ours(tfphen_process, tmp_path):
     first = tfphen_process(*words)
     assert first.returncode == 0, first.stderr
     assert re.search(r"width_helps +signature .*> 0.05 +● present", first.stdout)
-    assert re.search(r"same_width_is_the_same +control .*○ absent \(as it must be\)", first.stdout)
+    assert re.search(r"same_width_is_the_same +control .*○ absent \(expected\)", first.stdout)
     assert "toy_width (smoke): ● present" in first.stdout
     lines = first.stderr.splitlines()
-    assert lines[0] == "toy_width (smoke): 12 trials, 0 already done"
+    assert lines[0] == "toy_width (smoke): 12 trials, 0 cached"
     assert re.fullmatch(r"toy_width \(smoke\): 12 trials done in .*", lines[-1])
     assert all(line.startswith("toy_width (smoke): ") for line in lines), first.stderr
     again = tfphen_process(*words)
@@ -264,7 +264,7 @@ def test_interrupt(toy, tmp_path, tfphen_command, monkeypatch):
     monkeypatch.setattr(api, "run", run)
     code, _, error = tfphen_command("run", "toy_width", "--size", "smoke", "--out", tmp_path)
     assert code == 130
-    assert error == "Interrupted. Finished trials are kept: run the command again to go on.\n"
+    assert error == "Interrupted. Finished trials are kept: run the command again to resume.\n"
 
 
 def test_shards(toy_runs, tfphen_command):
@@ -315,7 +315,7 @@ def test_data_list_and_check(tfphen_command, tmp_path, monkeypatch):
     code, out, _ = tfphen_command("data", "list")
     assert code == 0
     assert re.search(r"^digits +embedded +built in", out, re.M)
-    assert re.search(r"^mnist +tfds +not here", out, re.M)
+    assert re.search(r"^mnist +tfds +not found", out, re.M)
     assert str(tmp_path) in out
     code, out, error = tfphen_command("data", "check", "digits", "mnist")
     assert code == 1

@@ -83,7 +83,7 @@ def test_it_is_listed_shown_run_and_reported(command, tmp_path):
     words = ("my_own_idea", "--size", "smoke", "--seeds", 2, "--out", tmp_path)
     run = command("tfphen", "run", *words)
     assert run.returncode == 0, run.stderr
-    assert "my_own_idea (smoke): 8 trials, 0 already done" in run.stderr
+    assert "my_own_idea (smoke): 8 trials, 0 cached" in run.stderr
     for part in ("true_labels/error_drop", "random_labels/error_drop"):
         assert part in run.stdout
     report = command("tfphen", "report", "--out", tmp_path)

@@ -75,7 +75,7 @@ def test_kill_and_go_on(start, tmp_path):
         assert records.same_results(record, found[name]), f"trial {name} differs"
     written = modified(disturbed)
     error = finish(start(disturbed))
-    assert "12 of 12 trials were already done, nothing was trained" in error
+    assert "all 12 trials cached; nothing to run" in error
     assert modified(disturbed) == written, "a finished trial was written again"
     checkpoints = list(disturbed.rglob("*.npz")) + list(disturbed.rglob("*.part"))
     assert not checkpoints, "checkpoints of finished trials are left"

@@ -1,4 +1,4 @@
-"""`tfphen compare A B`: two folders of records side by side."""
+"""`tfphen compare A B`: compares two directories of records."""
 
 import math
 from pathlib import Path
@@ -14,7 +14,7 @@ from tfphen.experiment.api import Run
 from tfphen.report import data, terminal
 from tfphen.verdicts.findings import Signature
 
-# Differing trials that are named one by one.
+# Number of differing trials to name one by one.
 _NAMED = 10
 
 
@@ -63,7 +63,7 @@ def _settings(a: Run, b: Run) -> str:
 
 
 def _records(a: Run, b: Run) -> str:
-    """Returns in words which records the two have in common, and how those differ."""
+    """Returns how many records the two share, and how those differ, in words."""
     both = [name for name in a.records if name in b.records]
     differ = [
         name

@@ -1,4 +1,4 @@
-"""How an internal error is told."""
+"""The message of an internal error."""
 
 from tfphen import __version__
 

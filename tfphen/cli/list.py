@@ -1,4 +1,4 @@
-"""`tfphen list`: which phenomena there are, from their config files alone."""
+"""`tfphen list`: the phenomena, from their config files alone."""
 
 import json
 from collections.abc import Iterator

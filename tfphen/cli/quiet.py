@@ -1,4 +1,4 @@
-"""Keeps TensorFlow's own messages off a user's screen. What tfphen says is its own."""
+"""Imports TensorFlow without its startup messages."""
 
 import contextlib
 import logging
@@ -12,10 +12,10 @@ from tfphen.core import references
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and Keras without the lines that they write on the way.
+    """Imports TensorFlow and Keras without their startup messages.
 
-    A user's own choice shows them again: `-W` the warnings of Python, `TF_CPP_MIN_LOG_LEVEL` less
-    than 3 the messages of TensorFlow.
+    To see them, set `-W` for Python's warnings and `TF_CPP_MIN_LOG_LEVEL` below 3 for TensorFlow's
+    messages.
     """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""`tfphen run`: trains what is not done yet, phenomenon by phenomenon, and prints verdicts."""
+"""`tfphen run`: runs the remaining trials, phenomenon by phenomenon, and prints verdicts."""
 
 import os
 import sys
@@ -28,37 +28,37 @@ def run(
         typer.Argument(metavar="ID...", help="Phenomena, see `tfphen list`.", show_default=False),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Run every phenomenon.")] = False,
-    size: Annotated[str, typer.Option(metavar=SIZES, help="How much to train.")] = "small",
+    size: Annotated[str, typer.Option(metavar=SIZES, help="Scale of the experiment.")] = "small",
     experiment: Experiment = None,
     seeds: Annotated[
-        int | None, typer.Option(metavar="N", help="How many seeds, instead of the config's.")
+        int | None, typer.Option(metavar="N", help="Number of seeds. Default: the config's.")
     ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
             metavar="BASE",
-            help="The first seed. Seeds below 1000 explore, those from 1000 up confirm.",
+            help="First seed. Seeds below 1000 are exploratory, from 1000 up confirmatory.",
         ),
     ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Replace a setting of the config. Repeatable."
+            "--set", metavar="KEY=VALUE", help="Override a setting of the config. Repeatable."
         ),
     ] = None,
     out: Out = Path("runs"),
     data_dir: DataDir = None,
     strategy: Annotated[
-        str, typer.Option(metavar="|".join(AVAILABLE), help="On which devices to train.")
+        str, typer.Option(metavar="|".join(AVAILABLE), help="Device strategy.")
     ] = "auto",
     shard: Annotated[
-        str, typer.Option(metavar="I/N", help="Do only the i-th of n parts of the work.")
+        str, typer.Option(metavar="I/N", help="Run only the i-th of n shards.")
     ] = "1/1",
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Enable deterministic ops (slower).")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 1 unless every phenomenon is present.")
+        bool, typer.Option("--strict", help="Exit with 1 unless every phenomenon is present.")
     ] = False,
 ) -> None:
     """Run the remaining trials and print verdicts."""
@@ -66,7 +66,7 @@ def run(
     kinds = _phenomena(identifiers or [], everything)
     check_strategy(strategy)
     if data_dir is not None and not data_dir.is_dir():
-        raise UsageError(f"--data-dir must be a folder that exists. Received: {str(data_dir)!r}")
+        raise UsageError(f"--data-dir must be an existing directory. Received: {str(data_dir)!r}")
     settings = {
         "size": size,
         "experiment": experiment,
@@ -90,7 +90,7 @@ def run(
             codes.append(_one(kind, settings, strict, alone=len(kinds) == 1))
     except KeyboardInterrupt:
         typer.echo(
-            "Interrupted. Finished trials are kept: run the command again to go on.", err=True
+            "Interrupted. Finished trials are kept: run the command again to resume.", err=True
         )
         raise typer.Exit(130) from None
     if len(kinds) > 1:

@@ -1,4 +1,4 @@
-"""`tfphen show ID`: what a phenomenon claims, trains and is compared with. Nothing is trained."""
+"""`tfphen show ID`: claim, sizes, settings, models and published numbers of a phenomenon."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What every form of the report says, as plain data. Sizes are never mixed."""
+"""The content of every report format, as plain data. Sizes are never mixed."""
 
 import json
 import shlex
@@ -10,7 +10,7 @@ from tfphen.verdicts.comparison import NOT_RUN, Comparison
 if TYPE_CHECKING:
     from tfphen.experiment.api import Run
 
-# What the protocol is, not where it ran: said in the command.
+# Part of the protocol, not of the environment: the command has it.
 _NOT_ENVIRONMENT = ("seed",)
 
 
@@ -19,8 +19,8 @@ def entry(run: "Run", runs: "Sequence[Run]" = ()) -> dict[str, Any]:
 
     Args:
         run: The run.
-        runs: All runs of the report. A published number of an experiment that one of them is, is
-            left to that one.
+        runs: All runs of the report. A published number belongs to the run of its experiment, if
+            there is one.
     """
     environment = merged_environment(run)
     return {
@@ -48,10 +48,10 @@ def entries(runs: "Sequence[Run]") -> list[dict[str, Any]]:
 
 
 def comparisons(run: "Run", runs: "Sequence[Run]" = ()) -> list[Comparison]:
-    """Returns the published numbers beside a run.
+    """Returns the published numbers of a run, each compared with ours.
 
-    They are compared with a paper experiment only; those of another experiment are not run, and
-    are left out where that experiment is among `runs`.
+    Only paper experiments are compared. Numbers of another experiment count as not run, and are
+    left out if that experiment is among `runs`.
     """
     elsewhere = {
         other.experiment
@@ -62,7 +62,7 @@ def comparisons(run: "Run", runs: "Sequence[Run]" = ()) -> list[Comparison]:
 
 
 def not_run(runs: "Sequence[Run]") -> list[Comparison]:
-    """Returns the published numbers of a phenomenon that none of its runs reaches."""
+    """Returns the published numbers of a phenomenon whose experiment none of its runs is."""
     done = {run.experiment for run in runs if run.size == "paper"}
     return [
         one
@@ -72,7 +72,7 @@ def not_run(runs: "Sequence[Run]") -> list[Comparison]:
 
 
 def merged_environment(run: "Run") -> dict[str, Any]:
-    """Returns what the records say about where they were made.
+    """Returns the environment that the records were made in.
 
     An entry that differs between records is the list of its values, in order of appearance.
     """
@@ -90,7 +90,7 @@ def merged_environment(run: "Run") -> dict[str, Any]:
 
 
 def command(run: "Run") -> str:
-    """Returns the command that gives the records of a run again."""
+    """Returns the command that reproduces the records of a run."""
     config = run.config
     words = ["tfphen", "run", run.phenomenon.id, "--size", run.size]
     if run.experiment:
@@ -118,17 +118,17 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, A
 
 
 def seeds(run: "Run") -> str:
-    """Returns which seeds, such as `"8 (1000–1007)"`."""
+    """Returns number and range of the seeds, such as `"8 (1000–1007)"`."""
     first, last = run.config.seed, run.config.seed + run.config.seeds - 1
     return f"{run.config.seeds} ({first}–{last})" if last > first else f"1 ({first})"
 
 
 def role_of_seeds(run: "Run") -> str:
-    """Returns what the seeds are for. Only seeds that chose nothing can confirm."""
+    """Returns the role of the seeds. Seeds that informed a choice cannot confirm it."""
     if run.config.seed >= 1000:
-        return "confirming"
+        return "confirmatory"
     last = run.config.seed + run.config.seeds - 1
-    return "exploring" if last < 1000 else "exploring and confirming"
+    return "exploratory" if last < 1000 else "exploratory and confirmatory"
 
 
 def protocol(run: "Run") -> str:
@@ -155,7 +155,7 @@ def by_size(runs: "Sequence[Run]") -> "dict[str, list[Run]]":
 
 
 def published_setting(comparison: Comparison) -> str:
-    """Returns what tells a published number from others: data, model, setting."""
+    """Returns what identifies a published number: data, model, setting."""
     number = comparison.number
     parts = [number.dataset, number.model]
     parts += [f"{name} = {_text(value)}" for name, value in number.setting.items()]

@@ -1,4 +1,4 @@
-"""Small drawings of an estimate and its interval against what it is held against: inline SVG."""
+"""Forest plots of an estimate and its interval beside a threshold or published value: SVG."""
 
 import math
 from html import escape
@@ -11,7 +11,7 @@ _WIDTH, _HEIGHT, _MARGIN = 180, 26, 10
 
 
 class _Scale:
-    """Maps numbers to pixels, with room at both ends. What lies beyond is drawn at the edge."""
+    """Maps numbers to pixels, with margins. Values out of range are clipped to the edge."""
 
     def __init__(self, numbers):
         known = [x for x in numbers if x is not None and math.isfinite(x)]
@@ -25,7 +25,7 @@ class _Scale:
 
 
 def finding(found: Signature) -> str:
-    """Returns a finding's interval; the region where its statement holds is shaded."""
+    """Returns the plot of a finding; the region where its criterion is met is shaded."""
     limits = found.within or ((found.above if found.below is None else found.below),)
     ours = found.estimate
     scale = _Scale([ours.value, ours.low, ours.high, *limits])
@@ -35,14 +35,13 @@ def finding(found: Signature) -> str:
     marks = [_region(start, end), *(_line(x) for x in edges), *_interval(ours, scale)]
     if math.isfinite(ours.value):
         marks.append(_marker(scale(ours.value), found.verdict))
-    words = (
-        f"{interval(ours.value, ours.low, ours.high)}, to be {threshold(found)}: {found.verdict}"
-    )
+    shown = interval(ours.value, ours.low, ours.high)
+    words = f"{shown}, criterion {threshold(found)}: {found.verdict}"
     return _svg(found.role, words, marks)
 
 
 def comparison(compared) -> str:
-    """Returns our interval against a published number: a dashed line, or a shaded range."""
+    """Returns the plot of our interval and a published number, a dashed line or shaded range."""
     published, ours = compared.number, compared.estimate
     centers = [x for x in (published.value, published.lower, published.upper) if x is not None]
     spread = published.spread or 0.0
@@ -96,7 +95,7 @@ def _interval(ours: Estimate, scale: _Scale) -> list[str]:
 
 
 def _marker(x: float, verdict: str) -> str:
-    """A filled circle for present, a hollow one for absent, a hollow diamond between them."""
+    """A filled circle for present, a hollow one for absent, a hollow diamond for inconclusive."""
     y = _HEIGHT / 2
     if verdict in (PRESENT, ABSENT):
         return f'<circle class="mark {verdict}" cx="{x:g}" cy="{y:g}" r="4.5"/>'

@@ -1,4 +1,4 @@
-"""The report as one HTML file: no scripts, fonts or pictures from elsewhere."""
+"""The report as one self-contained HTML file: no scripts, no external fonts or images."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from tfphen.verdicts.findings import ABSENT, PRESENT
 if TYPE_CHECKING:
     from tfphen.experiment.api import Run
 
-# A verdict is told by its word and a sign, so that color is never the only one.
+# Word and symbol carry the verdict, so that it never depends on color alone.
 _SIGNS = {
     **terminal.SIGNS,
     "reproduced": "✓",
@@ -23,8 +23,8 @@ _SIGNS = {
 }
 _SIZES = {
     "paper": "the paper's protocol",
-    "small": "fit for a laptop, not the paper's protocol",
-    "smoke": "shows that everything works and says little about the phenomenon",
+    "small": "laptop-sized, not the paper's protocol",
+    "smoke": "a check that everything runs, not evidence about the phenomenon",
 }
 _ENVIRONMENT = (
     ("tfphen", "tfphen"),
@@ -39,9 +39,9 @@ _ENVIRONMENT = (
     ("cpus", "CPUs"),
     ("replicas", "replicas"),
     ("strategy", "strategy"),
-    ("deterministic", "deterministic kernels"),
+    ("deterministic", "deterministic ops"),
     ("execution", "execution"),
-    ("model_parameters", "weights of a model"),
+    ("model_parameters", "parameters per model"),
     ("platform", "platform"),
 )
 

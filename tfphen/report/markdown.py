@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from tfphen.experiment.api import Run
 
 _EXPLANATION = (
-    "Every verdict rests on a 95% interval over seeds. A control is the same statement where it "
-    "must not hold: it has to come out absent."
+    "Every verdict rests on a 95% confidence interval over seeds. A negative control tests the "
+    "same statement where it must not hold: it is expected to be absent."
 )
 
 
@@ -34,7 +34,7 @@ def _scoreboard(runs: "Sequence[Run]") -> list[str]:
         )
         for run in runs
     ]
-    return _table(("phenomenon", "verdict", "seeds", "machine minutes"), rows)
+    return _table(("phenomenon", "verdict", "seeds", "compute (min)"), rows)
 
 
 def _name(run: "Run") -> str:
@@ -48,10 +48,10 @@ def _phenomenon(runs: "Sequence[Run]") -> list[str]:
         lines += [f"### {data.protocol(run)}: {_verdict(run.verdict)}", "", *_findings(run), ""]
         compared = [one for one in data.comparisons(run, runs) if one.estimate is not None]
         if compared:
-            lines += ["Published numbers beside ours:", "", *_published(compared), ""]
+            lines += ["Published numbers and ours:", "", *_published(compared), ""]
         lines += [f"`{data.command(run)}`", ""]
     if waiting := data.not_run(runs):
-        lines += ["Published numbers whose experiment is not run:", ""]
+        lines += ["Published numbers, experiment not run:", ""]
         rows = [
             (
                 one.number.experiment,
@@ -99,7 +99,7 @@ def _published(comparisons) -> list[str]:
                 one.reason,
             )
         )
-    columns = ("metric", "setting", "published", "ours", "verdict", "source", "why")
+    columns = ("metric", "setting", "published", "ours", "verdict", "source", "reason")
     return _table(columns, rows)
 
 

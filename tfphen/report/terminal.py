@@ -1,4 +1,4 @@
-"""How results look on a terminal: consoles, tables, and numbers as text. Light, except for rich."""
+"""Terminal output: consoles, tables, and numbers as text. Light, except for rich."""
 
 import functools
 import math
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tfphen.experiment.api import Run
     from tfphen.verdicts.findings import Signature
 
-# A verdict is told by its word and its sign; color only repeats it.
+# Word and symbol carry the verdict; color only repeats it.
 SIGNS = {PRESENT: "●", ABSENT: "○", INCONCLUSIVE: "◐"}
 _STYLES = {PRESENT: "bold blue", ABSENT: "bold yellow", INCONCLUSIVE: "dim"}
 # Wide enough for a table where there is no screen to fit into.
@@ -103,7 +103,7 @@ def interval(value: float | None, low: float | None, high: float | None) -> str:
 
 
 def threshold(finding: "Signature") -> str:
-    """Returns the statement of a finding with four significant digits, such as `"> 0.1"`."""
+    """Returns the criterion of a finding with four significant digits, such as `"> 0.1"`."""
     if finding.above is not None:
         return f"> {number(finding.above)}"
     if finding.below is not None:
@@ -126,16 +126,16 @@ def duration(seconds: float) -> str:
 
 
 def verdict(word: str):
-    """Returns a verdict as rich text, with its sign."""
+    """Returns a verdict as rich text, with its symbol."""
     from rich.text import Text
 
     return Text(f"{SIGNS.get(word, ' ')} {word}", style=_STYLES.get(word, ""))
 
 
 def remark(finding: "Signature") -> str:
-    """Returns what a verdict means where that is not plain: a control must come out absent."""
+    """Returns what the verdict on a control means: it is expected to be absent."""
     if finding.role == "control":
-        return {PRESENT: "a false alarm", ABSENT: "as it must be"}.get(finding.verdict, "")
+        return {PRESENT: "false positive", ABSENT: "expected"}.get(finding.verdict, "")
     return ""
 
 

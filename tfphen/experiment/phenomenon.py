@@ -6,6 +6,7 @@ add one.
 
 import importlib
 import inspect
+import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -175,6 +176,18 @@ class Phenomenon:
         return cls._file("published", f"{cls.id}.published.toml")
 
     @classmethod
+    def current_finding_id(cls, name: str) -> str:
+        """Returns the id that a finding has now, for one in a report that is older.
+
+        Former ids are in `renamed_findings.json` beside the phenomenon's module, where there are
+        any. An id that is not there is returned unchanged.
+        """
+        path = Path(inspect.getfile(cls)).with_name("renamed_findings.json")
+        if not path.exists():
+            return name
+        return json.loads(path.read_text(encoding="utf-8")).get(name, name)
+
+    @classmethod
     def configure(
         cls,
         size: str,
@@ -191,7 +204,12 @@ def discover() -> dict[str, type[Phenomenon]]:
     Raises:
         UsageError: An entry point cannot be loaded, or has the id of another phenomenon.
     """
-    return {name: _load(name) for name in (*discovery.rooms(), *discovery.entry_points())}
+    return {name: _load(name) for name in known()}
+
+
+def known() -> list[str]:
+    """Returns the ids of all phenomena. None is imported."""
+    return [*discovery.rooms(), *discovery.entry_points()]
 
 
 def get(identifier: str) -> type[Phenomenon]:
@@ -200,11 +218,10 @@ def get(identifier: str) -> type[Phenomenon]:
     Raises:
         UsageError: There is none; the message names the nearest.
     """
-    known = {**discovery.rooms(), **discovery.entry_points()}
-    if identifier not in known:
+    if identifier not in known():
         raise UsageError(
-            f"Unknown phenomenon {identifier!r}.{nearest(identifier, known)} "
-            f"Allowed: {', '.join(known)}"
+            f"Unknown phenomenon {identifier!r}.{nearest(identifier, known())} "
+            f"Allowed: {', '.join(known())}"
         )
     return _load(identifier)
 

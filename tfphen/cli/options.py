@@ -19,6 +19,6 @@ DataDir = Annotated[
     typer.Option(metavar="DIR", help="Directory to search first for prepared datasets."),
 ]
 Experiment = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Which experiment of the paper size.")
+    str | None, typer.Option(metavar="NAME", help="Experiment of the paper size.")
 ]
 SIZES = "smoke|small|paper"

@@ -132,6 +132,3 @@ def weights() -> Measure:
 def masks() -> Measure:
     """Which of the weights are not pruned, bool, `[members, numbers]`."""
     return Measure("masks", lambda trained: trained.masks())
-
-
-report = diagnostic

@@ -163,6 +163,7 @@ def test_show_with_a_short_timing(toy, tensorflow, tfphen_command):
 # ---- run ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.backend
 def test_run_trains_once_and_says_only_what_is_ours(tfphen_process, tmp_path):
     words = ("run", "toy_width", "--size", "smoke", "--out", tmp_path)
     first = tfphen_process(*words)
@@ -255,7 +256,7 @@ def test_interrupt(toy, tmp_path, tfphen_command, monkeypatch):
     monkeypatch.setattr(api, "run", run)
     code, _, error = tfphen_command("run", "toy_width", "--size", "smoke", "--out", tmp_path)
     assert code == 130
-    assert error == "Interrupted. Finished trials are kept: run the command again to resume.\n"
+    assert error == "Interrupted. Finished trials are kept: run the command again to go on.\n"
 
 
 def test_shards(toy_runs, tfphen_command):

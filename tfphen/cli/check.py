@@ -65,7 +65,7 @@ def _tensorflow() -> Iterator[Line]:
         return
     try:
         quiet.import_tensorflow()
-        # By reference: this command also says what is wrong with an installation without them.
+        # By reference: this command must also work in an installation without them.
         keras, tf = references.module("keras"), references.module("tensorflow")
         devices = [device.name for device in tf.config.list_logical_devices()]
         threads = tf.config.threading.get_intra_op_parallelism_threads()

@@ -4,7 +4,7 @@ from tfphen import __version__
 
 
 def bug(error: Exception) -> str:
-    """Returns one line about an internal error."""
+    """Returns the one-line message of an internal error."""
     text = next(iter(str(error).splitlines()), "")
     return (
         f"Error: this is a bug in tfphen {__version__}: {type(error).__name__}: {text} "

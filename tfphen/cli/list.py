@@ -57,12 +57,13 @@ def list_phenomena(
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
     """List the phenomena."""
-    found, broken = [], []
+    found: list[dict[str, Any]] = []
+    broken: list[str] = []
     for name, path in config_paths():
         try:
             found.append(describe(name, path))
         except UsageError as error:
-            broken.append(error)
+            broken.append(f"Error: {error}")
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
@@ -70,8 +71,8 @@ def list_phenomena(
         table = terminal.table(("id", "title", "sizes (experiments)"), rows, keep_names=True)
         terminal.console(most=terminal.PAGE).print(table)
         typer.echo("\n`tfphen show ID` describes one, `tfphen run ID` runs its small size.")
-    for error in broken:
-        typer.echo(f"Error: {error}", err=True)
+    for message in broken:
+        typer.echo(message, err=True)
     if broken:
         raise typer.Exit(2)
 

@@ -1,11 +1,11 @@
-"""Arguments and options that several verbs have."""
+"""Arguments and options that several verbs share."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-# Plain help and plain errors: they are read in logs and pipes as often as on a screen.
+# Plain help and errors, which are often read in logs and pipes.
 PLAIN: dict[str, Any] = {
     "add_completion": False,
     "rich_markup_mode": None,

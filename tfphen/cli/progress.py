@@ -16,7 +16,7 @@ _SECONDS_BETWEEN_LINES = 30.0
 
 
 def make(name: str) -> "Lines | Bar":
-    """Returns the progress of one run, to be used in a `with`. It writes to standard error.
+    """Returns the progress of one run, a context manager that writes to standard error.
 
     Args:
         name: Name of the run.
@@ -88,7 +88,7 @@ class Bar(_Counting):
 
     def __init__(self, name: str):
         super().__init__(name)
-        # What trains gives way where a screen is narrow.
+        # On a narrow screen, this column is cut first.
         rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._bar = progress.Progress(
             progress.TextColumn("{task.fields[name]}", table_column=Column(no_wrap=True)),
@@ -102,7 +102,7 @@ class Bar(_Counting):
             transient=True,
             expand=True,
         )
-        self._task = None
+        self._task: progress.TaskID | None = None
 
     def begin(self, total: int, done: int) -> None:
         super().begin(total, done)
@@ -117,14 +117,16 @@ class Bar(_Counting):
             self._bar.start()
 
     def group(self, description: str) -> None:
-        # What comes from a phenomenon is text, not markup.
+        # Text from a phenomenon is not markup.
         what = description.partition(": ")[2].replace("[", r"\[")
-        self._bar.update(self._task, description=what)
+        if self._task is not None:
+            self._bar.update(self._task, description=what)
 
     def tick(self, trials: float) -> None:
         before = self.completed
         super().tick(trials)
-        self._bar.update(self._task, advance=self.completed - before, count=self._count())
+        if self._task is not None:
+            self._bar.update(self._task, advance=self.completed - before, count=self._count())
 
     def _count(self) -> str:
         return f"{math.floor(self.completed + 1e-6)}/{self.total}"

@@ -30,15 +30,15 @@ def import_tensorflow() -> None:
 
 @contextlib.contextmanager
 def _no_native_messages() -> Iterator[None]:
-    """Drops what is written to the file descriptor of standard error, unless something is raised.
+    """Drops output to the file descriptor of standard error, unless an error is raised.
 
-    Until absl's logging is initialised, which happens during the import, TensorFlow's C++ side
-    logs to that descriptor whatever the level is set to.
+    Until absl's logging is initialized during the import, TensorFlow's C++ code logs to that
+    descriptor at any level.
     """
     sys.stderr.flush()
     try:
         kept = os.dup(2)
-    except OSError:  # Standard error is closed: nothing can be seen there.
+    except OSError:  # Standard error is closed.
         yield
         return
     with tempfile.TemporaryFile() as dropped:

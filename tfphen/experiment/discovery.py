@@ -1,4 +1,4 @@
-"""Which phenomena there are. No phenomenon is imported here."""
+"""Lists the phenomena without importing any."""
 
 import importlib.metadata
 import importlib.util

@@ -1,4 +1,4 @@
-"""The report as one self-contained HTML file: no scripts, no external fonts or images."""
+"""The report as one self-contained HTML file, without scripts."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,12 +7,15 @@ from tfphen import __version__
 from tfphen.core import config as configs
 from tfphen.experiment import plots
 from tfphen.report import data, forest, terminal
-from tfphen.verdicts.findings import ABSENT, PRESENT
+from tfphen.verdicts.comparison import Comparison
+from tfphen.verdicts.findings import ABSENT, PRESENT, Signature
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from tfphen.experiment.api import Run
 
-# Word and symbol carry the verdict, so that it never depends on color alone.
+# Symbols of verdicts, so that color is never the only cue.
 _SIGNS = {
     **terminal.SIGNS,
     "reproduced": "✓",
@@ -23,8 +26,8 @@ _SIGNS = {
 }
 _SIZES = {
     "paper": "the paper's protocol",
-    "small": "laptop-sized, not the paper's protocol",
-    "smoke": "a check that everything runs, not evidence about the phenomenon",
+    "small": "a laptop-sized experiment, not the paper's protocol",
+    "smoke": "a test that everything runs, with little evidence about the phenomenon",
 }
 _ENVIRONMENT = (
     ("tfphen", "tfphen"),
@@ -39,9 +42,9 @@ _ENVIRONMENT = (
     ("cpus", "CPUs"),
     ("replicas", "replicas"),
     ("strategy", "strategy"),
-    ("deterministic", "deterministic ops"),
+    ("deterministic", "deterministic kernels"),
     ("execution", "execution"),
-    ("model_parameters", "parameters per model"),
+    ("model_parameters", "weights of a model"),
     ("platform", "platform"),
 )
 
@@ -72,8 +75,8 @@ def render(runs: "Sequence[Run]") -> str:
     )
 
 
-def _breakable(name: str):
-    """Returns a name that may be broken after an underscore."""
+def _breakable(name: str) -> "Markup":
+    """Returns a name with possible line breaks after underscores."""
     from markupsafe import Markup, escape
 
     return escape(name).replace("_", Markup("_<wbr>"))
@@ -147,7 +150,7 @@ def _run(run: "Run", runs: "Sequence[Run]") -> dict[str, Any]:
     }
 
 
-def _finding(found) -> dict[str, Any]:
+def _finding(found: Signature) -> dict[str, Any]:
     ours = found.estimate
     return {
         "id": found.id,
@@ -165,7 +168,7 @@ def _finding(found) -> dict[str, Any]:
     }
 
 
-def _published(one) -> dict[str, Any]:
+def _published(one: Comparison) -> dict[str, Any]:
     number, ours = one.number, one.estimate
     return {
         "experiment": number.experiment,

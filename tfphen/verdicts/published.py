@@ -186,7 +186,7 @@ def _rows(table: Any, where: str) -> list[tuple[dict[str, Any], str]]:
         raise UsageError(f"{where}: it is not a table. Received: {table!r}")
     shared = {name: value for name, value in table.items() if name not in ("columns", "rows")}
     columns, rows = table.get("columns"), table.get("rows")
-    if not _is_texts(columns) or not isinstance(rows, list) or not rows:
+    if columns is None or not _is_texts(columns) or not isinstance(rows, list) or not rows:
         raise UsageError(
             f"{where}: it has `columns`, a list of fields, and `rows`, a list of lists, at least "
             f"one. Received: columns={columns!r}, rows={rows!r}"
@@ -300,10 +300,7 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "baseline": (_NUMBER, _is_number),
     "statistic": (_TEXT, _is_text),
     "arguments": ("a table of finite numbers, texts and booleans, or lists of them", _is_setting),
-    "source": (
-        "text that says where the number stands: without a source it does not load",
-        _is_text,
-    ),
+    "source": (_SOURCE, _is_text),
     "provenance": (f"one of {', '.join(PROVENANCES)}", lambda value: value in PROVENANCES),
     "differs": (_TEXTS, _is_texts),
     "unknown": (_TEXTS, _is_texts),

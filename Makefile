@@ -3,16 +3,19 @@
 #   make test PYTHON=/path/to/python3.12     choose the Python that makes the environment
 #   make test UV=                            install with pip although uv is there
 #   make test ARGS="-k loss -x"              hand arguments on to pytest (-n 0: one process)
+# make test-fast runs, of the folders in FAST, the tests that are marked neither slow nor backend
+# (pyproject.toml says what these marks mean).
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-backends lint format bench report lock clean
+.PHONY: help demo test test-fast test-backends lint format bench report lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml | cksum | tr ' ' '-')
 DEMO := runs/demo
+FAST := core data verdicts experiment report cli phenomena
 
 # Exits 0 only on a Python that tfphen supports.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -34,7 +37,12 @@ demo: $(STAMP) ## run two phenomena at their small size and write a report (a fe
 
 test: $(STAMP) ## run the tests
 	@echo "Running the tests."
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+test-fast: $(STAMP) ## run the tests that neither train nor need TensorFlow (a minute or two)
+	@echo "Running the fast tests."
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not backend" \
+	    $(addprefix tests/,$(FAST)) $(ARGS)
 
 test-backends: $(STAMP) ## install JAX and PyTorch, then compare the library on all three backends
 	@echo "Installing JAX and PyTorch (a few minutes)."

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("tests.phenomena.harness")
+
 ROOT = Path(__file__).resolve().parents[1]
 CPU_DEVICES = 2
 
@@ -39,6 +41,20 @@ def configure_tensorflow():
             "operations of the test modules into tests or fixtures."
         ) from error
     return tf
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks the tests that need TensorFlow, and puts those that share a fixture in one process.
+
+    Under `--dist loadgroup` the tests of a module, or of a group that they name, share a process,
+    so that what a module's fixtures train is trained once.
+    """
+    for item in items:
+        if "tensorflow" in getattr(item, "fixturenames", ()):
+            item.add_marker("backend")
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(ROOT).as_posix()))
 
 
 def pytest_collection_finish(session):
@@ -66,12 +82,11 @@ def two_devices(tensorflow):
 def data_dir():
     """The folder of prepared TensorFlow Datasets. Skips, and says why, where there is none."""
     named = os.environ.get("TFPHEN_DATA")
-    folder = Path(named) if named else ROOT.parent / "shared" / "data" / "tfds"
+    if not named:
+        pytest.skip("no prepared data sets: set TFPHEN_DATA to the folder that holds them")
+    folder = Path(named)
     if not folder.is_dir():
-        pytest.skip(
-            f"no prepared data sets: {folder} is not a folder; set TFPHEN_DATA to the one that "
-            "holds them"
-        )
+        pytest.skip(f"no prepared data sets: TFPHEN_DATA names {folder}, which is not a folder")
     return folder
 
 

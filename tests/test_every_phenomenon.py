@@ -24,7 +24,14 @@ SMOKE_SECONDS = 50.0
 
 # Of the module: all tests of a phenomenon run one after the other, in one process, which so trains
 # it once.
-every = pytest.mark.parametrize("kind", PHENOMENA.values(), ids=PHENOMENA.keys(), scope="module")
+every = pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, id=name, marks=pytest.mark.xdist_group(name))
+        for name, kind in PHENOMENA.items()
+    ],
+    scope="module",
+)
 
 
 def sections(kind):

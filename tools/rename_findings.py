@@ -38,7 +38,7 @@ def rename_markdown(text: str) -> str:
             # In a table's first cell, or between backquotes.
             line = re.sub(
                 r"(?<=^\| )([\w.]+)(?= \|)|(?<=`)([\w.]+)(?=`)",
-                lambda match: kind.current_finding_id(match[0]),
+                lambda match, kind=kind: kind.current_finding_id(match[0]),
                 line,
             )
         lines.append(line)

@@ -145,6 +145,7 @@ def test_show_with_a_short_timing(toy, tensorflow, tfphen_command):
 # ---- run ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.backend
 def test_run_trains_once_and_says_only_what_is_ours(tfphen_process, tmp_path):
     words = ("run", "toy_width", "--size", "smoke", "--out", tmp_path)
     first = tfphen_process(*words)

@@ -108,6 +108,7 @@ def test_damaged_notes_of_a_run(toy_runs, tfphen_command):
     assert str(path) in one_message(error)
 
 
+@pytest.mark.backend
 def test_missing_data_set(tfphen_process, toy_folder, tmp_path):
     """A process of its own, from the console entry to the engine."""
     source = (toy_folder / "toy_width.py").read_text()

@@ -12,6 +12,8 @@ from keras import layers
 import tfphen
 from tfphen.core import keras_internals
 
+pytestmark = pytest.mark.backend
+
 
 def sequential():
     return keras.Sequential(

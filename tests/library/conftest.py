@@ -41,7 +41,8 @@ def pytest_generate_tests(metafunc):
     for kind in KINDS:
         if kind in metafunc.fixturenames:
             # Of the module: all tests of a row run one after the other, in one process.
-            metafunc.parametrize(kind, list(ROWS[kind]), scope="module")
+            rows = [pytest.param(r, marks=pytest.mark.xdist_group(r)) for r in ROWS[kind]]
+            metafunc.parametrize(kind, rows, scope="module")
 
 
 @pytest.fixture(scope="session")

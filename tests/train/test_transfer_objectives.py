@@ -14,7 +14,7 @@ from tfphen.experiment import training
 from tfphen.experiment.phenomenon import Phenomenon
 from tfphen.losses import cosine_softmax_crossentropy
 from tfphen.measures.basic import Measure
-from tfphen.phenomena.loss_transfer.measures import network
+from tfphen.phenomena.loss_transfer.network import network
 from tfphen.train import objectives
 from tfphen.train.objectives import Step
 from tfphen.train.transfer_objectives import TRANSFER_OBJECTIVES, final_layer_penalty

@@ -134,6 +134,3 @@ def weights() -> Measure:
 def masks() -> Measure:
     """Whether each weight is kept, not pruned, bool, `[members, numbers]`."""
     return Measure("masks", lambda trained: trained.masks())
-
-
-report = diagnostic

@@ -1,6 +1,7 @@
 """Bias-variance alignment: the grid, and findings on tables with and without the effect."""
 
 import collections
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,14 +13,9 @@ from tfphen.phenomena.bias_variance_alignment.phenomenon import BiasVarianceAlig
 from tfphen.phenomena.bias_variance_alignment.trials import Config
 from tfphen.verdicts import findings, published
 
+from .. import harness
+
 ENSEMBLES, MEMBERS, POINTS, CLASSES = 5, 32, 250, 3
-SIGNATURES = {
-    "wide/slope",
-    "wide/r_squared",
-    "wide/median_log_ratio",
-    "wide/share_bounded",
-    "wide/r_squared_gain_over_narrow",
-}
 
 
 def aligned(generator, noise):
@@ -63,11 +59,21 @@ def verdicts(rows, config=None):
     return {result.id: result.verdict for result in results}, findings.overall(results)
 
 
-def test_the_effect_is_present_and_its_controls_are_absent():
-    by_id, overall = verdicts(table())
-    assert {name for name, verdict in by_id.items() if verdict == "present"} == SIGNATURES
-    assert set(by_id.values()) == {"present", "absent"}
-    assert overall == "present"
+class TestFindings(harness.Findings):
+    kind, config = BiasVarianceAlignment, Config()
+    FLIPS: ClassVar = {
+        "wide/slope": {"wide": (even, 1.0)},
+        "wide/r_squared": {"wide": (even, 1.0)},
+        "wide/median_log_ratio": {"wide": (aligned, 0.2)},
+        "wide/share_bounded": {"wide": (aligned, 2.0)},
+        "wide/r_squared_gain_over_narrow": {"narrow": (aligned, 0.75)},
+    }
+    # Where members hardly differ the control of the bound answers.
+    OVERALL: ClassVar = {"wide/slope": "inconclusive", "wide/r_squared": "inconclusive"}
+    ANSWERS: ClassVar = {"linear/median_log_ratio": {"linear": (aligned, 0.75)}}
+
+    def table(self, change):
+        return table(**change)
 
 
 def test_variance_that_does_not_follow_squared_bias_is_detected():
@@ -93,18 +99,6 @@ def test_a_constant_ratio_other_than_one_is_detected_by_the_median_alone():
     assert overall == "absent"
     by_id, _ = verdicts(table(wide=(aligned, 2.0)))
     assert by_id["wide/median_log_ratio"] == by_id["wide/share_bounded"] == "absent"
-
-
-def test_models_of_one_size_do_not_differ():
-    by_id, overall = verdicts(table(narrow=(aligned, 0.75)))
-    assert by_id["wide/r_squared_gain_over_narrow"] == "absent"
-    assert overall == "absent"
-
-
-def test_a_control_that_fires_makes_everything_inconclusive():
-    by_id, overall = verdicts(table(linear=(aligned, 0.75)))
-    assert by_id["linear/median_log_ratio"] == "present"
-    assert overall == "inconclusive"
 
 
 def test_findings_repeat_exactly_and_need_no_trained_controls():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from tfphen.phenomena.double_descent_mechanism.measures import SHUFFLES
 from tfphen.phenomena.double_descent_mechanism.phenomenon import DoubleDescentMechanism
 from tfphen.phenomena.double_descent_mechanism.trials import Config
 from tfphen.verdicts import findings, published
+
+from .. import harness
 
 WIDTHS = (5, 10, 14, 24, 48, 128)
 CONFIG = Config(seeds=8, seed=0, widths=WIDTHS, steps=10)
@@ -60,50 +63,28 @@ def verdicts(config=CONFIG, **changes):
     return {finding.id: finding.verdict for finding in results}, findings.overall(results)
 
 
-def test_shown_with_silent_controls():
-    by_id, overall = verdicts()
-    assert overall == "present"
-    assert by_id["label_noise/clean_vote_accuracy_correlation"] == "present"
-    assert by_id["shuffled_features/clean_vote_accuracy_correlation"] == "absent"
+class TestFindings(harness.Findings):
+    kind, config = DoubleDescentMechanism, CONFIG
+    FLIPS: ClassVar = {
+        "widest/train_error": {"train_error": (0.26, 0.07, 0.015, 0.015, 0.015, 0.015)},
+        "label_noise/test_loss_rise": {"test_loss": DEFAULTS["clean_loss"]},
+        "label_noise/test_loss_drop": {"test_loss": (1.2, 2.2, 2.9, 3.0, 3.1, 3.2)},
+        "label_noise/clean_vote_rise": {"clean_vote": (0.45, 0.6, 0.9, 0.9, 0.9, 0.91)},
+        "label_noise/clean_vote_accuracy_correlation": {
+            "clean_vote": (0.45, 0.6, 0.9, 0.8, 0.7, 0.6)
+        },
+        "label_noise/clean_vote_of_widest": {"clean_vote": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)},
+    }
+    ANSWERS: ClassVar = {
+        "narrowest/train_error": {"train_error": (0.0,) * 6},
+        "no_label_noise/test_loss_rise": {"clean_loss": DEFAULTS["test_loss"]},
+        "shuffled_features/clean_vote_rise": {"shuffled": DEFAULTS["clean_vote"]},
+        "shuffled_features/clean_vote_accuracy_correlation": {"shuffled": DEFAULTS["clean_vote"]},
+        "shuffled_features/clean_vote_of_widest": {"shuffled": (0.95,) * 6},
+    }
 
-
-@pytest.mark.parametrize(
-    ("changes", "finding"),
-    [
-        (
-            {"train_error": (0.26, 0.07, 0.015, 0.015, 0.015, 0.015)},
-            "widest/train_error",
-        ),
-        ({"test_loss": DEFAULTS["clean_loss"]}, "label_noise/test_loss_rise"),
-        ({"test_loss": (1.2, 2.2, 2.9, 3.0, 3.1, 3.2)}, "label_noise/test_loss_drop"),
-        ({"clean_vote": (0.45, 0.6, 0.9, 0.9, 0.9, 0.91)}, "label_noise/clean_vote_rise"),
-        (
-            {"clean_vote": (0.45, 0.6, 0.9, 0.8, 0.7, 0.6)},
-            "label_noise/clean_vote_accuracy_correlation",
-        ),
-        ({"clean_vote": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)}, "label_noise/clean_vote_of_widest"),
-    ],
-)
-def test_each_signature_can_be_absent(changes, finding):
-    by_id, overall = verdicts(**changes)
-    assert by_id[finding] == "absent"
-    assert overall == "absent"
-
-
-@pytest.mark.parametrize(
-    ("changes", "control"),
-    [
-        ({"train_error": (0.0,) * 6}, "narrowest/train_error"),
-        ({"clean_loss": DEFAULTS["test_loss"]}, "no_label_noise/test_loss_rise"),
-        ({"shuffled": DEFAULTS["clean_vote"]}, "shuffled_features/clean_vote_rise"),
-        ({"shuffled": DEFAULTS["clean_vote"]}, "shuffled_features/clean_vote_accuracy_correlation"),
-        ({"shuffled": (0.95,) * 6}, "shuffled_features/clean_vote_of_widest"),
-    ],
-)
-def test_a_control_that_fires_makes_everything_inconclusive(changes, control):
-    by_id, overall = verdicts(**changes)
-    assert by_id[control] == "present"
-    assert overall == "inconclusive"
+    def table(self, change):
+        return a_table(self.config, **change)
 
 
 def test_widths_that_never_interpolate_are_inconclusive():

@@ -1,5 +1,7 @@
 """Feature deviation and CDT: the verdicts, the plan, published numbers, and the figure."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,8 @@ from tfphen.phenomena.feature_deviation_cdt.phenomenon import FeatureDeviationCD
 from tfphen.phenomena.feature_deviation_cdt.trials import Config, arm_of
 from tfphen.verdicts import published
 
-from .feature_deviation_cdt_tables import SHOWN, SMALL, a_table, verdicts
+from .. import harness
+from .feature_deviation_cdt_tables import SHOWN, SMALL, a_table
 
 PAPER = ("cifar10_lt100", "cifar10_step100", "cifar100_lt100")
 
@@ -17,73 +20,37 @@ PAPER = ("cifar10_lt100", "cifar10_step100", "cifar100_lt100")
 # ---- verdicts ----------------------------------------------------------------------------------
 
 
-def test_present_with_absent_controls():
-    by_id, verdict = verdicts(SHOWN)
-    assert verdict == "present", by_id
-    assert by_id["cross_entropy/feature_distance_correlation"] == "present"
-    assert by_id["untrained/feature_distance_correlation"] == "absent"
-    assert by_id["cdt_at_prediction/rare_recall_gain"] == "absent"
+class TestFindings(harness.Findings):
+    kind, config = FeatureDeviationCDT, SMALL
+    FLIPS: ClassVar = {
+        "cross_entropy/min_train_recall": {("cross_entropy", "train_class_recall"): 0.3},
+        "linear/train_recall_gap": {("linear", "train_class_recall"): 0.15},
+        "cross_entropy/test_recall_correlation": {("cross_entropy", "test_class_recall"): -0.2},
+        "cross_entropy/squared_deviation_correlation": {("cross_entropy", "deviation"): -1.0},
+        "cross_entropy/feature_distance_correlation": {("cross_entropy", "deviation"): 0.0},
+        "cross_entropy/decision_gap_correlation": {("cross_entropy", "decision_value_test"): 0.0},
+        "cdt/balanced_accuracy_gain": {("cdt_0.3", "test_class_recall"): 0.7},
+        "cdt/rare_recall_gain": {("cdt_0.3", "test_class_recall"): 0.58},
+        "cdt/rare_decision_value_gain": {("cdt_0.3", "decision_value_test"): 1.2},
+    }
+    ANSWERS: ClassVar = {
+        "linear/min_train_recall": {("linear", "train_class_recall"): 0.0},
+        "network_beside_linear/train_recall_gap": {
+            ("network_beside_linear", "train_class_recall"): 0.5
+        },
+        "balanced/test_recall_correlation": {("balanced", "test_class_recall"): 0.6},
+        "balanced/feature_distance_correlation": {("balanced", "deviation"): 2.0},
+        "balanced/squared_deviation_correlation": {("balanced", "deviation"): 2.0},
+        "balanced/decision_gap_correlation": {("balanced", "decision_value_test"): 1.0},
+        "reversed/balanced_accuracy_gain": {("reversed", "test_class_recall"): 0.3},
+        "reversed/rare_decision_value_gain": {("reversed", "decision_value_test"): 0.3},
+        "cdt_at_prediction/rare_recall_gain": {
+            ("cdt_0.3", "test_class_recall_with_temperatures"): 0.3
+        },
+    }
 
-
-@pytest.mark.parametrize(
-    ("change", "finding"),
-    [
-        ({("cross_entropy", "train_class_recall"): 0.3}, "cross_entropy/min_train_recall"),
-        ({("linear", "train_class_recall"): 0.15}, "linear/train_recall_gap"),
-        (
-            {("cross_entropy", "test_class_recall"): -0.2},
-            "cross_entropy/test_recall_correlation",
-        ),
-        ({("cross_entropy", "deviation"): -1.0}, "cross_entropy/squared_deviation_correlation"),
-        ({("cross_entropy", "deviation"): 0.0}, "cross_entropy/feature_distance_correlation"),
-        (
-            {("cross_entropy", "decision_value_test"): 0.0},
-            "cross_entropy/decision_gap_correlation",
-        ),
-        ({("cdt_0.3", "test_class_recall"): 0.7}, "cdt/balanced_accuracy_gain"),
-        ({("cdt_0.3", "test_class_recall"): 0.58}, "cdt/rare_recall_gain"),
-        ({("cdt_0.3", "decision_value_test"): 1.2}, "cdt/rare_decision_value_gain"),
-    ],
-)
-def test_each_signature_can_be_absent(change, finding):
-    by_id, verdict = verdicts(SHOWN | change)
-    assert by_id[finding] == "absent"
-    assert verdict == "absent"
-
-
-@pytest.mark.parametrize(
-    ("change", "control"),
-    [
-        ({("linear", "train_class_recall"): 0.0}, "linear/min_train_recall"),
-        (
-            {("network_beside_linear", "train_class_recall"): 0.5},
-            "network_beside_linear/train_recall_gap",
-        ),
-        ({("balanced", "test_class_recall"): 0.6}, "balanced/test_recall_correlation"),
-        ({("balanced", "deviation"): 2.0}, "balanced/feature_distance_correlation"),
-        ({("balanced", "deviation"): 2.0}, "balanced/squared_deviation_correlation"),
-        (
-            {("balanced", "decision_value_test"): 1.0},
-            "balanced/decision_gap_correlation",
-        ),
-        (
-            {("reversed", "test_class_recall"): 0.3},
-            "reversed/balanced_accuracy_gain",
-        ),
-        (
-            {("reversed", "decision_value_test"): 0.3},
-            "reversed/rare_decision_value_gain",
-        ),
-        (
-            {("cdt_0.3", "test_class_recall_with_temperatures"): 0.3},
-            "cdt_at_prediction/rare_recall_gain",
-        ),
-    ],
-)
-def test_a_present_control_makes_the_verdict_inconclusive(change, control):
-    by_id, verdict = verdicts(SHOWN | change)
-    assert by_id[control] == "present"
-    assert verdict == "inconclusive"
+    def table(self, change):
+        return a_table(self.config, SHOWN | change)
 
 
 def test_a_diverged_network_gives_no_verdict():

@@ -76,12 +76,13 @@ def a_view(seed=0):
     }
     trials = [SimpleNamespace(objective=SimpleNamespace(settings={"gamma": 0.5}))] * 2
 
-    def predictor(pool, rows, layers=()):
+    def predict(pool, rows, layers=()):
         outputs = logits["train" if pool is features["train"] else "test"]
         return (outputs, {"features": pool}) if layers else outputs
 
     counts = np.array([[6, 4, 2], [3, 2, 5]])
-    view = Trained(predictor, splits, 3, [12, 10], None, class_counts=counts, trials=trials)
+    fitted = SimpleNamespace(predict=predict)
+    view = Trained(fitted, splits, 3, [12, 10], None, class_counts=counts, trials=trials)
     return view, logits, features, labels, test_labels
 
 

@@ -13,6 +13,8 @@ from tfphen.phenomena.loss_correction.phenomenon import LossCorrection
 from tfphen.phenomena.loss_correction.trials import COMPARED, Config
 from tfphen.verdicts import findings, published
 
+from .. import harness
+
 EVERYTHING = Config(majority=0.6, minority=0.3, symmetric=0.2, seeds=4, seed=0)
 
 # Test accuracies that show the phenomenon, by noise rate and arm.
@@ -50,45 +52,24 @@ def verdicts(accuracies, config=EVERYTHING):
     return {finding.id: finding.verdict for finding in results}, findings.overall(results)
 
 
-def test_present_with_absent_controls():
-    by_id, verdict = verdicts(SHOWN)
-    assert verdict == "present"
-    assert by_id["majority_flips/backward_accuracy_gain"] == "present"
-    assert by_id["majority_flips/transposed_matrix_accuracy_gain"] == "absent"
+class TestFindings(harness.Findings):
+    kind, config = LossCorrection, EVERYTHING
+    FLIPS: ClassVar = {
+        "majority_flips/forward_accuracy_gain": {(0.6, "forward"): 0.58},
+        "majority_flips/backward_accuracy_gain": {(0.6, "backward"): 0.40},
+        "majority_flips/estimated_matrix_accuracy_loss": {(0.6, "forward_estimated"): 0.94},
+        "minority_flips/estimated_matrix_accuracy_loss": {(0.3, "forward_estimated"): 0.80},
+        "symmetric_noise/forward_accuracy_change": {(0.2, "cross_entropy"): 0.85},
+    }
+    ANSWERS: ClassVar = {
+        "majority_flips/transposed_matrix_accuracy_gain": {(0.6, "forward_transposed"): 0.95},
+        "minority_flips/wrong_matrix_accuracy_loss": {(0.3, "forward_wrong"): 0.96},
+        "symmetric_noise/forward_accuracy_gain": {(0.2, "cross_entropy"): 0.6},
+        "clean_labels/identity_matrix_accuracy_gain": {(0.0, "cross_entropy"): 0.6},
+    }
 
-
-@pytest.mark.parametrize(
-    ("change", "finding"),
-    [
-        ({(0.6, "forward"): 0.58}, "majority_flips/forward_accuracy_gain"),
-        ({(0.6, "backward"): 0.40}, "majority_flips/backward_accuracy_gain"),
-        ({(0.6, "forward_estimated"): 0.94}, "majority_flips/estimated_matrix_accuracy_loss"),
-        (
-            {(0.3, "forward_estimated"): 0.80},
-            "minority_flips/estimated_matrix_accuracy_loss",
-        ),
-        ({(0.2, "cross_entropy"): 0.85}, "symmetric_noise/forward_accuracy_change"),
-    ],
-)
-def test_each_signature_can_be_absent(change, finding):
-    by_id, verdict = verdicts(SHOWN | change)
-    assert by_id[finding] == "absent"
-    assert verdict == "absent"
-
-
-@pytest.mark.parametrize(
-    ("change", "control"),
-    [
-        ({(0.6, "forward_transposed"): 0.95}, "majority_flips/transposed_matrix_accuracy_gain"),
-        ({(0.3, "forward_wrong"): 0.96}, "minority_flips/wrong_matrix_accuracy_loss"),
-        ({(0.2, "cross_entropy"): 0.6}, "symmetric_noise/forward_accuracy_gain"),
-        ({(0.0, "cross_entropy"): 0.6}, "clean_labels/identity_matrix_accuracy_gain"),
-    ],
-)
-def test_a_present_control_makes_the_verdict_inconclusive(change, control):
-    by_id, verdict = verdicts(SHOWN | change)
-    assert by_id[control] == "present"
-    assert verdict == "inconclusive"
+    def table(self, change):
+        return a_table(self.config, SHOWN | change)
 
 
 def test_the_second_stage_follows_the_network_that_estimates_its_matrix():

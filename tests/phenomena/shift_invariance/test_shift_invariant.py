@@ -12,6 +12,8 @@ from tfphen.phenomena.shift_invariance.models import circular_convnet, normalize
 from tfphen.population.population import Population
 from tfphen.population.prediction import Predictor
 
+pytestmark = pytest.mark.backend
+
 
 def by_hand(inputs, kernel, before):
     """Signals `[batch, n, channels]` with a kernel `[width, channels, filters]`."""
@@ -107,7 +109,7 @@ def test_a_linear_pooled_net_sees_the_sum_only():
 def test_members_of_a_population_are_ordinary_models(shape, settings):
     members = Population(circular_convnet(shape, 3, filters=4, **settings), (1, 2))
     inputs = np.random.default_rng(5).normal(size=(3, *shape)).astype("float32")
-    together = Predictor(members)(inputs)
+    together = Predictor(members).predict(inputs)
     for index in range(2):
         alone = keras.ops.convert_to_numpy(members.member(index)(inputs, training=False))
         np.testing.assert_allclose(together[index], alone, atol=1e-5)

@@ -1,6 +1,7 @@
 """SNGP: the grid, the verdicts, the published protocol and the figure."""
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from tfphen.experiment import plan
 from tfphen.phenomena.sngp.phenomenon import SNGP
 from tfphen.phenomena.sngp.trials import ARMS, Config, Moons, Task
 from tfphen.verdicts import findings, published
+
+from .. import harness
 
 TASK = Task(
     classes=(0, 1, 2, 3, 4),
@@ -69,66 +72,38 @@ def verdicts(shown=SHOWN, config=EVERYTHING):
     return {finding.id: finding.verdict for finding in found}, findings.overall(found)
 
 
-def test_present_with_silent_controls():
-    by_id, verdict = verdicts()
-    assert verdict == "present", by_id
+class TestFindings(harness.Findings):
+    kind, config = SNGP, EVERYTHING
+    FLIPS: ClassVar = {
+        "sngp/distance_correlation": {("sngp", "distance_correlation_variance"): 0.4},
+        "sngp/distance_correlation_gain": {
+            ("deterministic", "distance_correlation_probability"): 0.9
+        },
+        "sngp/far_confidence_drop": {("sngp", "far_confidence"): 0.99},
+        "sngp/far_cluster_auroc": {("sngp", "auroc_far_variance"): 0.6},
+        "sngp/auroc_gain_held_out_classes": {("sngp", "auroc_other_test_variance"): 0.94},
+        "sngp/aupr_out_gain_held_out_classes": {("sngp", "aupr_out_other_test_variance"): 0.94},
+        "sngp/test_ece_reduction": {("sngp", "test_ece"): 0.04},
+        "sngp/corrupted_ece_reduction": {("sngp", "corrupted_ece"): 0.3},
+    }
+    ANSWERS: ClassVar = {
+        "prior_variance/distance_correlation": {("sngp", "distance_correlation_prior"): 0.8},
+        "spectral_norm/distance_correlation_gain": {
+            ("spectral_norm", "distance_correlation_probability"): 0.8
+        },
+        "spectral_norm/far_confidence_drop": {("spectral_norm", "far_confidence"): 0.5},
+        "sngp/fresh_sample_auroc": {("sngp", "auroc_fresh_variance"): 0.9},
+        "spectral_norm/far_cluster_auroc": {("spectral_norm", "auroc_far_probability"): 1.0},
+        "prior_variance/auroc_gain_held_out_classes": {("sngp", "auroc_other_test_prior"): 0.99},
+        "spectral_norm/auroc_gain_held_out_classes": {
+            ("spectral_norm", "auroc_other_test_probability"): 0.99
+        },
+        "spectral_norm/test_ece_reduction": {("spectral_norm", "test_ece"): 0.01},
+        "spectral_norm/corrupted_ece_reduction": {("spectral_norm", "corrupted_ece"): 0.1},
+    }
 
-
-@pytest.mark.parametrize(
-    ("change", "finding"),
-    [
-        ({("sngp", "distance_correlation_variance"): 0.4}, "sngp/distance_correlation"),
-        (
-            {("deterministic", "distance_correlation_probability"): 0.9},
-            "sngp/distance_correlation_gain",
-        ),
-        ({("sngp", "far_confidence"): 0.99}, "sngp/far_confidence_drop"),
-        ({("sngp", "auroc_far_variance"): 0.6}, "sngp/far_cluster_auroc"),
-        ({("sngp", "auroc_other_test_variance"): 0.94}, "sngp/auroc_gain_held_out_classes"),
-        ({("sngp", "aupr_out_other_test_variance"): 0.94}, "sngp/aupr_out_gain_held_out_classes"),
-        ({("sngp", "test_ece"): 0.04}, "sngp/test_ece_reduction"),
-        ({("sngp", "corrupted_ece"): 0.3}, "sngp/corrupted_ece_reduction"),
-    ],
-)
-def test_each_signature_can_be_absent(change, finding):
-    by_id, verdict = verdicts(SHOWN | change)
-    assert by_id[finding] == "absent"
-    assert verdict == "absent"
-
-
-@pytest.mark.parametrize(
-    ("change", "control"),
-    [
-        ({("sngp", "distance_correlation_prior"): 0.8}, "prior_variance/distance_correlation"),
-        (
-            {("spectral_norm", "distance_correlation_probability"): 0.8},
-            "spectral_norm/distance_correlation_gain",
-        ),
-        (
-            {("spectral_norm", "far_confidence"): 0.5},
-            "spectral_norm/far_confidence_drop",
-        ),
-        ({("sngp", "auroc_fresh_variance"): 0.9}, "sngp/fresh_sample_auroc"),
-        (
-            {("spectral_norm", "auroc_far_probability"): 1.0},
-            "spectral_norm/far_cluster_auroc",
-        ),
-        (
-            {("sngp", "auroc_other_test_prior"): 0.99},
-            "prior_variance/auroc_gain_held_out_classes",
-        ),
-        (
-            {("spectral_norm", "auroc_other_test_probability"): 0.99},
-            "spectral_norm/auroc_gain_held_out_classes",
-        ),
-        ({("spectral_norm", "test_ece"): 0.01}, "spectral_norm/test_ece_reduction"),
-        ({("spectral_norm", "corrupted_ece"): 0.1}, "spectral_norm/corrupted_ece_reduction"),
-    ],
-)
-def test_a_control_that_fires_makes_all_inconclusive(change, control):
-    by_id, verdict = verdicts(SHOWN | change)
-    assert by_id[control] == "present"
-    assert verdict == "inconclusive"
+    def table(self, change):
+        return a_table(self.config, SHOWN | change)
 
 
 def test_one_population_for_each_network_of_each_part():

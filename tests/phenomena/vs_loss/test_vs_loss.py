@@ -1,5 +1,7 @@
 """Vector scaling: the verdicts, the plan, published numbers, and the initial gradient."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -10,106 +12,204 @@ from tfphen.phenomena.vs_loss.phenomenon import VectorScaling
 from tfphen.phenomena.vs_loss.trials import ARMS, Config, Groups
 from tfphen.verdicts import published
 
+from .. import harness
 from .vs_loss_tables import EVERYTHING, SHOWN, a_table, changed, verdicts
 
 
-def test_present_with_absent_controls():
-    by_id, verdict = verdicts(SHOWN)
-    assert verdict == "present", by_id
-    assert by_id["vector_scaling/cosine_to_cost_sensitive_svm"] == "present"
-    assert by_id["vector_scaling/gain_over_logit_adjustment"] == "present"
+class TestFindings(harness.Findings):
+    kind, config = VectorScaling, EVERYTHING
+    FLIPS: ClassVar = {
+        "weights/cosine_to_svm": (
+            "path",
+            "separable",
+            "weights",
+            "cosine_to_plain_machine",
+            [0.95] * 4,
+        ),
+        "temperatures/cosine_to_cost_sensitive_svm": (
+            "path",
+            "separable",
+            "temperatures",
+            "cosine_to_sensitive_machine",
+            [0.95] * 4,
+        ),
+        "logit_adjustment/cosine_to_cross_entropy": (
+            "path",
+            "separable",
+            "logit_adjustment",
+            "cosine_to_cross_entropy",
+            [0.99] * 4,
+        ),
+        "logit_adjustment/lead_over_temperatures_at_largest_penalty": (
+            "path",
+            "separable",
+            "temperatures",
+            "cosine_to_sensitive_machine",
+            [0.95] * 4,
+        ),
+        "imbalanced_150d/balanced_error_reduction": (
+            "mixture",
+            "imbalanced",
+            "machine",
+            "minority_error",
+            [0.03] * 5,
+        ),
+        "imbalanced_150d/error_gap_at_best_margins": (
+            "mixture",
+            "imbalanced",
+            "machine",
+            "minority_error",
+            [0.3, 0.1, 0.1, 0.0, 0.0],
+        ),
+        "group_margins_spurious/equal_opportunity_gap_reduction": (
+            "groups",
+            "spurious",
+            "machine",
+            "cell_errors",
+            [[0, 0.5, 0.5, 0], [0, 0.5, 0.5, 0]],
+        ),
+        "vector_scaling/gain_over_logit_adjustment": (
+            "deep",
+            "imbalanced",
+            "vector_scaling",
+            "test_balanced_error",
+            0.37,
+        ),
+        "temperatures/initial_rare_gradient_ratio": (
+            "deep",
+            "imbalanced",
+            "temperatures",
+            "initial_rare_gradient",
+            0.9,
+        ),
+        "logit_adjustment/early_rare_recall_gain_over_temperatures": (
+            "deep",
+            "imbalanced",
+            "logit_adjustment",
+            "curve_test_class_recall",
+            [[1.0, 0.0]] * 3,
+        ),
+        "cross_entropy/cosine_to_svm": (
+            "path",
+            "separable",
+            "cross_entropy",
+            "cosine_to_plain_machine",
+            [0.95] * 4,
+        ),
+        "logit_adjustment/cosine_to_svm": (
+            "path",
+            "separable",
+            "logit_adjustment",
+            "cosine_to_plain_machine",
+            [0.95] * 4,
+        ),
+        "vector_scaling/cosine_to_cost_sensitive_svm": (
+            "path",
+            "separable",
+            "vector_scaling",
+            "cosine_to_sensitive_machine",
+            [0.95] * 4,
+        ),
+        "weights/cosine_to_cross_entropy": (
+            "path",
+            "separable",
+            "weights",
+            "cosine_to_cross_entropy",
+            [0.9] * 4,
+        ),
+        "imbalanced_150d/best_margin_ratio": (
+            "mixture",
+            "imbalanced",
+            "machine",
+            "minority_error",
+            [0.03] * 5,
+        ),
+        "vector_scaling/gain_over_cross_entropy": (
+            "deep",
+            "imbalanced",
+            "vector_scaling",
+            "test_balanced_error",
+            0.9,
+        ),
+        "temperatures/gain_over_weights": (
+            "deep",
+            "imbalanced",
+            "temperatures",
+            "test_balanced_error",
+            0.9,
+        ),
+        "logit_adjustment/gain_over_weights": (
+            "deep",
+            "imbalanced",
+            "logit_adjustment",
+            "test_balanced_error",
+            0.9,
+        ),
+        "group_margins_spurious/worst_group_error_reduction": (
+            "groups",
+            "spurious",
+            "machine",
+            "cell_errors",
+            [[0.5] * 4] * 2,
+        ),
+    }
+    ANSWERS: ClassVar = {
+        "temperatures/cosine_to_svm": (
+            "path",
+            "separable",
+            "temperatures",
+            "cosine_to_plain_machine",
+            [0.998] * 4,
+        ),
+        "weights_inseparable/cosine_to_cross_entropy": (
+            "path",
+            "inseparable",
+            "weights",
+            "cosine_to_cross_entropy",
+            [1.0] * 4,
+        ),
+        "balanced_150d/balanced_error_reduction": (
+            "mixture",
+            "balanced",
+            "machine",
+            "minority_error",
+            [0.3, 0.1, 0.0, 0.0, 0.0],
+        ),
+        "group_margins_independent/worst_group_error_reduction": (
+            "groups",
+            "independent",
+            "machine",
+            "cell_errors",
+            [[0.3] * 4, [0.2] * 4],
+        ),
+        "vector_scaling_reversed/gain_over_cross_entropy": (
+            "deep",
+            "reversed",
+            "vector_scaling",
+            "test_balanced_error",
+            0.4,
+        ),
+        "vector_scaling_balanced/gain_over_cross_entropy": (
+            "deep",
+            "balanced",
+            "cross_entropy",
+            "test_balanced_error",
+            0.3,
+        ),
+        "logit_adjustment/initial_rare_gradient_ratio": (
+            "deep",
+            "imbalanced",
+            "logit_adjustment",
+            "initial_rare_gradient",
+            0.5,
+        ),
+    }
 
-
-@pytest.mark.parametrize(
-    ("change", "finding"),
-    [
-        (
-            ("path", "separable", "weights", "cosine_to_plain_machine", [0.95] * 4),
-            "weights/cosine_to_svm",
-        ),
-        (
-            ("path", "separable", "temperatures", "cosine_to_sensitive_machine", [0.95] * 4),
-            "temperatures/cosine_to_cost_sensitive_svm",
-        ),
-        (
-            ("path", "separable", "logit_adjustment", "cosine_to_cross_entropy", [0.99] * 4),
-            "logit_adjustment/cosine_to_cross_entropy",
-        ),
-        (
-            ("path", "separable", "temperatures", "cosine_to_sensitive_machine", [0.95] * 4),
-            "logit_adjustment/lead_over_temperatures_at_largest_penalty",
-        ),
-        (
-            ("mixture", "imbalanced", "machine", "minority_error", [0.03] * 5),
-            "imbalanced_150d/balanced_error_reduction",
-        ),
-        (
-            ("mixture", "imbalanced", "machine", "minority_error", [0.3, 0.1, 0.1, 0.0, 0.0]),
-            "imbalanced_150d/error_gap_at_best_margins",
-        ),
-        (
-            ("groups", "spurious", "machine", "cell_errors", [[0, 0.5, 0.5, 0], [0, 0.5, 0.5, 0]]),
-            "group_margins_spurious/equal_opportunity_gap_reduction",
-        ),
-        (
-            ("deep", "imbalanced", "vector_scaling", "test_balanced_error", 0.37),
-            "vector_scaling/gain_over_logit_adjustment",
-        ),
-        (
-            ("deep", "imbalanced", "temperatures", "initial_rare_gradient", 0.9),
-            "temperatures/initial_rare_gradient_ratio",
-        ),
-        (
-            ("deep", "imbalanced", "logit_adjustment", "curve_test_class_recall", [[1.0, 0.0]] * 3),
-            "logit_adjustment/early_rare_recall_gain_over_temperatures",
-        ),
-    ],
-)
-def test_each_signature_can_be_absent(change, finding):
-    *row, column, value = change
-    by_id, verdict = verdicts(changed(*row, **{column: value}))
-    assert by_id[finding] == "absent"
-    assert verdict == "absent"
-
-
-@pytest.mark.parametrize(
-    ("change", "control"),
-    [
-        (
-            ("path", "separable", "temperatures", "cosine_to_plain_machine", [0.998] * 4),
-            "temperatures/cosine_to_svm",
-        ),
-        (
-            ("path", "inseparable", "weights", "cosine_to_cross_entropy", [1.0] * 4),
-            "weights_inseparable/cosine_to_cross_entropy",
-        ),
-        (
-            ("mixture", "balanced", "machine", "minority_error", [0.3, 0.1, 0.0, 0.0, 0.0]),
-            "balanced_150d/balanced_error_reduction",
-        ),
-        (
-            ("groups", "independent", "machine", "cell_errors", [[0.3] * 4, [0.2] * 4]),
-            "group_margins_independent/worst_group_error_reduction",
-        ),
-        (
-            ("deep", "reversed", "vector_scaling", "test_balanced_error", 0.4),
-            "vector_scaling_reversed/gain_over_cross_entropy",
-        ),
-        (
-            ("deep", "balanced", "cross_entropy", "test_balanced_error", 0.3),
-            "vector_scaling_balanced/gain_over_cross_entropy",
-        ),
-        (
-            ("deep", "imbalanced", "logit_adjustment", "initial_rare_gradient", 0.5),
-            "logit_adjustment/initial_rare_gradient_ratio",
-        ),
-    ],
-)
-def test_a_present_control_makes_the_verdict_inconclusive(change, control):
-    *row, column, value = change
-    by_id, verdict = verdicts(changed(*row, **{column: value}))
-    assert by_id[control] == "present"
-    assert verdict == "inconclusive"
+    def table(self, change):
+        if not change:
+            return a_table(self.config, SHOWN)
+        *row, column, value = change
+        return a_table(self.config, changed(*row, **{column: value}))
 
 
 def test_inseparable_classes_give_no_verdict():

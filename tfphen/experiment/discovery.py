@@ -4,6 +4,7 @@ import importlib.metadata
 from pathlib import Path
 
 import tfphen
+from tfphen.core.errors import UsageError
 
 ENTRY_POINT_GROUP = "tfphen.phenomena"
 
@@ -16,5 +17,14 @@ def rooms() -> dict[str, str]:
 
 
 def entry_points() -> dict[str, importlib.metadata.EntryPoint]:
-    """Returns the entry points by which installed packages bring phenomena, by id."""
-    return {point.name: point for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)}
+    """Returns the entry points of phenomena in other installed packages, by id.
+
+    Raises:
+        UsageError: Two of them have the same id.
+    """
+    found: dict[str, importlib.metadata.EntryPoint] = {}
+    for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
+        if point.name in found:
+            raise UsageError(f"Two phenomena have the id {point.name!r}. Rename an entry point.")
+        found[point.name] = point
+    return found

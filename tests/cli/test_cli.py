@@ -241,7 +241,7 @@ def test_interrupt(toy, tmp_path, tfphen_command, monkeypatch):
     monkeypatch.setattr(api, "run", run)
     code, _, error = tfphen_command("run", "toy_width", "--size", "smoke", "--out", tmp_path)
     assert code == 130
-    assert error == "Interrupted. Finished trials are kept: run it again to go on.\n"
+    assert error == "Interrupted. Finished trials are kept: run the command again to resume.\n"
 
 
 def test_shards(toy_runs, tfphen_command):
@@ -296,7 +296,7 @@ def test_data_list_and_check(tfphen_command, tmp_path, monkeypatch):
     assert str(tmp_path) in out
     code, out, error = tfphen_command("data", "check", "digits", "mnist")
     assert code == 1
-    assert "digits: whole" in out
+    assert "digits: OK" in out
     assert "'mnist' is not in" in error
     assert tfphen_command("data", "check")[0] == 0
 

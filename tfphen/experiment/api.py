@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfphen.core import config as configs
 from tfphen.core.errors import TfphenError
-from tfphen.experiment import phenomenon, record_format, records, runner
+from tfphen.experiment import phenomenon, plots, record_format, records, runner
 from tfphen.verdicts import findings, published
 from tfphen.verdicts.comparison import Comparison, compare
 
@@ -95,8 +95,6 @@ class Run:
     def figure(self) -> "Figure":
         """Draws the phenomenon. Returns a Matplotlib figure."""
         from matplotlib.figure import Figure
-
-        from tfphen.experiment import plots
 
         with plots.style():
             figure = Figure(figsize=(8.0, 4.5), layout="constrained")

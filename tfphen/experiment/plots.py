@@ -6,12 +6,15 @@ too: use these, or leave colors to the helpers.
 """
 
 import contextlib
+import io
 import re
 from collections.abc import Iterator, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
@@ -97,7 +100,6 @@ def interval_band(
     Raises:
         ValueError: The shapes do not fit.
     """
-    import numpy as np
     from scipy import special
 
     places, values = np.asarray(x, "float64"), np.asarray(values_by_seed, "float64")
@@ -134,7 +136,6 @@ def direct_labels(axes: "Axes", gap: float = 0.055) -> None:
         axes: Axes with labeled lines. Call this last: labels are placed within the final limits.
         gap: Minimum distance of two labels, as a fraction of the height.
     """
-    import numpy as np
 
     found = []
     for line in axes.lines:
@@ -183,8 +184,6 @@ def to_svg(figure: "Figure", prefix: str, description: str) -> str:
         prefix: Prefix of all its ids, so that several figures can share a page.
         description: Description for readers who do not see it. Escaped here.
     """
-    import io
-    from html import escape
 
     buffer = io.StringIO()
     with style():

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import jinja2
+from markupsafe import Markup, escape
+
 from tfphen import __version__
 from tfphen.core import config as configs
 from tfphen.experiment import plots
@@ -11,8 +14,6 @@ from tfphen.verdicts.comparison import Comparison
 from tfphen.verdicts.findings import ABSENT, PRESENT, Signature
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-
     from tfphen.experiment.api import Run
 
 # Symbols of verdicts, so that color is never the only cue.
@@ -51,7 +52,6 @@ _ENVIRONMENT = (
 
 def render(runs: "Sequence[Run]") -> str:
     """Returns the page of all runs."""
-    import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tfphen.report"),
@@ -77,7 +77,6 @@ def render(runs: "Sequence[Run]") -> str:
 
 def _breakable(name: str) -> "Markup":
     """Returns a name with possible line breaks after underscores."""
-    from markupsafe import Markup, escape
 
     return escape(name).replace("_", Markup("_<wbr>"))
 

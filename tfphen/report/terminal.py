@@ -8,13 +8,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from tfphen.verdicts.findings import ABSENT, INCONCLUSIVE, PRESENT
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from tfphen.experiment.api import Run
     from tfphen.verdicts.findings import Signature
 
@@ -33,9 +34,8 @@ def _width(is_terminal: bool) -> int | None:
     return max(_COLUMNS_WITHOUT_SCREEN, shutil.get_terminal_size().columns)
 
 
-def console(errors: bool = False) -> "Console":
+def console(errors: bool = False) -> Console:
     """Returns the console of standard output, or of standard error."""
-    from rich.console import Console
 
     stream = sys.stderr if errors else sys.stdout
     # Created for each call, since tests and pipes replace the streams.
@@ -45,8 +45,8 @@ def console(errors: bool = False) -> "Console":
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence["str | Text"]], right: Sequence[str] = ()
-) -> "Table":
+    columns: Sequence[str], rows: Iterable[Sequence[str | Text]], right: Sequence[str] = ()
+) -> Table:
     """Returns a plain table.
 
     Args:
@@ -54,8 +54,6 @@ def table(
         rows: Cells, as text or rich text.
         right: Headings of the right-aligned columns.
     """
-    from rich import box
-    from rich.table import Table
 
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     wide = console().width >= _WIDE
@@ -116,9 +114,8 @@ def duration(seconds: float) -> str:
     return f"{hours:,} h {minutes} min" if minutes else f"{hours:,} h"
 
 
-def verdict(word: str) -> "Text":
+def verdict(word: str) -> Text:
     """Returns a verdict as rich text, with its symbol."""
-    from rich.text import Text
 
     return Text(f"{SIGNS.get(word, ' ')} {word}", style=_STYLES.get(word, ""))
 
@@ -130,7 +127,7 @@ def remark(finding: "Signature") -> str:
     return ""
 
 
-def verdicts(run: "Run") -> "Table":
+def verdicts(run: "Run") -> Table:
     """Returns the table of a run's signatures and controls."""
     columns = ("id", "role", "statistic", "estimate", "n", "threshold", "verdict")
     rows: list[tuple[str | Text, ...]] = []

@@ -16,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 import tensorflow as tf
 from scipy import linalg, optimize
+from sklearn import exceptions, svm
 
 from tfphen.core.errors import UsageError
 from tfphen.core.types import ArrayLike
@@ -85,7 +86,6 @@ def plain_machine(inputs: ArrayLike, signs: ArrayLike) -> tuple[np.ndarray, floa
     >>> weights.round(6).tolist(), round(intercept, 6)
     ([1.0], -2.0)
     """
-    from sklearn import exceptions, svm
 
     points, sides = np.asarray(inputs, "float64"), np.asarray(signs)
     machine = svm.SVC(kernel="linear", C=_HARD, tol=_TOLERANCE, max_iter=_ITERATIONS)

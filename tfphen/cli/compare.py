@@ -1,4 +1,4 @@
-"""`tfphen compare A B`: two folders of records side by side."""
+"""`tfphen compare A B`: compares two directories of records."""
 
 import math
 from pathlib import Path
@@ -14,7 +14,7 @@ from tfphen.experiment.api import Run
 from tfphen.report import data, terminal
 from tfphen.verdicts.findings import Signature
 
-# Most differing trials that are listed.
+# Number of differing trials to name one by one.
 _NAMED = 10
 
 
@@ -66,7 +66,7 @@ def _settings(a: Run, b: Run) -> str:
 
 
 def _records(a: Run, b: Run) -> str:
-    """Returns a summary of the records that two runs share, and of their differences."""
+    """Returns how many records the two share, and how those differ, in words."""
     both = [name for name in a.records if name in b.records]
     differ = [
         name

@@ -1,4 +1,4 @@
-"""Progress of a run: a bar on a terminal, occasional lines elsewhere."""
+"""Progress of training: a bar on a terminal, occasional lines elsewhere."""
 
 import math
 import sys
@@ -25,7 +25,7 @@ def make(name: str) -> "Lines | Bar":
 
 
 class _Counting(Progress):
-    """Counts trials. A trial in training counts as the fraction of its steps that are done."""
+    """Counts trials. A trial in training counts by the fraction of its steps done."""
 
     def __init__(self, name: str):
         self.name = name
@@ -51,7 +51,7 @@ class _Counting(Progress):
 
 
 class Lines(_Counting):
-    """Plain lines for logs, at the start, at the end, and at most every half minute between."""
+    """Plain lines for logs: at the start, at the end, and at most every 30 seconds between."""
 
     def __init__(self, name: str):
         super().__init__(name)
@@ -61,7 +61,7 @@ class Lines(_Counting):
         super().begin(total, done)
         self._started = self._last = time.monotonic()
         if self.trained:
-            typer.echo(f"{self.name}: {total} trials, {done} already done", err=True)
+            typer.echo(f"{self.name}: {total} trials, {done} cached", err=True)
 
     def tick(self, trials: float) -> None:
         super().tick(trials)

@@ -1,4 +1,4 @@
-"""Imports TensorFlow without its log messages."""
+"""Imports TensorFlow without its startup messages."""
 
 import contextlib
 import logging
@@ -12,10 +12,10 @@ from tfphen.core import references
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and Keras without the messages that they log during import.
+    """Imports TensorFlow and Keras without their startup messages.
 
-    Users can enable them: `-W` shows Python warnings, and `TF_CPP_MIN_LOG_LEVEL` below 3 shows
-    TensorFlow's messages.
+    To see them, set `-W` for Python's warnings and `TF_CPP_MIN_LOG_LEVEL` below 3 for TensorFlow's
+    messages.
     """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")

@@ -22,8 +22,6 @@ from tfphen.report import data, terminal
 from tfphen.verdicts import published
 from tfphen.verdicts.comparison import Comparison
 
-# Width of running text.
-_WIDTH = 100
 app = typer.Typer(**PLAIN)
 
 
@@ -53,13 +51,12 @@ def show(
 def _describe(identifier: str, size: str | None, experiment: str | None) -> None:
     kind = phenomenon.get(identifier)
     file = configs.read(kind.config_path())
-    header, tables = file.card, file.tables
-    chosen = _sizes(kind, tables, size, experiment)
+    chosen = _sizes(kind, file.tables, size, experiment)
     for text in (f"{kind.id}: {kind.title}", kind.claim, kind.paper):
-        typer.echo(textwrap.fill(text, _WIDTH) + "\n")
-    if header.strip():
-        typer.echo(f"{header.strip()}\n")
-    console = terminal.console()
+        typer.echo(textwrap.fill(text, terminal.PAGE) + "\n")
+    if card := _card(file.card, kind.title):
+        typer.echo(f"{card}\n")
+    console = terminal.console(most=terminal.PAGE)
     rows: list[tuple[str, ...]] = []
     settings: list[str] = []
     names_of_models: dict[Spec, dict[str, None]] = {}
@@ -109,6 +106,33 @@ def _sizes(
     return found
 
 
+def _card(text: str, title: str) -> str:
+    """Returns the card of a config without its title, wrapped where lines are too long."""
+    lines = text.strip().splitlines()
+    if lines and lines[0].startswith(title):
+        lines = lines[1:]
+    blocks: list[list[str]] = [[]]
+    for line in lines:
+        # A blank line, an indent or a section's name begins a block.
+        if not line.strip() or line[0] in " [" or not blocks[-1] or not blocks[-1][-1].strip():
+            blocks.append([])
+        blocks[-1].append(line)
+    return "\n".join(wrapped for block in blocks for wrapped in _wrapped(block)).strip()
+
+
+def _wrapped(block: Sequence[str]) -> Sequence[str]:
+    if all(len(line) <= terminal.PAGE for line in block):
+        return block
+    indent = " " * (len(block[0]) - len(block[0].lstrip()))
+    return textwrap.wrap(
+        " ".join(line.strip() for line in block),
+        terminal.PAGE,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+    )
+
+
 def lengths(trials: Iterable[Trial]) -> str:
     """Returns the length of the trials, such as `"200 to 4,000 steps"`."""
     steps = [trial.steps for trial in trials if trial.steps is not None]
@@ -135,7 +159,13 @@ def _settings(config: configs.Config) -> list[str]:
     lines: list[str] = []
     for name, value in _flat(values):
         text = f"{name}={json.dumps(value, ensure_ascii=False)}"
-        lines += textwrap.wrap(text, _WIDTH - 6, initial_indent="  ", subsequent_indent="      ")
+        lines += textwrap.wrap(
+            text,
+            terminal.PAGE - 2,
+            initial_indent="  ",
+            subsequent_indent="      ",
+            break_on_hyphens=False,
+        )
     return lines
 
 

@@ -248,8 +248,6 @@ def _load(identifier: str) -> type[Phenomenon]:
             and value.__module__ == module.__name__
         )
     point = points[identifier]
-    if identifier in rooms:
-        raise UsageError(f"Two phenomena have the id {identifier!r}. Rename the entry point.")
     try:
         value = point.load()
     except (ImportError, AttributeError) as error:

@@ -24,6 +24,8 @@ SIGNS = {PRESENT: "●", ABSENT: "○", INCONCLUSIVE: "◐"}
 _STYLES = {PRESENT: "bold blue", ABSENT: "bold yellow", INCONCLUSIVE: "dim"}
 # Width of tables where there is no screen.
 _COLUMNS_WITHOUT_SCREEN = 160
+# Columns of output that is read as text.
+PAGE = 100
 _WIDE = 120
 
 
@@ -34,18 +36,28 @@ def _width(is_terminal: bool) -> int | None:
     return max(_COLUMNS_WITHOUT_SCREEN, shutil.get_terminal_size().columns)
 
 
-def console(errors: bool = False) -> Console:
-    """Returns the console of standard output, or of standard error."""
+def console(errors: bool = False, most: int | None = None) -> Console:
+    """Returns the console of standard output, or of standard error.
 
+    Args:
+        errors: That of standard error.
+        most: Upper limit of its width, in columns.
+    """
     stream = sys.stderr if errors else sys.stdout
     # Created for each call, since tests and pipes replace the streams.
-    return Console(
+    made = Console(
         file=stream, width=_width(stream.isatty()), highlight=False, markup=False, emoji=False
     )
+    if most is not None and made.width > most:
+        made.width = most
+    return made
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[str | Text]], right: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    right: Sequence[str] = (),
+    keep_names: bool | None = None,
 ) -> Table:
     """Returns a plain table.
 
@@ -53,10 +65,11 @@ def table(
         columns: Headings.
         rows: Cells, as text or rich text.
         right: Headings of the right-aligned columns.
+        keep_names: Whether the first column is never wrapped. By default where there is room.
     """
 
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    wide = console().width >= _WIDE
+    wide = console().width >= _WIDE if keep_names is None else keep_names
     for number, name in enumerate(columns):
         made.add_column(
             name,

@@ -161,7 +161,7 @@ def resource_folder(kind: str) -> Path:
     """Returns the folder of the files that ship with the package.
 
     Args:
-        kind: `"configs"`, `"published"` or `"template"`.
+        kind: `"configs"`, `"published"` or `"template"`, that of `tfphen new`.
 
     Raises:
         MissingData: If the package was installed without them.

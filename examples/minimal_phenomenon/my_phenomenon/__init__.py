@@ -1,1 +1,0 @@
-"""Wider networks err less."""

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from scipy.spatial.distance import pdist
 
 from tfphen.core import checks
 from tfphen.core.types import ArrayLike, Floats
@@ -62,8 +63,6 @@ def median_gamma(sample: ArrayLike) -> float:
         A. Gretton et al., "A Kernel Two-Sample Test", Journal of Machine Learning Research 13,
         2012, section 8.
     """
-    from scipy.spatial.distance import pdist
-
     sample = points("sample", sample)
     checks.require(len(sample) > 1, "sample", sample.shape, "must have two points at least")
     median = float(np.median(pdist(sample)))

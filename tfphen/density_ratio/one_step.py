@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from scipy.optimize import nnls
 
 from tfphen.core import checks
 from tfphen.core.types import ArrayLike, Floats
@@ -116,8 +117,6 @@ def one_step(
         T. Zhang, I. Yamane, N. Lu, M. Sugiyama, "A One-step Approach to Covariate Shift
         Adaptation", ACML 2020, arXiv 2007.04043.
     """
-    from scipy.optimize import nnls
-
     train, test = pair(train, test)
     targets = np.asarray(targets, "float64")
     checks.require(

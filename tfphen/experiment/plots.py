@@ -6,8 +6,10 @@ colors, so a figure reads well on a dark page too: use them, or leave colors to 
 """
 
 import contextlib
+import io
 import re
 from collections.abc import Iterator, Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -183,9 +185,6 @@ def to_svg(figure: "Figure", prefix: str, description: str) -> str:
         prefix: Put before every id in it, so that several figures can share a page.
         description: What it shows, for readers who do not see it. Escaped here.
     """
-    import io
-    from html import escape
-
     buffer = io.StringIO()
     with style():
         metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))

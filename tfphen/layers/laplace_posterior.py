@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 from keras import ops
+from scipy.linalg import lapack
 
 from tfphen.core.types import Array, Tensor, TensorLike
 
@@ -108,8 +109,6 @@ def covariance_root_on_host(precision: np.ndarray, added: np.ndarray) -> tuple[A
     Raises:
         ValueError: P is not finite.
     """
-    from scipy.linalg import lapack
-
     matrix = np.asarray(precision, "float64")
     wrong = int(np.size(matrix) - np.isfinite(matrix).sum())
     if wrong:

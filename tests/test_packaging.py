@@ -61,6 +61,17 @@ def test_wheel_holds_configs_and_published_numbers(wheel):
     assert {f"tfphen/_benchmarks/published/{name}" for name in published} <= files
 
 
+def test_wheel_holds_the_template_of_a_phenomenon(wheel):
+    files = set(zipfile.ZipFile(wheel).namelist())
+    template = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "examples" / "minimal_phenomenon").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+    assert len(template) == 9
+    assert {f"tfphen/_{name}" for name in template} <= files
+
+
 def test_wheel_holds_every_file_of_the_package_and_nothing_else(wheel):
     package = {
         path.relative_to(ROOT).as_posix()
@@ -70,7 +81,11 @@ def test_wheel_holds_every_file_of_the_package_and_nothing_else(wheel):
     assert "tfphen/py.typed" in package
     files = set(zipfile.ZipFile(wheel).namelist())
     metadata = f"tfphen-{PROJECT['version']}.dist-info/"
-    copies = ("tfphen/_configs/", "tfphen/_benchmarks/published/")
+    copies = (
+        "tfphen/_configs/",
+        "tfphen/_benchmarks/published/",
+        "tfphen/_examples/minimal_phenomenon/",
+    )
     assert package == {name for name in files if not name.startswith((metadata, *copies))}
 
 

@@ -27,9 +27,6 @@ class Config(configs.Config):
 
 
 class ToyWidth(Phenomenon):
-    title = "A toy: width helps"
-    claim = "A wide network errs less than one with a single hidden unit."
-    paper = "Nobody, Nowhere, 2000"
     Config = Config
     measures = (error("test"), wrong("test"))
     curve_measures = (error("train"),)

@@ -14,7 +14,7 @@ from tfphen.experiment import training
 from tfphen.experiment.phenomenon import Phenomenon
 from tfphen.losses import cosine_softmax_crossentropy
 from tfphen.measures.basic import Measure
-from tfphen.phenomena.loss_transfer.measures import network
+from tfphen.phenomena.loss_transfer.network import network
 from tfphen.train import objectives
 from tfphen.train.objectives import Step
 from tfphen.train.transfer_objectives import TRANSFER_OBJECTIVES, final_layer_penalty
@@ -161,7 +161,7 @@ def squares_of_last_kernel(trained):
     return np.square(trained.members.value_of("logits/kernel")).sum((1, 2))
 
 
-class Penalised(Phenomenon):
+class Penalized(Phenomenon):
     title = claim = paper = "a test"
     measures = (Measure("squares", squares_of_last_kernel),)
     objectives: ClassVar = TRANSFER_OBJECTIVES
@@ -181,6 +181,6 @@ def test_the_penalty_shrinks_the_last_kernel_of_each_member():
         for seed in (0, 1)
     ]
     strategy = tf.distribute.get_strategy()
-    found = training.train(Penalised(), made, lambda one: {}, strategy)
+    found = training.train(Penalized(), made, lambda one: {}, strategy)
     # Glorot's initial values have squares of 3.4 in the mean, and cross-entropy makes them larger.
     assert all(0.0 < outcome.values["squares"] < 0.1 for outcome in found)

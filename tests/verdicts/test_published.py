@@ -167,6 +167,7 @@ def test_an_unknown_phenomenon_gets_the_nearest(tmp_path):
     [
         ("configs", "configs", "_configs"),
         ("published", "benchmarks/published", "_benchmarks/published"),
+        ("template", "examples/minimal_phenomenon", "_examples/minimal_phenomenon"),
     ],
 )
 def test_resources_of_a_wheel_come_before_those_of_a_checkout(

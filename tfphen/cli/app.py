@@ -19,7 +19,7 @@ from tfphen.cli.options import PLAIN
 from tfphen.core import references
 from tfphen.core.errors import TfphenError
 
-# What `tfphen --help` says of each verb, so that it imports none; a test compares them.
+# The help text of each verb, so that `tfphen --help` imports none. A test compares them.
 VERBS = {
     "list": "List the phenomena.",
     "show": "Describe a phenomenon: claim, sizes, models and published numbers.",
@@ -33,17 +33,17 @@ VERBS = {
 
 
 class _Verbs(TyperGroup):
-    """Loads a verb when it is asked for."""
+    """Loads a verb when it is used."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(VERBS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in VERBS:
             return None
         return typer.main.get_command(references.load(f"tfphen.cli.{cmd_name}:app"))
 
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
@@ -74,20 +74,21 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Takes the options that come before a verb."""
+    """Options before a verb."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits. Errors are one message on standard error.
 
     Args:
-        arguments: The words after `tfphen`; those of the process when None.
+        arguments: The arguments after `tfphen`; None for those of the process.
     """
-    # Read by TensorFlow when it is imported; the user's own choice is kept.
+    # TensorFlow reads this at import. A value set by the user is kept.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # A terminal may not know every sign.
+            # Not every terminal has all the symbols.
+            stream.reconfigure(errors="replace")
     try:
         app(args=None if arguments is None else list(arguments), prog_name="tfphen")
     except KeyboardInterrupt:
@@ -110,7 +111,7 @@ def _leave(message: str, code: int) -> None:
 
 
 def _flush() -> None:
-    # Whoever read the output may have left, as `head` does; that is no error.
+    # The reader of the output may have closed the pipe, as `head` does; that is not an error.
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -23,7 +23,7 @@ app = typer.Typer(**PLAIN)
 
 
 class Line(NamedTuple):
-    """One thing that was looked at: what it is, `"ok"`, `"broken"` or `"note"`, and how it is."""
+    """One check: its subject, its state, `"ok"`, `"broken"` or `"note"`, and the details."""
 
     what: str
     state: str
@@ -32,7 +32,7 @@ class Line(NamedTuple):
 
 @app.command()
 def check(data_dir: DataDir = None) -> None:
-    """Check the environment: packages, devices, variables, data. Exit 1 if something is broken."""
+    """Check the environment: packages, devices, variables, data. Exit with 1 if one is broken."""
     lines = [*_variables(), *_packages(), *_tensorflow(), *_phenomena(), *_data(data_dir)]
     signs = {FINE: "✓", BROKEN: "✗", NOTE: "–"}
     rows = [(f"{signs[line.state]} {line.state}", line.what, line.how) for line in lines]
@@ -65,7 +65,7 @@ def _tensorflow() -> Iterator[Line]:
         return
     try:
         quiet.import_tensorflow()
-        # By reference: this command also says what is wrong with an installation without them.
+        # By reference: this command must also work in an installation without them.
         keras, tf = references.module("keras"), references.module("tensorflow")
         devices = [device.name for device in tf.config.list_logical_devices()]
         threads = tf.config.threading.get_intra_op_parallelism_threads()
@@ -82,19 +82,19 @@ def _tensorflow() -> Iterator[Line]:
 
 
 def _keras_internals() -> Iterator[Line]:
-    """Says whether the private names of Keras that the engine relies on are where they were."""
+    """Checks for the private names of Keras that the engine relies on."""
     missing = keras_internals.missing()
     what = f"{len(keras_internals.NAMES)} private names of Keras"
     if missing:
         yield Line(what, BROKEN, f"not in this release: {', '.join(missing)}")
     else:
-        yield Line(what, FINE, "all there")
+        yield Line(what, FINE, "all found")
 
 
 def _phenomena() -> Iterator[Line]:
     try:
-        found = [listing.describe(k, v.config_path(), v) for k, v in discover().items()]
-        yield Line("phenomena", FINE if found else BROKEN, f"{len(found)}, their configs are read")
+        found = [listing.describe(name, kind.config_path()) for name, kind in discover().items()]
+        yield Line("phenomena", FINE if found else BROKEN, f"{len(found)}, all configs valid")
     except Exception as error:
         yield Line("phenomena", BROKEN, f"{type(error).__name__}: {error}")
 
@@ -102,4 +102,4 @@ def _phenomena() -> Iterator[Line]:
 def _data(data_dir: Path | None) -> Iterator[Line]:
     for source in sources.available(data_dir):
         if source.kind == "tfds":
-            yield Line(f"data set {source.name}", NOTE, source.found or "not here")
+            yield Line(f"dataset {source.name}", NOTE, source.found or "not found")

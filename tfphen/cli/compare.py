@@ -1,8 +1,8 @@
-"""`tfphen compare A B`: two folders of records side by side."""
+"""`tfphen compare A B`: compares two directories of records."""
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeGuard
 
 import numpy as np
 import typer
@@ -14,7 +14,7 @@ from tfphen.experiment.api import Run
 from tfphen.report import data, terminal
 from tfphen.verdicts.findings import Signature
 
-# Differing trials that are named one by one.
+# Number of differing trials to name one by one.
 _NAMED = 10
 
 
@@ -33,20 +33,23 @@ def compare(
     ]
     console = terminal.console()
     for key in sorted(sides[0].keys() | sides[1].keys(), key=str):
-        pair = [side.get(key) for side in sides]
-        known = next(run for run in pair if run is not None)
-        console.print(f"{terminal.name(known)}", style="bold")
-        if None in pair:
-            typer.echo(f"Only in {first if pair[0] else second}: {known.verdict}\n")
+        pair = [side[key] for side in sides if key in side]
+        console.print(f"{terminal.name(pair[0])}", style="bold")
+        if len(pair) == 1:
+            folder = first if key in sides[0] else second
+            typer.echo(f"Only in {folder}: {pair[0].verdict}\n")
             continue
-        rows = [("verdict", "", *(terminal.verdict(run.verdict) for run in pair))]
+        a, b = pair
+        rows: list[tuple[str | Text, ...]] = [
+            ("verdict", "", *(terminal.verdict(run.verdict) for run in pair))
+        ]
         found = [{one.id: one for one in run.findings} for run in pair]
         for name in dict.fromkeys((*found[0], *found[1])):
             ours = [side.get(name) for side in found]
             role = next(one for one in ours if one is not None).role
             rows.append((name, role, *(_cell(one) for one in ours)))
         console.print(terminal.table(("", "role", f"A: {first}", f"B: {second}"), rows))
-        typer.echo(_settings(*pair) + _records(*pair))
+        typer.echo(_settings(a, b) + _records(a, b))
 
 
 def _cell(finding: Signature | None) -> str | Text:
@@ -63,7 +66,7 @@ def _settings(a: Run, b: Run) -> str:
 
 
 def _records(a: Run, b: Run) -> str:
-    """Returns in words which records the two have in common, and how those differ."""
+    """Returns how many records the two share, and how those differ, in words."""
     both = [name for name in a.records if name in b.records]
     differ = [
         name
@@ -82,17 +85,16 @@ def _records(a: Run, b: Run) -> str:
 
 
 def _difference(a: records.Record, b: records.Record) -> str:
-    """Returns how two records of one trial differ, value by value."""
+    """Returns the differences of two records of one trial."""
     parts = []
     for name in dict.fromkeys((*a.values, *b.values)):
         one, other = a.values.get(name), b.values.get(name)
-        nan = isinstance(one, float) and isinstance(other, float)
-        if one == other or (nan and math.isnan(one) and math.isnan(other)):
+        if one == other or (_is_nan(one) and _is_nan(other)):
             continue
         shown = [
             repr(x) if isinstance(x, (str, bool, type(None))) else f"{x:.6g}" for x in (one, other)
         ]
-        if shown[0] == shown[1]:
+        if shown[0] == shown[1] and _is_number(one) and _is_number(other):
             shown.append(f"(they differ by {abs(one - other):.2g})")
         parts.append(f"{name} {' → '.join(shown[:2])} {' '.join(shown[2:])}".rstrip())
     arrays = [
@@ -103,6 +105,14 @@ def _difference(a: records.Record, b: records.Record) -> str:
     if arrays:
         parts.append(f"arrays {', '.join(arrays)}")
     return ", ".join(parts) or "the settings of the trial"
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float))
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _same_array(one: np.ndarray | None, other: np.ndarray | None) -> bool:

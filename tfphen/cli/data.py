@@ -1,4 +1,4 @@
-"""`tfphen data`: which data are on this machine, whether they are whole, and fetching them."""
+"""`tfphen data`: lists, verifies and downloads datasets."""
 
 from typing import Annotated
 
@@ -15,8 +15,8 @@ app = typer.Typer(help="List, verify, or download datasets.", no_args_is_help=Tr
 
 @app.command("list")
 def list_sets(data_dir: DataDir = None) -> None:
-    """List the datasets, and where they were found."""
-    missing = {"file": "not here, copied by hand: see tfphen data check", "tfds": "not here"}
+    """List datasets and where they were found."""
+    missing = {"file": "not found, copied by hand: see tfphen data check", "tfds": "not found"}
     rows = [
         (source.name, source.kind, source.found or missing[source.kind])
         for source in sources.available(data_dir)
@@ -30,11 +30,11 @@ def list_sets(data_dir: DataDir = None) -> None:
 def check_sets(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME...", help="Default: all that are here.", show_default=False),
+        typer.Argument(metavar="NAME...", help="Default: all that were found.", show_default=False),
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Check that datasets are here and complete."""
+    """Verify that datasets are present and complete."""
     names = names or [source.name for source in sources.available(data_dir) if source.found]
     code = 0
     for name in dict.fromkeys(names):
@@ -51,7 +51,7 @@ def fetch_sets(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="TensorFlow Datasets.")],
     data_dir: DataDir = None,
 ) -> None:
-    """Download and prepare datasets that are not here. Nothing else ever downloads."""
+    """Download and prepare missing datasets. Nothing else ever downloads."""
     quiet.import_tensorflow()
     for name in dict.fromkeys(names):
         typer.echo(f"{name}: {sources.fetch(name, data_dir).found}")

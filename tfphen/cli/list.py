@@ -1,4 +1,4 @@
-"""`tfphen list`: which phenomena there are, from their config files alone."""
+"""`tfphen list`: the phenomena, from their config files alone."""
 
 import json
 from collections.abc import Iterator
@@ -12,47 +12,44 @@ from tfphen.core import config as configs
 from tfphen.core import references
 from tfphen.core.errors import UsageError
 from tfphen.experiment import discovery
+from tfphen.report import terminal
 from tfphen.verdicts.published import resource_folder
 
 app = typer.Typer(**PLAIN)
 
 
-def describe(identifier: str, path: Path, about: Any = None) -> dict[str, Any]:
+def describe(identifier: str, path: Path | None) -> dict[str, Any]:
     """Returns id, title, claim, paper, sizes and paper experiments as plain data.
 
     Args:
         identifier: The phenomenon's id.
-        path: Its config.
-        about: Where title, claim and paper are, if not in the config: the phenomenon's class.
+        path: Its config; None if only its class knows where that is.
     """
-    file = configs.read(path)
-    texts = {
-        "title": file.about.get("title") or about.title,
-        "claim": file.about.get("claim") or about.claim,
-        "paper": file.about.get("citation") or about.paper,
-    }
+    file = None if path is None else configs.read(path)
+    if file is not None and file.about.keys() >= set(configs.ABOUT):
+        title, claim, paper = (file.about[name] for name in configs.ABOUT)
+    else:
+        # By reference, since a class can be had by importing its phenomenon only.
+        phenomenon = references.load("tfphen.experiment.phenomenon:get")(identifier)
+        title, claim, paper = phenomenon.title, phenomenon.claim, phenomenon.paper
+        file = configs.read(phenomenon.config_path())
     return {
         "id": identifier,
-        **texts,
+        "title": title,
+        "claim": claim,
+        "paper": paper,
         "sizes": [size for size in configs.SIZES if size in file.tables],
         "experiments": configs.experiments(file.tables),
     }
 
 
-def descriptions() -> Iterator[dict[str, Any] | UsageError]:
-    """Yields the description of each phenomenon, or what is wrong with it."""
+def config_paths() -> Iterator[tuple[str, Path | None]]:
+    """Yields the id and config of each phenomenon, None where only its class knows the config."""
+    folder = resource_folder("configs")
     for name in discovery.rooms():
-        try:
-            yield describe(name, resource_folder("configs") / f"{name}.toml")
-        except UsageError as error:
-            yield error
-    for name in discovery.entry_points():
-        try:
-            # One from elsewhere says where its config is, so only that is imported.
-            kind = references.load("tfphen.experiment.phenomenon:get")(name)
-            yield describe(name, kind.config_path(), kind)
-        except UsageError as error:
-            yield error
+        yield name, folder / f"{name}.toml"
+    for name, point in discovery.entry_points().items():
+        yield name, discovery.config_beside(point)
 
 
 @app.command()
@@ -60,17 +57,27 @@ def list_phenomena(
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
     """List the phenomena."""
-    every = [*descriptions()]
-    broken = [one for one in every if isinstance(one, UsageError)]
-    found = [one for one in every if not isinstance(one, UsageError)]
+    found: list[dict[str, Any]] = []
+    broken: list[str] = []
+    for name, path in config_paths():
+        try:
+            found.append(describe(name, path))
+        except UsageError as error:
+            broken.append(f"Error: {error}")
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
-        width = max((len(one["id"]) for one in found), default=0)
-        for one in found:
-            typer.echo(f"{one['id']:{width}}  {one['title']}")
+        rows = [(one["id"], one["title"], _sizes(one)) for one in found]
+        table = terminal.table(("id", "title", "sizes (experiments)"), rows, keep_names=True)
+        terminal.console(most=terminal.PAGE).print(table)
         typer.echo("\n`tfphen show ID` describes one, `tfphen run ID` runs its small size.")
-    for error in broken:
-        typer.echo(f"Error: {error}", err=True)
+    for message in broken:
+        typer.echo(message, err=True)
     if broken:
         raise typer.Exit(2)
+
+
+def _sizes(one: dict[str, Any]) -> str:
+    """Returns the sizes of a phenomenon, with the number of experiments of the paper size."""
+    count = {"paper": f" ({len(one['experiments'])})"}
+    return ", ".join(size + count.get(size, "") for size in one["sizes"])

@@ -1,11 +1,11 @@
-"""Arguments and options that several verbs have."""
+"""Arguments and options that several verbs share."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-# Plain help and plain errors: they are read in logs and pipes as often as on a screen.
+# Plain help and errors, which are often read in logs and pipes.
 PLAIN: dict[str, Any] = {
     "add_completion": False,
     "rich_markup_mode": None,
@@ -19,6 +19,6 @@ DataDir = Annotated[
     typer.Option(metavar="DIR", help="Directory to search first for prepared datasets."),
 ]
 Experiment = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Which experiment of the paper size.")
+    str | None, typer.Option(metavar="NAME", help="Experiment of the paper size.")
 ]
 SIZES = "smoke|small|paper"

@@ -1,4 +1,4 @@
-"""What is seen while trials train: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of training: a bar on a terminal, occasional lines elsewhere."""
 
 import math
 import sys
@@ -16,16 +16,16 @@ _SECONDS_BETWEEN_LINES = 30.0
 
 
 def make(name: str) -> "Lines | Bar":
-    """Returns the progress of one run, to be used in a `with`. It writes to standard error.
+    """Returns the progress of one run, a context manager that writes to standard error.
 
     Args:
-        name: What the run is called.
+        name: Name of the run.
     """
     return Bar(name) if sys.stderr.isatty() else Lines(name)
 
 
 class _Counting(Progress):
-    """Counts trials. A trial that trains counts by the share of its steps that are done."""
+    """Counts trials. A trial in training counts by the fraction of its steps done."""
 
     def __init__(self, name: str):
         self.name = name
@@ -51,7 +51,7 @@ class _Counting(Progress):
 
 
 class Lines(_Counting):
-    """Plain lines, for logs: at the start, at the end, and at most every half minute between."""
+    """Plain lines for logs: at the start, at the end, and at most every 30 seconds between."""
 
     def __init__(self, name: str):
         super().__init__(name)
@@ -61,7 +61,7 @@ class Lines(_Counting):
         super().begin(total, done)
         self._started = self._last = time.monotonic()
         if self.trained:
-            typer.echo(f"{self.name}: {total} trials, {done} already done", err=True)
+            typer.echo(f"{self.name}: {total} trials, {done} cached", err=True)
 
     def tick(self, trials: float) -> None:
         super().tick(trials)
@@ -84,11 +84,11 @@ class Lines(_Counting):
 
 
 class Bar(_Counting):
-    """A bar with counts, elapsed time, time left and what is training."""
+    """A bar with counts, elapsed time, time left and the current population."""
 
     def __init__(self, name: str):
         super().__init__(name)
-        # What trains gives way where a screen is narrow.
+        # On a narrow screen, this column is cut first.
         rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._bar = progress.Progress(
             progress.TextColumn("{task.fields[name]}", table_column=Column(no_wrap=True)),
@@ -102,7 +102,7 @@ class Bar(_Counting):
             transient=True,
             expand=True,
         )
-        self._task = None
+        self._task: progress.TaskID | None = None
 
     def begin(self, total: int, done: int) -> None:
         super().begin(total, done)
@@ -117,14 +117,16 @@ class Bar(_Counting):
             self._bar.start()
 
     def group(self, description: str) -> None:
-        # What comes from a phenomenon is text, not markup.
+        # Text from a phenomenon is not markup.
         what = description.partition(": ")[2].replace("[", r"\[")
-        self._bar.update(self._task, description=what)
+        if self._task is not None:
+            self._bar.update(self._task, description=what)
 
     def tick(self, trials: float) -> None:
         before = self.completed
         super().tick(trials)
-        self._bar.update(self._task, advance=self.completed - before, count=self._count())
+        if self._task is not None:
+            self._bar.update(self._task, advance=self.completed - before, count=self._count())
 
     def _count(self) -> str:
         return f"{math.floor(self.completed + 1e-6)}/{self.total}"

@@ -1,4 +1,4 @@
-"""Keeps TensorFlow's own messages off a user's screen. What tfphen says is its own."""
+"""Imports TensorFlow without its startup messages."""
 
 import contextlib
 import logging
@@ -12,10 +12,10 @@ from tfphen.core import references
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and Keras without the lines that they write on the way.
+    """Imports TensorFlow and Keras without their startup messages.
 
-    A user's own choice shows them again: `-W` the warnings of Python, `TF_CPP_MIN_LOG_LEVEL` less
-    than 3 the messages of TensorFlow.
+    To see them, set `-W` for Python's warnings and `TF_CPP_MIN_LOG_LEVEL` below 3 for TensorFlow's
+    messages.
     """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
@@ -30,15 +30,15 @@ def import_tensorflow() -> None:
 
 @contextlib.contextmanager
 def _no_native_messages() -> Iterator[None]:
-    """Drops what is written to the file descriptor of standard error, unless something is raised.
+    """Drops output to the file descriptor of standard error, unless an error is raised.
 
-    Until absl's logging is initialised, which happens during the import, TensorFlow's C++ side
-    logs to that descriptor whatever the level is set to.
+    Until absl's logging is initialized during the import, TensorFlow's C++ code logs to that
+    descriptor at any level.
     """
     sys.stderr.flush()
     try:
         kept = os.dup(2)
-    except OSError:  # Standard error is closed: nothing can be seen there.
+    except OSError:  # Standard error is closed.
         yield
         return
     with tempfile.TemporaryFile() as dropped:

@@ -1,4 +1,4 @@
-"""`tfphen report`: writes what the records in a folder say."""
+"""`tfphen report`: writes a report of the records in a directory."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ app = typer.Typer(**PLAIN)
 def report(
     out: Out = Path("runs"),
     style: Annotated[
-        str, typer.Option("--format", metavar="|".join(FORMATS), help="What to write.")
+        str, typer.Option("--format", metavar="|".join(FORMATS), help="Format of the report.")
     ] = "html",
     to: Annotated[
         Path | None,

@@ -1,4 +1,4 @@
-"""`tfphen run`: trains what is not done yet, phenomenon by phenomenon, and prints verdicts."""
+"""`tfphen run`: runs the remaining trials of phenomena and prints their verdicts."""
 
 import os
 import sys
@@ -28,16 +28,16 @@ def run(
         typer.Argument(metavar="ID...", help="Phenomena, see `tfphen list`.", show_default=False),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Run every phenomenon.")] = False,
-    size: Annotated[str, typer.Option(metavar=SIZES, help="How much to train.")] = "small",
+    size: Annotated[str, typer.Option(metavar=SIZES, help="Size of the experiment.")] = "small",
     experiment: Experiment = None,
     seeds: Annotated[
-        int | None, typer.Option(metavar="N", help="How many seeds, instead of the config's.")
+        int | None, typer.Option(metavar="N", help="Number of seeds. Default: the config's.")
     ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
             metavar="BASE",
-            help="The first seed. Seeds below 1000 explore, those from 1000 up confirm.",
+            help="First seed. Seeds below 1000 are exploratory, others confirmatory.",
         ),
     ] = None,
     overrides: Annotated[
@@ -49,10 +49,10 @@ def run(
     out: Out = Path("runs"),
     data_dir: DataDir = None,
     strategy: Annotated[
-        str, typer.Option(metavar="|".join(AVAILABLE), help="On which devices to train.")
+        str, typer.Option(metavar="|".join(AVAILABLE), help="Strategy for devices.")
     ] = "auto",
     shard: Annotated[
-        str, typer.Option(metavar="I/N", help="Do only the i-th of n parts of the work.")
+        str, typer.Option(metavar="I/N", help="Run only the i-th of n parts of the plan.")
     ] = "1/1",
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Enable deterministic ops (slower).")
@@ -67,12 +67,13 @@ def run(
     check_strategy(strategy)
     if data_dir is not None and not data_dir.is_dir():
         raise UsageError(f"--data-dir must be a folder that exists. Received: {str(data_dir)!r}")
+    replaced = configs.parse_overrides(overrides or [])
     settings = {
         "size": size,
         "experiment": experiment,
         "seeds": seeds,
         "seed": seed,
-        "overrides": configs.parse_overrides(overrides or []),
+        "overrides": replaced,
         "out": out,
         "data_dir": data_dir,
         "strategy": strategy,
@@ -82,7 +83,7 @@ def run(
     runner.check_environment()
     for kind in kinds:
         given = {k: v for k, v in (("seeds", seeds), ("seed", seed)) if v is not None}
-        kind.configure(size, experiment, settings["overrides"] | given)
+        kind.configure(size, experiment, {**replaced, **given})
     runner.writable_folder(out)
     codes = []
     try:
@@ -111,20 +112,22 @@ def _phenomena(identifiers: Sequence[str], everything: bool) -> list[type[phenom
     return [phenomenon.get(identifier) for identifier in dict.fromkeys(identifiers)]
 
 
-def _one(kind, settings: dict[str, Any], strict: bool, alone: bool) -> int:
+def _one(
+    kind: type[phenomenon.Phenomenon], settings: dict[str, Any], strict: bool, alone: bool
+) -> int:
     """Runs one phenomenon, prints its verdicts and returns its exit code."""
     label = f"{kind.id} ({settings['size']})"
     try:
         with progress.make(label) as shown:
             result = api.run(kind.id, progress=shown, prepare=_load_tensorflow, **settings)
         console = terminal.console()
-        _say_what_was_done(shown, label)
+        _report_cached(shown, label)
         console.print(terminal.verdicts(result))
         console.print(f"{terminal.name(result)}: ", terminal.verdict(result.verdict), "\n", sep="")
     except api.Unfinished as error:
         if settings["shard"] == (1, 1):
             raise
-        _say_what_was_done(shown, label)
+        _report_cached(shown, label)
         typer.echo(f"{error} The last shard to finish gives the verdicts.")
         return 0
     except Exception as error:
@@ -136,7 +139,7 @@ def _one(kind, settings: dict[str, Any], strict: bool, alone: bool) -> int:
     return int(strict and result.verdict != PRESENT)
 
 
-def _say_what_was_done(shown, label: str) -> None:
+def _report_cached(shown: progress.Lines | progress.Bar, label: str) -> None:
     if not shown.trained:
         typer.echo(f"{label}: all {shown.total} trials cached; nothing to run.", err=True)
 

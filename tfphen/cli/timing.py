@@ -1,4 +1,4 @@
-"""`tfphen show ID --time`: minutes of a size, from a few steps of each of its populations."""
+"""`tfphen show ID --time`: estimates the run time of a size from a few steps of each population."""
 
 import dataclasses
 import math
@@ -15,23 +15,23 @@ from tfphen.train import gradient_descent, outcomes
 from tfphen.train import strategy as strategies
 from tfphen.train.examples import Examples
 
-# Steps after which the clock is read. The first chunk holds compilation, the others do not.
+# Steps after which the clock is read. Only the first chunk includes compilation.
 _POINTS = (10, 20, 30, 230, 2230)
-# Once so many seconds were spent on steps alone, they are known well enough.
+# Seconds of steps alone after which the timing is accurate enough.
 _ENOUGH_SECONDS = 0.5
 
 
 @dataclasses.dataclass
 class Timing:
-    """How fast a population trains.
+    """The timing of a population.
 
     Args:
-        parts: Into how many populations its trials are split, so that weights fit on the device;
-            with a solver, the number of trials, of which one is solved.
-        weights: Numbers in the weights of one model.
-        steps: Length of the real training, in updates.
-        compile_seconds: Before the first step is done: data, model, compilation.
-        step_seconds: One step of all members.
+        parts: Number of populations into which its trials are split, so that weights fit on the
+            device; with a solver, the number of trials, one of which is timed.
+        weights: Number of weights of one model.
+        steps: Length of the full training, in updates.
+        compile_seconds: Time before the first step: data, model, compilation.
+        step_seconds: Time of one step of all members.
     """
 
     parts: int
@@ -42,7 +42,7 @@ class Timing:
 
     @property
     def seconds(self) -> float:
-        """Estimate of the whole training, without measuring it afterwards."""
+        """Estimated time of the full training, excluding evaluation."""
         return self.parts * (self.compile_seconds + self.steps * self.step_seconds)
 
 
@@ -52,7 +52,8 @@ def show(identifier: str, size: str, experiment: str | None, data_dir: Path | No
     kind = phenomenon.get(identifier)
     groups = plan.groups(kind().trials(kind.configure(size, experiment)))
     known: dict[tuple[str, int], Timing | None] = {}
-    rows, total, left_out = [], 0.0, 0
+    rows: list[tuple[str, ...]] = []
+    total, left_out = 0.0, 0
     for group in groups:
         key = group.key, len(group.trials)
         if key not in known:
@@ -83,7 +84,7 @@ def show(identifier: str, size: str, experiment: str | None, data_dir: Path | No
 
 
 def _time(kind: Phenomenon, group: plan.Group, data_dir: Path | None) -> Timing | None:
-    """Trains a population for a few steps. Returns None if it needs results of other trials."""
+    """Times a population over a few steps. Returns None if it needs results of other trials."""
     if group.trials[0].inputs:
         return None
     recipe, strategy = recipe_of(kind, group.trials), strategies.get()
@@ -98,7 +99,8 @@ def _time(kind: Phenomenon, group: plan.Group, data_dir: Path | None) -> Timing 
     model = recipe.model(shapes.input_shape, shapes.num_classes)
     most = outcomes.members_at_once(model)
     part = recipe.take(0, most)
-    examples, inputs = Examples(part.trials, data_dir, part.sources), [{} for _ in part.trials]
+    examples = Examples(part.trials, data_dir, part.sources)
+    inputs: list[outcomes.Inputs] = [{} for _ in part.trials]
     members = outcomes.population_of(part, model, inputs, strategy)
     trainer = gradient_descent.trainer_of(part, examples, members, inputs, strategy)
     first_seconds, step_seconds = 0.0, math.inf
@@ -111,7 +113,7 @@ def _time(kind: Phenomenon, group: plan.Group, data_dir: Path | None) -> Timing 
         if before == 0:
             first_steps, first_seconds = trainer.step, time.perf_counter() - started
             continue
-        # The fastest of them: whatever else ran on this machine meanwhile only adds.
+        # The fastest chunk, since other processes on this machine only add time.
         step_seconds = min(step_seconds, seconds / (trainer.step - before))
         if seconds > _ENOUGH_SECONDS:
             break

@@ -69,7 +69,9 @@ def functional_of(model: Any) -> Any:
     return model if hasattr(model, "_run_through_graph") else None
 
 
-def run_through_graph(graph: Any, inputs: Any, operation_fn: Callable[[Any], Callable]) -> Any:
+def run_through_graph(
+    graph: Any, inputs: Any, operation_fn: Callable[[Any], Callable[..., Any]]
+) -> Any:
     """Runs a graph on inputs, with `operation_fn(operation)` in place of each operation."""
     return graph._run_through_graph(inputs, operation_fn=operation_fn)
 

@@ -42,7 +42,7 @@ def load(reference: Any) -> Any:
     return getattr(loaded, name)
 
 
-def look_up(kind: str, table: Mapping[str, Callable[..., Any] | str], spec: Spec) -> Any:
+def look_up(kind: str, table: Mapping[str, Callable[..., Any] | str | None], spec: Spec) -> Any:
     """Resolves `table[spec.name]`.
 
     Raises:
@@ -56,14 +56,16 @@ def look_up(kind: str, table: Mapping[str, Callable[..., Any] | str], spec: Spec
     return load(table[spec.name])
 
 
-def bind(kind: str, function: Callable, spec: Spec, num_arguments: int = 0) -> Callable:
+def bind(
+    kind: str, function: Callable[..., Any], spec: Spec, num_arguments: int = 0
+) -> Callable[..., Any]:
     """Returns `function` with the settings of `spec`, which then takes its first arguments.
 
     Args:
-        kind: What is meant, for messages.
+        kind: The kind of object, for messages.
         function: Takes positional arguments and settings.
         spec: Its name and settings.
-        num_arguments: How many positional arguments the result takes.
+        num_arguments: Number of positional arguments that the result takes.
 
     Raises:
         UsageError: The function does not take these settings.
@@ -80,7 +82,7 @@ def bind(kind: str, function: Callable, spec: Spec, num_arguments: int = 0) -> C
     return functools.partial(function, **spec.settings)
 
 
-def call(kind: str, function: Callable, spec: Spec, *arguments: Any) -> Any:
+def call(kind: str, function: Callable[..., Any], spec: Spec, *arguments: Any) -> Any:
     """Returns `function(*arguments, **spec.settings)`.
 
     Raises:

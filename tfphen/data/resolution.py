@@ -22,7 +22,7 @@ def resolve(
     data: Data,
     seed_of: Callable[[str], int],
     data_dir: str | Path | None = None,
-    sources: Mapping[str, Callable[..., Dataset]] | None = None,
+    sources: Mapping[str, Callable[..., Dataset] | str] | None = None,
 ) -> Resolved:
     """Resolves the data of a trial: loads, splits, subsamples, then corrupts it.
 
@@ -105,7 +105,7 @@ def _of_source(
     data: Data,
     seed_of: Callable[[str], int],
     data_dir: str | Path | None,
-    sources: Mapping[str, Callable[..., Dataset]] | None,
+    sources: Mapping[str, Callable[..., Dataset] | str] | None,
 ) -> Part:
     """Returns the test split of a source, see `Data.further`."""
     if spec.name == data.name and data.split == "seeded":

@@ -143,7 +143,7 @@ def load(
     name: str,
     options: Mapping[str, Any] | None = None,
     data_dir: str | Path | None = None,
-    sources: Mapping[str, Callable[..., Dataset]] | None = None,
+    sources: Mapping[str, Callable[..., Dataset] | str] | None = None,
 ) -> Dataset:
     """Returns a dataset with its own split.
 

@@ -63,6 +63,7 @@ def median_gamma(sample: ArrayLike) -> float:
         A. Gretton et al., "A Kernel Two-Sample Test", Journal of Machine Learning Research 13,
         2012, section 8.
     """
+
     sample = points("sample", sample)
     checks.require(len(sample) > 1, "sample", sample.shape, "must have two points at least")
     median = float(np.median(pdist(sample)))

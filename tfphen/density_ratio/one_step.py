@@ -117,6 +117,7 @@ def one_step(
         T. Zhang, I. Yamane, N. Lu, M. Sugiyama, "A One-step Approach to Covariate Shift
         Adaptation", ACML 2020, arXiv 2007.04043.
     """
+
     train, test = pair(train, test)
     targets = np.asarray(targets, "float64")
     checks.require(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfphen.core import config as configs
 from tfphen.core.errors import TfphenError
-from tfphen.experiment import phenomenon, record_format, records, runner
+from tfphen.experiment import phenomenon, plots, record_format, records, runner
 from tfphen.verdicts import findings, published
 from tfphen.verdicts.comparison import Comparison, compare
 
@@ -20,7 +20,7 @@ DEFAULT_FOLDER = "runs"
 
 
 class Unfinished(TfphenError):
-    """Trials are left to run, as when this was one shard of several."""
+    """Some trials have not run yet, such as those of another shard."""
 
 
 class Run:
@@ -32,13 +32,13 @@ class Run:
         experiment: The paper experiment, or None.
         config: The settings.
         known: Records by trial id.
-        overrides: Those settings that are not the config file's.
+        overrides: The settings that replace those of the config file.
 
     Raises:
         Unfinished: Not every trial has a record.
 
     Attributes:
-        table: One row a trial: tags, values and arrays.
+        table: A DataFrame with one row a trial: tags, values and arrays.
         findings: The signatures and controls with their verdicts.
         verdict: `"present"`, `"absent"` or `"inconclusive"`.
     """
@@ -96,8 +96,6 @@ class Run:
         """Draws the phenomenon. Returns a Matplotlib figure."""
         from matplotlib.figure import Figure
 
-        from tfphen.experiment import plots
-
         with plots.style():
             figure = Figure(figsize=(8.0, 4.5), layout="constrained")
             self.phenomenon.figure(self.table, self.config, figure)
@@ -108,7 +106,7 @@ class Run:
 
 
 def folder_of(out: str | Path, identifier: str, size: str, experiment: str | None = None) -> Path:
-    """Returns where the records of a phenomenon at a size are, below `out`."""
+    """Returns the folder of a phenomenon's records at a size, below `out`."""
     return Path(out) / identifier / "-".join(filter(None, (size, experiment)))
 
 
@@ -122,16 +120,16 @@ def run(
     out: str | Path = DEFAULT_FOLDER,
     **settings: Any,
 ) -> Run:
-    """Runs a phenomenon, or reads what is done already.
+    """Runs the trials of a phenomenon that have no record yet, and returns all of them.
 
     Args:
         identifier: Its id, see `tfphen list`.
         size: `"smoke"` (seconds), `"small"` (minutes) or `"paper"` (the paper's protocol).
-        experiment: Which experiment of the paper size.
-        seeds: How many seeds, instead of the config's number.
-        seed: The first seed, instead of the config's.
+        experiment: The experiment of the paper size.
+        seeds: Number of seeds; by default the config's.
+        seed: First seed; by default the config's.
         overrides: Nested settings that replace the config's.
-        out: Where records go.
+        out: Folder of the records.
         **settings: `strategy`, `data_dir`, `shard`, `deterministic`, `progress`, `prepare` of
             `runner.run`.
 
@@ -139,7 +137,7 @@ def run(
         A `Run` with `.table`, `.findings`, `.verdict` and `.figure()`.
 
     Raises:
-        Unfinished: This was one shard, and the others are not done yet.
+        Unfinished: Trials of other shards have not run yet.
 
     Example:
 
@@ -164,8 +162,10 @@ def run(
 _SETTINGS = "run.json"
 
 
-def _write_settings(folder: Path, size: str, experiment: str | None, values: Mapping) -> None:
-    """Notes what the last finished run of this folder was, so that a report can read it back."""
+def _write_settings(
+    folder: Path, size: str, experiment: str | None, values: Mapping[str, Any]
+) -> None:
+    """Stores the settings of the last finished run of a folder, for reports."""
     text = json.dumps({"size": size, "experiment": experiment, "overrides": values}, indent=1)
     record_format.write_atomically(folder / _SETTINGS, text.encode("utf-8"))
 
@@ -174,13 +174,13 @@ def read_runs(out: str | Path, left_out: Callable[[Unfinished], None] | None = N
     """Returns every run below `out`, from its records alone. Nothing is trained.
 
     Args:
-        out: Where records are.
-        left_out: Told about a run whose records are not complete, as after its config changed.
-            When None, such a run is an error.
+        out: Folder of the records.
+        left_out: Called for a run whose records are incomplete, as after its config changed; None
+            raises an error for such a run.
 
     Raises:
         TfphenError: There is none, or a record is damaged.
-        Unfinished: The records of a run are not complete.
+        Unfinished: The records of a run are incomplete.
     """
     runs = []
     for path in sorted(Path(out).glob(f"*/*/{_SETTINGS}")):

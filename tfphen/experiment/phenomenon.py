@@ -1,4 +1,4 @@
-"""A phenomenon declares what to train, what to measure and what to test. It never trains or prints.
+"""The base class of phenomena, and their discovery. A phenomenon never trains and never prints.
 
 A folder of a few short files, one config, one file of published numbers: nothing else is edited to
 add one.
@@ -6,7 +6,8 @@ add one.
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,13 +23,22 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
+    from tfphen.experiment.registries import (
+        ModelBuilder,
+        ObjectiveFactory,
+        Reference,
+        Source,
+        Start,
+        Statistic,
+    )
+    from tfphen.solvers.base import Solver
     from tfphen.train.loop import StepHook
     from tfphen.verdicts.findings import Signature
     from tfphen.verdicts.stats import Estimate
 
 
 class _FromConfig:
-    """A text that stands at the top of the phenomenon's config."""
+    """A text at the top of the phenomenon's config."""
 
     def __init__(self, key: str):
         self.key = key
@@ -41,61 +51,59 @@ class _FromConfig:
         return text
 
 
+def _from_config(key: str) -> Any:
+    return _FromConfig(key)
+
+
 class Phenomenon:
-    """The base class. A subclass in `tfphen/phenomena/<id>/` or behind an entry point is found.
+    """The trials, measures and findings of one phenomenon.
+
+    Subclasses in `tfphen/phenomena/<id>/` and behind entry points are discovered.
 
     Class attributes:
         id: Its name at the command line, that of its folder or module.
         title: A few words. By default, like the next two, read from its config.
-        claim: What the paper says, in a sentence.
+        claim: The paper's claim, in a sentence.
         paper: Authors, title, venue, arXiv id; `citation` in the config.
         Config: Its settings, a subclass of `tfphen.core.config.Config`.
-        measures: Taken on each trained population.
-        curve_measures: Taken also at each step of a trial's `curve`.
-        models, objectives: Builders of its own by name, beside those of `tfphen.models` and
-            `tfphen.train.objectives`.
-        sources: Data sources of its own by name: functions of their settings, keyword-only, that
-            return a `tfphen.data.Dataset`.
-        starts: Where weights may begin, by the names that `Trial.start` uses: functions
-            `(drawn, inputs, generator, **settings) -> (weights, masks)` of one trial. `drawn` has
-            every weight by path as it comes from the trial's seed, `inputs` the arrays that the
-            trial takes from other records; the result replaces weights by path, and masks with
-            zeros and ones some that can be trained. All are NumPy arrays.
-        solvers: Solvers by the names that `Trial.solver` uses: closed-form or non-gradient fits,
-            see `tfphen.solvers.base.Solver`.
-        step_hook: What trials with `record_every` record at an update, beside the loss: a
-            `tfphen.train.loop.StepHook`, or None.
-        statistics: What published numbers are compared with, by the names in their field
-            `statistic`: functions `(table, config, setting, **arguments)` of the records of one
-            paper experiment, its settings, and the number's `setting` and `arguments`. They return
-            an `Estimate`, or a pair of that and the baseline's, or None where the records do not
-            have it.
+        measures: Measures taken on each trained population.
+        curve_measures: Measures taken also at each step of a trial's `curve`.
+        models: Model builders beside those of `tfphen.models`, for `Trial.model`.
+        objectives: Objective factories beside those of `tfphen.train.loss_objectives`, for
+            `Trial.objective`.
+        sources: Data sources beside those of `tfphen.data`, for `Data.name`.
+        starts: Initial weights beside `drawn`, for `Trial.start`.
+        solvers: Closed-form or non-gradient fits, for `Trial.solver`.
+        step_hook: Values that trials with `record_every` record beside the loss, or None.
+        statistics: Statistics that published numbers are compared with, for their field
+            `statistic`.
 
+    Registries hold their entries by name; `tfphen.experiment.registries` describes the types.
     Values of registries, a measure's function and the step hook may be references
-    `"package.module:name"`, see `tfphen.core.references`: modules that import a backend are loaded
-    so only when something trains.
+    `"package.module:name"`, see `tfphen.core.references`, so that modules that import a backend
+    are loaded only when something trains.
     """
 
     id: ClassVar[str]
-    title: ClassVar[str] = _FromConfig("title")
-    claim: ClassVar[str] = _FromConfig("claim")
-    paper: ClassVar[str] = _FromConfig("citation")
+    title: ClassVar[str] = _from_config("title")
+    claim: ClassVar[str] = _from_config("claim")
+    paper: ClassVar[str] = _from_config("citation")
     Config: ClassVar[type[configs.Config]] = configs.Config
     measures: ClassVar[tuple[Measure, ...]] = ()
     curve_measures: ClassVar[tuple[Measure, ...]] = ()
-    models: ClassVar[Mapping[str, Callable | str]] = {}
-    objectives: ClassVar[Mapping[str, Callable | str]] = {}
-    sources: ClassVar[Mapping[str, Callable | str]] = {}
-    starts: ClassVar[Mapping[str, Callable | str]] = {}
-    solvers: ClassVar[Mapping[str, Callable | str]] = {}
-    step_hook: ClassVar["StepHook | str | None"] = None
-    statistics: ClassVar[Mapping[str, Callable | str]] = {}
+    models: ClassVar["Mapping[str, ModelBuilder | Reference]"] = {}
+    objectives: ClassVar["Mapping[str, ObjectiveFactory | Reference]"] = {}
+    sources: ClassVar["Mapping[str, Source | Reference]"] = {}
+    starts: ClassVar["Mapping[str, Start | Reference]"] = {}
+    solvers: ClassVar["Mapping[str, Solver | Reference]"] = {}
+    step_hook: ClassVar["StepHook | Reference | None"] = None
+    statistics: ClassVar["Mapping[str, Statistic | Reference]"] = {}
 
     def measures_of(self, trial: Trial) -> tuple[tuple[Measure, ...], tuple[Measure, ...]]:
         """Returns the measures and curve measures that a trial takes.
 
         Raises:
-            UsageError: The trial names one that there is not.
+            UsageError: The trial requests an unknown measure.
         """
         if trial.measures is None:
             return self.measures, self.curve_measures
@@ -105,26 +113,29 @@ class Phenomenon:
                 f"Unknown measure {unknown[0]!r} of {self.id}.{nearest(unknown[0], known)} "
                 f"Allowed: {', '.join(sorted(known))}"
             )
-        return tuple(
+        taken, along_curve = (
             tuple(measure for measure in group if measure.name in trial.measures)
             for group in (self.measures, self.curve_measures)
         )
+        return taken, along_curve
 
     def trials(self, config: configs.Config) -> Iterable[Trial]:
         """Yields the grid of trials as plain data."""
         raise NotImplementedError
 
     def findings(self, table: "pandas.DataFrame", config: configs.Config) -> Iterable["Signature"]:
-        """Yields signatures and negative controls, from records only, one row a trial.
+        """Yields signatures and negative controls.
 
-        What findings and figure both compute from the table is in the room's `findings.py`.
+        Args:
+            table: The records, one row a trial.
+            config: The settings.
         """
         raise NotImplementedError
 
     def reproductions(
         self, table: "pandas.DataFrame", config: configs.Config, number: Number
     ) -> "tuple[Estimate, Estimate | None] | None":
-        """Returns our estimate, and that of its baseline, for a published number, or None.
+        """Returns our estimate of a published number, and that of its baseline, or None.
 
         Args:
             table: The records of one paper experiment.
@@ -132,7 +143,7 @@ class Phenomenon:
             number: The published number.
 
         Raises:
-            UsageError: It names a statistic that there is not, or with the wrong arguments.
+            UsageError: It names an unknown statistic, or has the wrong arguments for it.
         """
         if not number.statistic:
             return None
@@ -155,7 +166,7 @@ class Phenomenon:
         # A room is a package with a module `phenomenon`; a small phenomenon is one module.
         cls.id = parts[-2] if parts[-1] == "phenomenon" and len(parts) > 1 else parts[-1]
 
-    # ---- where its files are -------------------------------------------------------------------
+    # ---- files ---------------------------------------------------------------------------------
 
     @classmethod
     def _file(cls, kind: str, beside: str) -> Path:
@@ -175,6 +186,18 @@ class Phenomenon:
         return cls._file("published", f"{cls.id}.published.toml")
 
     @classmethod
+    def current_finding_id(cls, name: str) -> str:
+        """Returns the id that a finding has now, for one in a report that is older.
+
+        Former ids are in `renamed_findings.json` beside the phenomenon's module, where there are
+        any. An id that is not there is returned unchanged.
+        """
+        path = Path(inspect.getfile(cls)).with_name("renamed_findings.json")
+        if not path.exists():
+            return name
+        return json.loads(path.read_text(encoding="utf-8")).get(name, name)
+
+    @classmethod
     def configure(
         cls,
         size: str,
@@ -191,7 +214,12 @@ def discover() -> dict[str, type[Phenomenon]]:
     Raises:
         UsageError: An entry point cannot be loaded, or has the id of another phenomenon.
     """
-    return {name: _load(name) for name in (*discovery.rooms(), *discovery.entry_points())}
+    return {name: _load(name) for name in known()}
+
+
+def known() -> list[str]:
+    """Returns the ids of all phenomena. None is imported."""
+    return [*discovery.rooms(), *discovery.entry_points()]
 
 
 def get(identifier: str) -> type[Phenomenon]:
@@ -200,11 +228,10 @@ def get(identifier: str) -> type[Phenomenon]:
     Raises:
         UsageError: There is none; the message names the nearest.
     """
-    known = {**discovery.rooms(), **discovery.entry_points()}
-    if identifier not in known:
+    if identifier not in known():
         raise UsageError(
-            f"Unknown phenomenon {identifier!r}.{nearest(identifier, known)} "
-            f"Allowed: {', '.join(known)}"
+            f"Unknown phenomenon {identifier!r}.{nearest(identifier, known())} "
+            f"Allowed: {', '.join(known())}"
         )
     return _load(identifier)
 
@@ -221,8 +248,6 @@ def _load(identifier: str) -> type[Phenomenon]:
             and value.__module__ == module.__name__
         )
     point = points[identifier]
-    if identifier in rooms:
-        raise UsageError(f"Two phenomena have the id {identifier!r}. Rename the entry point.")
     try:
         value = point.load()
     except (ImportError, AttributeError) as error:

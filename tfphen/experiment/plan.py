@@ -1,4 +1,4 @@
-"""Puts trials in order and into populations, which share a computation graph and train together."""
+"""Orders trials, and groups those that share a computation graph into populations."""
 
 import dataclasses
 import json
@@ -7,23 +7,23 @@ from typing import Any
 
 from tfphen.core.trial import Trial
 
-# Beyond this, a population gains nothing more and takes memory.
+# Larger populations take more memory and gain no speed.
 _MOST_MEMBERS = 256
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Trials that train together, and the key of the graph that they share."""
+    """Trials that train together, and the key of their shared graph."""
 
     key: str
     trials: tuple[Trial, ...]
 
 
 def graph_key(trial: Trial) -> str:
-    """Returns what two trials must have in common to train in one population.
+    """Returns the settings that two trials must share to train in one population.
 
-    They may differ in seeds, label noise and subsets of the data, inputs from other trials, where
-    their weights begin, constants of the objective, learning rate, weight decay and ridge.
+    They may differ in seeds, label noise and subsets of the data, inputs from other trials, initial
+    weights, constants of the objective, learning rate, weight decay and ridge.
     """
     settings: dict[str, Any] = trial.to_json()
     for free in ("seed", "stream_seeds", "start"):
@@ -46,7 +46,7 @@ def graph_key(trial: Trial) -> str:
 
 
 def with_parents(trials: Iterable[Trial]) -> list[Trial]:
-    """Returns the trials and those whose results they use, each once, parents first."""
+    """Returns the trials and those whose results they use, without duplicates, parents first."""
     ordered: dict[str, Trial] = {}
 
     def visit(trial: Trial) -> None:
@@ -62,10 +62,10 @@ def with_parents(trials: Iterable[Trial]) -> list[Trial]:
 
 
 def groups(trials: Iterable[Trial]) -> list[Group]:
-    """Returns populations in an order in which every trial comes after those whose results it uses.
+    """Returns populations, ordered so that every trial follows those whose results it uses.
 
-    The composition follows from the whole plan, never from what is already done, so that a run
-    that was killed goes on with the same populations.
+    The composition depends on the whole plan, never on finished trials, so that a killed run
+    resumes with the same populations.
     """
     found: dict[tuple[int, str], list[Trial]] = {}
     for trial in with_parents(trials):

@@ -1,8 +1,8 @@
-"""The shared look of figures, and helpers for phenomena. Matplotlib is imported when one is used.
+"""The shared style of figures, and helpers for phenomena. Matplotlib is imported on first use.
 
-Colors are told apart by readers who are colour-blind, and each series has a marker of its own, so
-that color is never the only sign. The HTML report turns `INK`, `RULE` and `SERIES` into its own
-colors, so a figure reads well on a dark page too: use them, or leave colors to the helpers.
+The colors are safe for color-blind readers, and each series also has its own marker. The HTML
+report maps `INK`, `RULE` and `SERIES` to its own colors, so that figures are legible on a dark page
+too: use these, or leave colors to the helpers.
 """
 
 import contextlib
@@ -10,10 +10,11 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
@@ -22,7 +23,7 @@ INK = "#1f2328"
 RULE = "#d5d9de"
 SERIES = ("#0b6bb0", "#c24a00", "#00805f", "#9c3d86", "#7d6608", "#57616b")
 MARKERS = ("o", "s", "^", "D", "v", "P")
-# More points than this are drawn as a line with few markers.
+# Above this number of points, a line has fewer markers.
 _MARKED_POINTS = 16
 
 _STYLE = {
@@ -59,7 +60,7 @@ _STYLE = {
     "ytick.labelsize": 8.5,
     "ytick.major.width": 0.6,
     "ytick.minor.width": 0.4,
-    # Text stays text, and the same figure gives the same bytes.
+    # Keep text as text, and make the bytes of a figure reproducible.
     "svg.fonttype": "none",
     "svg.hashsalt": "tfphen",
 }
@@ -67,7 +68,7 @@ _STYLE = {
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """The shared Matplotlib style, for what is drawn and saved inside the `with`."""
+    """Applies the shared Matplotlib style inside the `with`."""
     import matplotlib
     from cycler import cycler
 
@@ -81,50 +82,49 @@ def interval_band(
     values_by_seed: "Sequence[Sequence[float]] | np.ndarray",
     label: str = "",
     confidence: float = 0.95,
-    **line: object,
+    **line: Any,
 ) -> "Line2D":
     """Draws the mean over seeds, with a band of Student's t intervals. Returns the line.
 
-    Values that are not finite are left out, point by point; where fewer than two are left there is
-    a mean without a band.
+    Non-finite values are left out, point by point; with fewer than two left, a point has a mean
+    without a band.
 
     Args:
-        axes: Where to draw.
-        x: Shape `(points,)`.
-        values_by_seed: Shape `(seeds, points)`.
-        label: For the legend, or for `direct_labels`.
+        axes: Axes to draw in.
+        x: `[points]`.
+        values_by_seed: `[seeds, points]`.
+        label: Label for the legend or for `direct_labels`.
         confidence: Coverage of the interval at each point.
         **line: Settings of the line, such as `color` and `linestyle`.
 
     Raises:
         ValueError: The shapes do not fit.
     """
-    import numpy as np
     from scipy import special
 
-    x, values = np.asarray(x, "float64"), np.asarray(values_by_seed, "float64")
-    if x.ndim != 1 or values.ndim != 2 or values.shape[1] != len(x):
+    places, values = np.asarray(x, "float64"), np.asarray(values_by_seed, "float64")
+    if places.ndim != 1 or values.ndim != 2 or values.shape[1] != len(places):
         raise ValueError(
             "`x` has shape (points,) and `values_by_seed` (seeds, points). "
-            f"Received: shapes {x.shape} and {values.shape}"
+            f"Received: shapes {places.shape} and {values.shape}"
         )
     known = np.isfinite(values)
     count = known.sum(0)
     total = np.where(known, values, 0.0).sum(0)
-    mean = np.divide(total, count, out=np.full(len(x), np.nan), where=count > 0)
+    mean = np.divide(total, count, out=np.full(len(places), np.nan), where=count > 0)
     squares = (np.where(known, values - mean, 0.0) ** 2).sum(0)
     freedom = np.maximum(count - 1, 1)
     error = np.sqrt(squares / freedom / np.maximum(count, 1))
     half = np.where(count > 1, special.stdtrit(freedom, (1 + confidence) / 2) * error, np.nan)
-    settings = {
+    settings: dict[str, Any] = {
         "marker": MARKERS[len(axes.lines) % len(MARKERS)],
-        "markevery": max(1, -(-len(x) // _MARKED_POINTS)),
+        "markevery": max(1, -(-len(places) // _MARKED_POINTS)),
         "label": label or None,
     }
-    (drawn,) = axes.plot(x, mean, **(settings | line))
+    (drawn,) = axes.plot(places, mean, **(settings | line))
     if (count > 1).any():
         axes.fill_between(
-            x, mean - half, mean + half, color=drawn.get_color(), alpha=0.18, linewidth=0
+            places, mean - half, mean + half, color=drawn.get_color(), alpha=0.18, linewidth=0
         )
     return drawn
 
@@ -133,16 +133,15 @@ def direct_labels(axes: "Axes", gap: float = 0.055) -> None:
     """Writes each line's label at its right end, instead of a legend.
 
     Args:
-        axes: With lines that have labels. Call it last: labels are placed within its limits.
-        gap: Least distance of two labels, as a share of the height.
+        axes: Axes with labeled lines. Call this last: labels are placed within the final limits.
+        gap: Minimum distance of two labels, as a fraction of the height.
     """
-    import numpy as np
 
     found = []
     for line in axes.lines:
         x, y = (np.asarray(part, "float64") for part in line.get_data())
         known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-        if line.get_label().startswith("_") or not len(known):
+        if str(line.get_label()).startswith("_") or not len(known):
             continue
         end = (x[known[-1]], y[known[-1]])
         at = axes.transAxes.inverted().transform(axes.transData.transform(end))
@@ -151,7 +150,7 @@ def direct_labels(axes: "Axes", gap: float = 0.055) -> None:
     for height, right, line in sorted(found, key=lambda item: item[0]):
         bottom = max(height, bottom + gap)
         axes.annotate(
-            line.get_label(),
+            str(line.get_label()),
             (right, bottom),
             xycoords="axes fraction",
             xytext=(6, 0),
@@ -164,7 +163,7 @@ def direct_labels(axes: "Axes", gap: float = 0.055) -> None:
 
 
 def threshold_line(axes: "Axes", value: float, label: str = "", vertical: bool = False) -> None:
-    """Draws a thin dashed line at a value that something is held against, with its name."""
+    """Draws a thin dashed line at a reference value, with its name."""
     draw = axes.axvline if vertical else axes.axhline
     draw(value, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), label="_threshold")
     if label and vertical:
@@ -178,13 +177,14 @@ def threshold_line(axes: "Axes", value: float, label: str = "", vertical: bool =
 
 
 def to_svg(figure: "Figure", prefix: str, description: str) -> str:
-    """Returns a figure as an `<svg>` element to put into a page.
+    """Returns a figure as an `<svg>` element for a page.
 
     Args:
-        figure: Drawn and saved in the shared style.
-        prefix: Put before every id in it, so that several figures can share a page.
-        description: What it shows, for readers who do not see it. Escaped here.
+        figure: A figure drawn in the shared style.
+        prefix: Prefix of all its ids, so that several figures can share a page.
+        description: Description for readers who do not see it. Escaped here.
     """
+
     buffer = io.StringIO()
     with style():
         metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -195,7 +195,7 @@ def to_svg(figure: "Figure", prefix: str, description: str) -> str:
     text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
     text = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', text)
-    # Matplotlib's own rule would reach the whole page. Fonts are those of the page.
+    # Matplotlib's own rule would apply to the whole page. Fonts are those of the page.
     text = re.sub(r"<style.*?</style>", "", text, flags=re.S)
     text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
     colors = {INK: "currentColor", RULE: "var(--rule)"}

@@ -1,6 +1,6 @@
-"""How a record looks on disk: JSON with typed arrays, a checksum, and an atomic write.
+"""The file format of records: JSON with typed arrays and a checksum, written atomically.
 
-`tfphen.experiment.records` is the module to use; this one knows bytes and files, not trials.
+Use `tfphen.experiment.records`; this module handles bytes and files, not trials.
 """
 
 import base64
@@ -19,7 +19,7 @@ import numpy as np
 
 from tfphen.core.errors import CorruptRecord, TfphenError, UsageError
 
-# Uncompressed arrays of one record. Also bounds what a damaged file can make the reader allocate.
+# Uncompressed arrays of one record. Also bounds the memory that reading a damaged file can take.
 MAX_BYTES = 2**30
 
 DTYPES = {
@@ -29,17 +29,21 @@ DTYPES = {
         *("float16", "float32", "float64"),
     )
 }
-# JSON has no NaN or infinity: such a float is written as {"$float": "nan"}, so that it can be
-# told from the string "nan". Keys that start with "$" are kept free for this.
+# JSON has no NaN or infinity: such a float is written as {"$float": "nan"}, to distinguish it from
+# the string "nan". Keys that start with "$" are reserved for this.
 _TYPED = "$float"
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def plain(value: Any, where: str) -> Any:
-    """Returns `value` as what JSON gives back: scalars, lists, and mappings by strings.
+    """Returns `value` as JSON data: scalars, lists, and mappings with string keys.
+
+    Args:
+        value: The data.
+        where: Its name, for the message.
 
     Raises:
-        UsageError: If something in it is neither. `where` names the place in the message.
+        UsageError: Something in it is neither.
     """
     if isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0:
         value = value.item()
@@ -62,7 +66,7 @@ def plain(value: Any, where: str) -> Any:
 
 
 def encode(value: Any) -> Any:
-    """Returns plain data with every NaN and infinity in a form that strict JSON can hold."""
+    """Returns plain data with every NaN and infinity in a form that strict JSON allows."""
     if isinstance(value, float) and not math.isfinite(value):
         return {_TYPED: repr(value)}
     if isinstance(value, dict):
@@ -71,7 +75,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(value: Any) -> Any:
-    """The inverse of `encode`. Raises `KeyError` for anything that `encode` does not give."""
+    """The inverse of `encode`. Raises `KeyError` for anything that `encode` does not return."""
     if isinstance(value, dict):
         if _TYPED in value:
             (name,) = value.values()
@@ -102,8 +106,8 @@ def decode_arrays(documents: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The inverse of `encode_array` for the arrays of one record; they are read-only.
 
     Raises:
-        ValueError, TypeError, AttributeError, zlib.error: If they are not what was encoded, or
-            hold more than `MAX_BYTES` together.
+        ValueError, TypeError, AttributeError, zlib.error: They are not encoded arrays, or hold more
+            than `MAX_BYTES` in all.
     """
     arrays = {}
     left = MAX_BYTES
@@ -119,7 +123,7 @@ def decode_arrays(documents: Mapping[str, Any]) -> dict[str, np.ndarray]:
         if left < 0:
             raise ValueError(f"its arrays hold more than {MAX_BYTES} bytes")
         stream = zlib.decompressobj()
-        # A longer stream is noticed, not unpacked. One byte more, since 0 would mean no limit.
+        # Detect a longer stream without unpacking it. One byte more, since 0 means no limit.
         data = stream.decompress(base64.b64decode(document["data"], validate=True), size + 1)
         if len(data) != size or not stream.eof or stream.unused_data:
             raise ValueError(f"the data of array {name!r} do not fill its shape {shape}")
@@ -130,13 +134,13 @@ def decode_arrays(documents: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def canonical(document: Any) -> bytes:
-    """Returns the one compact JSON text of a document, whatever the order of its keys."""
+    """Returns the canonical compact JSON text of a document, with sorted keys."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return text.encode("ascii")
 
 
 def to_bytes(document: Mapping[str, Any]) -> bytes:
-    """Returns the text of a file: readable JSON, closed by a checksum over all the rest."""
+    """Returns the text of a file: readable JSON that ends with a checksum of the rest."""
     document = {**document, "checksum": hashlib.sha256(canonical(document)).hexdigest()}
     return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode("ascii")
 
@@ -145,7 +149,7 @@ def from_bytes(data: bytes, path: Path, file_format: str) -> dict[str, Any]:
     """Returns the document that `to_bytes` made into `data`, without its checksum.
 
     Raises:
-        CorruptRecord: If `data` is anything else; it names `path`, where the bytes were read.
+        CorruptRecord: `data` is anything else. The message names `path`, the source of the bytes.
     """
     try:
         document = json.loads(data.decode("ascii"))
@@ -159,14 +163,14 @@ def from_bytes(data: bytes, path: Path, file_format: str) -> dict[str, Any]:
         raise corrupt(
             path, f"its format is {str(found)[:80]!r}, this version reads {file_format!r}"
         )
-    # Comparing the text covers the checksum, and finds what JSON reads as the same contents too.
+    # Comparing the text covers the checksum, and detects changes that JSON parsing hides.
     if again != data:
         raise corrupt(path, "its contents do not match its checksum")
     return document
 
 
 def corrupt(path: Path, what: str) -> CorruptRecord:
-    """Returns the error for a file that is not what was written."""
+    """Returns the error for a file whose contents have changed."""
     return CorruptRecord(
         f"The record {path} is not what was written: {what}. "
         "Delete the file and run again, or restore it from a copy."
@@ -174,7 +178,7 @@ def corrupt(path: Path, what: str) -> CorruptRecord:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Returns the bytes of a file. Raises `TfphenError` if it is not there or cannot be read."""
+    """Returns the bytes of a file. Raises `TfphenError` if it does not exist or cannot be read."""
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
@@ -184,12 +188,12 @@ def read_bytes(path: Path) -> bytes:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Writes a file that, whatever happens, is either wholly there or as it was before.
+    """Writes a file completely, or leaves it as it was.
 
     Raises:
         TfphenError: If it cannot be written, for instance because the folder is a file.
     """
-    # Random, and not the process id: machines that share the folder have process ids in common.
+    # Random rather than the process id, which machines that share the folder may have in common.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -210,7 +214,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def remove(path: Path) -> None:
-    """Removes a file if it is still there. Raises `TfphenError` if that is not allowed."""
+    """Removes a file if it still exists. Raises `TfphenError` if that is not allowed."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:

@@ -1,8 +1,8 @@
 """Results of trials on disk: one checksummed JSON file a trial, written atomically.
 
-A record is either wholly there or not there at all, and one that was damaged or edited is found
-out when it is read. Trials that trained together are written together or not at all, through a
-journal that `recover` finishes after a kill. Nothing is pickled: a record is plain data.
+A record is either complete or absent, and reading detects one that was damaged or edited. Trials
+that trained together are written all or none, through a journal that `recover` completes after a
+kill. Nothing is pickled: a record is plain data.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Record:
-    """What one trial gave. Compare two of them with `same_results`.
+    """The results of one trial. Compare two records with `same_results`.
 
     Args:
         trial_id: `Trial.id`; letters, digits, `-` and `_` only, since it names the file.
@@ -59,9 +59,9 @@ class Record:
         trial: The trial's settings as JSON data.
         values: Measured numbers, strings and booleans by name. NaN and infinities are allowed.
         arrays: Measured arrays by name: booleans, integers or floats of at most 64 bits.
-        environment: Where it ran, see `environment`.
-        seconds: Wall time of the training, for a population its share of it.
-        finished: ISO time in UTC. None until the record is written; `write` stores the time.
+        environment: Versions and devices of the run, see `environment`.
+        seconds: Wall time of the training, for a population the trial's share of it.
+        finished: ISO time in UTC; None until the record is written.
 
     Raises:
         UsageError: If something is not plain data, or a name is both a value and an array.
@@ -76,7 +76,7 @@ class Record:
     seconds: float = 0.0
     finished: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("trial_id", "phenomenon"):
             text = getattr(self, name)
             if not (isinstance(text, str) and _ID.fullmatch(text)):
@@ -141,11 +141,11 @@ def read(path: str | Path) -> Record:
 def read_all(folder: str | Path, ids: Iterable[str] | None = None) -> dict[str, Record]:
     """Reads the records of a folder, by trial id in alphabetical order.
 
-    Groups that a kill left half written are seen as they are: call `recover` first.
+    Call `recover` first, to complete groups that a kill left half written.
 
     Args:
-        folder: Where they lie. A folder that does not exist holds no records.
-        ids: Only these trials; one that has no record yet is left out. None reads every record.
+        folder: Folder of the records. A folder that does not exist holds none.
+        ids: Trials to read; those without a record are left out. None reads every record.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -158,9 +158,9 @@ def read_all(folder: str | Path, ids: Iterable[str] | None = None) -> dict[str, 
 
 
 def read_trials(folder: str | Path, trials: Iterable[Trial]) -> dict[str, Record]:
-    """Reads the records of trials, by id. A trial that has no record yet is left out.
+    """Reads the records of trials, by id. Trials without a record are left out.
 
-    A record under the trial's former id is taken for the trial's, see `Trial.former_id`.
+    A record under the former id of a trial counts as its own, see `Trial.former_id`.
     """
     trials = list(trials)
     known = read_all(folder, [trial.id for trial in trials])
@@ -175,13 +175,13 @@ def read_trials(folder: str | Path, trials: Iterable[Trial]) -> dict[str, Record
 def write_group(records: Iterable[Record], folder: str | Path) -> list[Path]:
     """Writes the records of trials that trained together: after a kill, all or none.
 
-    All of them go into one journal file first. Once that is on disk the group counts as finished:
-    whatever keeps the single files from being written, `recover` completes them.
+    All of them go into one journal file first. Once that is on disk, the group counts as finished:
+    if the single files are not written, `recover` completes them.
 
     Returns:
         The paths of the single files, in the order of `records`.
     """
-    # The time is set here, so that `recover` writes the same bytes as this call would have.
+    # The time is set here, so that `recover` writes the same bytes as this call.
     records = [_finished(record) for record in records]
     ids = [record.trial_id for record in records]
     if len(set(ids)) < len(ids):
@@ -210,7 +210,7 @@ def recover(folder: str | Path) -> list[Path]:
         try:
             data = journal.read_bytes()
         except FileNotFoundError:
-            continue  # Its writer, or another process that recovers, has just finished it.
+            continue  # Its writer, or another recovering process, has just finished it.
         documents = record_format.from_bytes(data, journal, GROUP_FORMAT).get("records")
         if not isinstance(documents, list):
             raise corrupt(journal, "it holds no list of records")
@@ -242,7 +242,7 @@ def table(rows: Iterable[tuple[Mapping[str, Any], Record]]) -> "pd.DataFrame":
     kinds = dict.fromkeys(("trial", "seconds"), "column of every table")
     cells = []
     for tags, record in rows:
-        row = {"trial": record.trial_id, "seconds": record.seconds}
+        row: dict[str, Any] = {"trial": record.trial_id, "seconds": record.seconds}
         for kind, items in (("tag", tags), ("value", record.values), ("array", record.arrays)):
             for name, item in items.items():
                 if kinds.setdefault(name, kind) != kind:
@@ -256,7 +256,7 @@ def table(rows: Iterable[tuple[Mapping[str, Any], Record]]) -> "pd.DataFrame":
     columns = {
         name: pd.Series(
             [row.get(name) for row in cells],
-            # An array is a cell of its own, never a further axis of the table.
+            # An array is one cell, never another axis of the table.
             dtype=object if kinds[name] == "array" else None,
         )
         for name in ("trial", *order, "seconds")

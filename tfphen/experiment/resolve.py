@@ -1,4 +1,4 @@
-"""Resolves what the specs of trials name into the objects that a population trains with."""
+"""Resolves the specs of trials into the objects that a population trains with."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,13 +9,14 @@ from tfphen import models
 from tfphen.core import references
 from tfphen.core.trial import Spec, Trial
 from tfphen.experiment.phenomenon import Phenomenon
-from tfphen.population.mixup import MIXINGS
+from tfphen.population.mixup import MIXINGS, DrawMixture
 from tfphen.population.optimizers import ELEMENTWISE, MemberOptimizer
 from tfphen.population.population import Population
 from tfphen.solvers import SOLVERS
-from tfphen.train.augmentation import AUGMENTATIONS
+from tfphen.train.augmentation import AUGMENTATIONS, Augment
 from tfphen.train.initialization import Initializer, drawn
 from tfphen.train.loss_objectives import OBJECTIVES
+from tfphen.train.objectives import Objective
 from tfphen.train.recipe import Recipe
 from tfphen.train.schedules import SCHEDULES
 
@@ -26,11 +27,11 @@ def recipe_of(phenomenon: Phenomenon, trials: Sequence[Trial]) -> Recipe:
     """Returns the recipe of trials that share a computation graph.
 
     Args:
-        phenomenon: Brings models, objectives, sources, starts, solvers, measures and a step hook.
-        trials: As in one `plan.Group`.
+        phenomenon: The phenomenon, whose registries are searched first.
+        trials: The trials of one `plan.Group`.
 
     Raises:
-        UsageError: A spec names something that there is not, or with wrong settings.
+        UsageError: A spec has an unknown name or wrong settings.
     """
     first = trials[0]
     measures, curve_measures = phenomenon.measures_of(first)
@@ -54,8 +55,8 @@ def recipe_of(phenomenon: Phenomenon, trials: Sequence[Trial]) -> Recipe:
     )
 
 
-def _model(phenomenon: Phenomenon, spec: Spec) -> Callable:
-    # Looked up when a model is built: a solver's trials may name a model that only it knows.
+def _model(phenomenon: Phenomenon, spec: Spec) -> Callable[[tuple[int, ...], int], keras.Model]:
+    # Looked up when a model is built: trials of a solver may name a model that only it knows.
     def build(input_shape: tuple[int, ...], num_classes: int) -> keras.Model:
         builder = references.look_up("model", {**models.MODELS, **phenomenon.models}, spec)
         return references.call("model", builder, spec, input_shape, num_classes)
@@ -63,17 +64,19 @@ def _model(phenomenon: Phenomenon, spec: Spec) -> Callable:
     return build
 
 
-def _objective(phenomenon: Phenomenon, spec: Spec) -> Callable:
+def _objective(phenomenon: Phenomenon, spec: Spec) -> Objective:
     table = {**OBJECTIVES, **phenomenon.objectives}
-    return references.call("objective", references.look_up("objective", table, spec), spec)
+    factory = references.look_up("objective", table, spec)
+    objective: Objective = references.call("objective", factory, spec)
+    return objective
 
 
-def _augment(spec: Spec) -> Callable | None:
+def _augment(spec: Spec) -> Augment | None:
     function = references.look_up("augmentation", AUGMENTATIONS, spec)
     return references.bind("augmentation", function, spec, 4) if function is not None else None
 
 
-def _mixup(spec: Spec) -> Callable | None:
+def _mixup(spec: Spec) -> Callable[[np.ndarray], DrawMixture] | None:
     function = references.look_up("mixing", MIXINGS, spec)
     return references.bind("mixing", function, spec, 1) if function is not None else None
 

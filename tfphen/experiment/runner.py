@@ -1,8 +1,7 @@
-"""Runs a plan: finished trials are read, the others are trained in populations and recorded.
+"""Runs a plan: reads the records of finished trials, trains the others in populations.
 
-Kill it anywhere, run the same command again, and get the same records: populations follow from
-the plan alone, a population's records appear all at once, and long trainings go on from their
-last checkpoint.
+A killed run gives the same records when it is run again: populations depend on the plan alone, the
+records of a population appear all at once, and long trainings resume from their last checkpoint.
 """
 
 import hashlib
@@ -19,23 +18,27 @@ from tfphen.experiment.phenomenon import Phenomenon
 
 
 class Progress:
-    """What the runner tells while it works. This one is silent; the command line shows a bar."""
+    """Progress callbacks of a run. These do nothing; the command line shows a bar."""
 
     def begin(self, total: int, done: int) -> None:
-        """`total` trials are to be done here, `done` of them are finished already."""
+        """Called first, with the number of trials and how many of them are finished already."""
 
     def group(self, description: str) -> None:
-        """A population begins to train."""
+        """Called when a population begins to train."""
 
     def tick(self, trials: float) -> None:
-        """So many trials' worth of work was just done."""
+        """Called with the amount of work just done, in units of trials."""
 
     def end(self) -> None:
-        """Everything is done."""
+        """Called when everything is done."""
 
 
 def check_environment() -> None:
-    """Raises UsageError where the process cannot run Keras 3 as it must."""
+    """Checks that the environment variables select Keras 3 on TensorFlow.
+
+    Raises:
+        UsageError: They do not.
+    """
     if "TF_USE_LEGACY_KERAS" in os.environ:
         raise UsageError(
             "TF_USE_LEGACY_KERAS is set, which breaks Keras 3. Unset it and run again."
@@ -49,10 +52,10 @@ def check_environment() -> None:
 
 
 def writable_folder(folder: str | Path) -> Path:
-    """Makes `folder` and returns it.
+    """Creates `folder` and returns it.
 
     Raises:
-        TfphenError: It cannot be made or written.
+        TfphenError: It cannot be created or written to.
     """
     folder = Path(folder)
     try:
@@ -81,15 +84,15 @@ def run(
     """Runs trials and returns their records by id.
 
     Args:
-        phenomenon: Declares what to measure.
+        phenomenon: The phenomenon, which declares the measures.
         trials: The plan.
-        folder: Where the records of this phenomenon are.
-        strategy: A name of `tfphen.train.strategy`.
-        data_dir: First folder in which tfds sets are looked for.
+        folder: Folder of the records of this phenomenon.
+        strategy: Name of a strategy, see `tfphen.train.strategy.get`.
+        data_dir: Directory to search first for prepared datasets.
         shard: `(i, n)` runs every n-th population from the i-th on, so that n processes or
-            machines that share `folder` do the whole.
-        deterministic: Ask TensorFlow for bitwise repeatable kernels.
-        progress: Told what happens.
+            machines that share `folder` cover the whole plan.
+        deterministic: Whether to enable deterministic ops, which are slower.
+        progress: Progress callbacks.
         prepare: Called once before anything trains, such as to load TensorFlow.
     """
     check_environment()
@@ -104,11 +107,11 @@ def run(
         trial.id: {measure.name for measure in phenomenon.measures_of(trial)[0]} for trial in wanted
     }
     for identifier, record in known.items():
-        missing = names[identifier] - record.values.keys() - record.arrays.keys()
-        if missing:
+        absent = names[identifier] - record.values.keys() - record.arrays.keys()
+        if absent:
             raise TfphenError(
                 f"Record {identifier} in {folder} was written by a version of {phenomenon.id} that "
-                f"did not measure {', '.join(sorted(missing))}. Use another --out, or delete it."
+                f"did not measure {', '.join(sorted(absent))}. Use another --out, or delete it."
             )
     if shard != (1, 1):
         groups = [
@@ -126,7 +129,7 @@ def run(
             settings = {"strategy": strategy, "deterministic": deterministic}
             known |= _train(phenomenon, missing, known, folder, settings, data_dir, progress)
     progress.end()
-    # What other shards have finished meanwhile.
+    # With the records that other shards have finished meanwhile.
     return known | records.read_trials(folder, [t for t in wanted if t.id not in known])
 
 

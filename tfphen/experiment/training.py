@@ -29,9 +29,9 @@ def train(
     """Trains trials that share a graph, and measures them.
 
     Args:
-        phenomenon: Declares what they name.
-        trials: As in one `plan.Group`.
-        inputs: Gives the arrays that a trial takes from the records of others, by name.
+        phenomenon: The phenomenon of the trials.
+        trials: The trials of one `plan.Group`.
+        inputs: Returns the arrays that a trial takes from the records of others, by name.
         strategy, data_dir, checkpoint_path, tick: As in `tfphen.train.outcomes.train`.
 
     Returns:
@@ -43,10 +43,10 @@ def train(
 
 
 def start(strategy: str, deterministic: bool) -> tf.distribute.Strategy:
-    """Returns the strategy of this name, before anything trains.
+    """Returns a strategy by name. Call it before anything trains.
 
     Args:
-        strategy: See `tfphen.train.strategy.get`.
+        strategy: Name, see `tfphen.train.strategy.get`.
         deterministic: Whether to enable deterministic ops, which are slower.
     """
     if deterministic:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfphen.core import checks
+from tfphen.core import checks, keras_internals
 from tfphen.core.types import TensorLike
 from tfphen.layers.laplace_covariance import LaplaceRandomFeatureCovariance
 
@@ -17,9 +17,9 @@ def covariance_layers(model: keras.Model) -> list[LaplaceRandomFeatureCovariance
     Raises:
         ValueError: It has none.
     """
-    # Private, and what Keras walks itself; `model.layers` stops at the first level.
-    found = model._flatten_layers(include_self=True, recursive=True)
-    found = [layer for layer in found if isinstance(layer, LaplaceRandomFeatureCovariance)]
+    # What Keras walks itself; `model.layers` stops at the first level.
+    every = keras_internals.flattened_layers(model)
+    found = [layer for layer in every if isinstance(layer, LaplaceRandomFeatureCovariance)]
     if not found:
         raise ValueError(
             "`model` has no layer that holds a precision, such as RandomFeatureGaussianProcess. "

@@ -109,6 +109,7 @@ def covariance_root_on_host(precision: np.ndarray, added: np.ndarray) -> tuple[A
     Raises:
         ValueError: P is not finite.
     """
+
     matrix = np.asarray(precision, "float64")
     wrong = int(np.size(matrix) - np.isfinite(matrix).sum())
     if wrong:

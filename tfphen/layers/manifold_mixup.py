@@ -13,7 +13,7 @@ import keras
 from keras import ops
 
 import tfphen.layers.mixing_points as mixing_points
-from tfphen.core import checks
+from tfphen.core import checks, keras_internals
 from tfphen.core.types import Shape, Tensor
 from tfphen.layers.mixing import mix, symmetric_beta
 
@@ -159,7 +159,7 @@ class ManifoldMixup(keras.Model):
             return self.model(inputs, training=training)
         graph = mixing_points.graph_of(self.model)
         # As the model itself does: dtypes, ranks, dictionaries of inputs.
-        inputs = graph._standardize_inputs(inputs)
+        inputs = keras_internals.standardized_inputs(graph, inputs)
         coefficient, place, permutation = self._draw(ops.shape(inputs[0])[0])
         self._last.drawn = coefficient, permutation
 
@@ -194,15 +194,16 @@ class ManifoldMixup(keras.Model):
 
             def apply(*args: Any, **kwargs: Any) -> Any:
                 if nested is not None:
-                    values = nested._standardize_inputs(args[0] if args else kwargs["inputs"])
+                    given = args[0] if args else kwargs["inputs"]
+                    values = keras_internals.standardized_inputs(nested, given)
                     return mixed(path, self._run(nested, values, mixed, f"{path}/"))
-                if "training" in getattr(operation, "_call_context_args", ()):
+                if keras_internals.takes_training_from_context(operation):
                     kwargs["training"] = True
                 return mixed(path, operation(*args, **kwargs))
 
             return apply
 
-        outputs = graph._run_through_graph(inputs, operation_fn=through)
+        outputs = keras_internals.run_through_graph(graph, inputs, through)
         flat = keras.tree.flatten(outputs)
         return flat[0] if len(flat) == 1 else outputs
 

@@ -8,6 +8,7 @@ weighted loss an example.
 import keras
 from keras import ops
 
+from tfphen.core import keras_internals
 from tfphen.core.types import Tensor, TensorLike
 from tfphen.layers.replicas import sum_over_replicas
 from tfphen.losses.class_counts import (
@@ -89,7 +90,7 @@ class ClassWeightedLoss(FunctionalLoss):
         unweighted = self.class_weights is None and sample_weight is None
         if unweighted or self.reduction != "mean_with_sample_weight":
             return super().__call__(y_true, y_pred, sample_weight)
-        mask = getattr(y_pred, "_keras_mask", None)
+        mask = keras_internals.mask_of(y_pred)
         y_pred = ops.convert_to_tensor(y_pred, dtype=self.dtype)
         losses = self.call(y_true, y_pred)
         given = ops.ones_like(losses)

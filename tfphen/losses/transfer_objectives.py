@@ -108,7 +108,7 @@ class TransferObjective:
             layer = NormalizedDense(
                 num_classes,
                 use_bias=True,
-                normalize_features=self.settings["normalize_features"],
+                normalize_features=bool(self.settings["normalize_features"]),
                 kernel_initializer=kernel_initializer,
                 seed=kernel,
                 name=name,

@@ -1,4 +1,4 @@
-"""The parts of `attacks`: directions, balls and boxes, with a member axis in front."""
+"""The parts of `attacks`: directions, balls and boxes, with a leading member axis."""
 
 import math
 
@@ -6,13 +6,14 @@ import tensorflow as tf
 
 from tfphen.core import checks
 from tfphen.population import counter_rng
+from tfphen.population.prediction import Apply
 
-# Place of the attacks' draws among the layers of `counter_rng.uniform`, beyond those of any model.
+# Layer indices of the attacks' draws in `counter_rng.uniform`, beyond those of any model.
 START, ESCAPE = 2**20, 2**20 + 1
 
 
-def checked(inputs, labels):
-    """Returns the inputs as a tensor through which no gradient flows."""
+def checked(inputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Returns the inputs as a tensor without gradient, after a check of the shapes."""
     inputs = tf.convert_to_tensor(inputs)
     checks.require(
         len(inputs.shape) >= 3 and len(labels.shape) == 2,
@@ -23,18 +24,18 @@ def checked(inputs, labels):
     return tf.stop_gradient(inputs)
 
 
-def member_keys(keys, inputs):
-    """Returns the keys, or the same one for all members."""
+def member_keys(keys: tf.Tensor | None, inputs: tf.Tensor) -> tf.Tensor:
+    """Returns the keys, `[members, 2]`; None gives all members the same key."""
     return tf.zeros((inputs.shape[0], 2), tf.uint32) if keys is None else keys
 
 
-def spread(values, like):
+def spread(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """Reshapes `[members, n]` so that it broadcasts against `[members, n, ...]`."""
     return tf.reshape(values, (*tf.unstack(tf.shape(values)), *(1,) * (len(like.shape) - 2)))
 
 
-def per_example(name: str, value, inputs):
-    """Returns a number, `[members]` or `[members, n]` so that it broadcasts against the inputs."""
+def per_example(name: str, value: tf.Tensor | float, inputs: tf.Tensor) -> tf.Tensor:
+    """Reshapes a number, `[members]` or `[members, n]` to broadcast against the inputs."""
     if not tf.is_tensor(value):
         checks.number(name, value, 0)
     value = tf.cast(value, inputs.dtype)
@@ -42,17 +43,17 @@ def per_example(name: str, value, inputs):
     return tf.reshape(value, (*tf.unstack(tf.shape(value)), *(1,) * (len(inputs.shape) - rank)))
 
 
-def misclassified(logits, labels):
+def misclassified(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Whether the largest logit is not the label's, `[members, n]`."""
     labels = tf.cast(labels, tf.int32)
     return tf.not_equal(tf.argmax(logits, -1, output_type=tf.int32), labels)
 
 
-def uphill(apply, inputs, labels):
-    """Returns a gradient along that of the cross-entropy, and which examples are misclassified.
+def uphill(apply: Apply, inputs: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the direction of the cross-entropy's gradient, and which examples are misclassified.
 
     The cross-entropy is log(1 + exp(t)) with t = log Σ exp(other logits) - logit of the label, so
-    its gradient points as that of t does, which keeps its length where the label is nearly sure.
+    its gradient has the direction of that of t, which does not vanish for confident predictions.
     """
     with tf.GradientTape() as tape:
         tape.watch(inputs)
@@ -64,28 +65,28 @@ def uphill(apply, inputs, labels):
     return tape.gradient(total, inputs), misclassified(logits, labels)
 
 
-def direction(gradient, norm: str):
-    """Returns the signs of a gradient, or the gradient at length 1; zero where it is zero."""
+def direction(gradient: tf.Tensor, norm: str) -> tf.Tensor:
+    """Returns the signs of a gradient, or the gradient at norm 1; zero where it is zero."""
     if norm == "linf":
         return tf.sign(gradient)
     axes = tuple(range(2, len(gradient.shape)))
-    # By the largest entry first: squares of small numbers vanish in float32.
+    # Divided by the largest entry first: squares of small numbers underflow in float32.
     gradient = tf.math.divide_no_nan(gradient, tf.reduce_max(tf.abs(gradient), axes, keepdims=True))
     return tf.math.divide_no_nan(
         gradient, tf.sqrt(tf.reduce_sum(tf.square(gradient), axes, keepdims=True))
     )
 
 
-def random_direction(keys, step, inputs):
-    """A direction uniform on the sphere, from normal numbers."""
+def random_direction(keys: tf.Tensor, step: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
+    """Returns directions that are uniform on the sphere, from normal random numbers."""
     numbers = counter_rng.uniform(keys, step, ESCAPE, (*inputs.shape[1:], 2))
     radius = tf.sqrt(-2.0 * tf.math.log(1.0 - numbers[..., 0]))
     normal = radius * tf.cos(2.0 * math.pi * numbers[..., 1])
     return direction(tf.cast(normal, inputs.dtype), "l2")
 
 
-def project(change, size, norm: str):
-    """Returns the nearest perturbation that is no longer than `size`."""
+def project(change: tf.Tensor, size: tf.Tensor, norm: str) -> tf.Tensor:
+    """Projects perturbations to the ball of radius `size`."""
     if norm == "linf":
         return tf.clip_by_value(change, -size, size)
     axes = tuple(range(2, len(change.shape)))
@@ -93,7 +94,7 @@ def project(change, size, norm: str):
     return change * tf.minimum(1.0, tf.math.divide_no_nan(size, length))
 
 
-def clip(values, low, high):
-    """Limits the entries; None is no limit."""
+def clip(values: tf.Tensor, low: float | None, high: float | None) -> tf.Tensor:
+    """Clips the entries to `[low, high]`; None is no limit."""
     values = values if low is None else tf.maximum(values, tf.cast(low, values.dtype))
     return values if high is None else tf.minimum(values, tf.cast(high, values.dtype))

@@ -1,9 +1,9 @@
 """Adversarial perturbations of all members' inputs at once, as TensorFlow that compiles under XLA.
 
-Each attack is a function of `(apply, inputs, labels)`, with `apply(inputs) -> logits` and a member
-axis in front of everything. It serves an objective, with `Step.apply`, and a measure, with
-`Trained.with_model`. All attacks follow the direction of the cross-entropy's gradient, and none of
-them lets a gradient flow through the example that it finds.
+Each attack is a function of `(apply, inputs, labels)`, with `apply(inputs) -> logits` and a leading
+member axis everywhere. Objectives use it with `Step.apply`, measures with `Trained.with_model`. All
+attacks follow the direction of the cross-entropy's gradient, and no gradient flows through their
+results.
 """
 
 import math
@@ -13,17 +13,26 @@ import tensorflow as tf
 from tfphen.core import checks
 from tfphen.measures import attack_parts as parts
 from tfphen.population import counter_rng
+from tfphen.population.prediction import Apply
 
 NORMS = ("l2", "linf")
-# Below this length a gradient has no direction.
+# A gradient with a smaller norm has no direction.
 _NO_LENGTH = 1e-30
-# Loops are written out here: there is nothing for AutoGraph to convert, which would take seconds.
+# The attacks use `tf.while_loop`, so AutoGraph, which would take seconds, has nothing to convert.
 _as_it_is = tf.autograph.experimental.do_not_convert
 
 
 @_as_it_is
-def fast_gradient(apply, inputs, labels, size, norm="linf", low=None, high=None):
-    """The fast gradient method: one step as long as the perturbation may be.
+def fast_gradient(
+    apply: Apply,
+    inputs: tf.Tensor,
+    labels: tf.Tensor,
+    size: tf.Tensor | float,
+    norm: str = "linf",
+    low: float | None = None,
+    high: float | None = None,
+) -> tf.Tensor:
+    """The fast gradient method: one step of the full length.
 
         x' = clip(x + ε sign(g))  or, in the l2 norm,  x' = clip(x + ε g / |g|)
 
@@ -44,7 +53,7 @@ def fast_gradient(apply, inputs, labels, size, norm="linf", low=None, high=None)
         Perturbed examples like `inputs`. Where the gradient is zero nothing changes.
 
     Raises:
-        UsageError: An unknown norm, a size that is negative, or inputs without a member axis.
+        UsageError: An unknown norm, a negative size, or inputs without a member axis.
 
     Example:
 
@@ -72,19 +81,19 @@ def fast_gradient(apply, inputs, labels, size, norm="linf", low=None, high=None)
 
 @_as_it_is
 def projected_gradient(
-    apply,
-    inputs,
-    labels,
-    size,
-    norm="linf",
-    steps=10,
-    step_size=None,
-    low=None,
-    high=None,
-    random_start=False,
-    keys=None,
-    number=0,
-):
+    apply: Apply,
+    inputs: tf.Tensor,
+    labels: tf.Tensor,
+    size: tf.Tensor | float,
+    norm: str = "linf",
+    steps: int = 10,
+    step_size: tf.Tensor | float | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    random_start: bool = False,
+    keys: tf.Tensor | None = None,
+    number: tf.Tensor | int = 0,
+) -> tf.Tensor:
     """Projected gradient ascent on the cross-entropy within a ball around each example.
 
         x ← clip(project(x + α d(g)))
@@ -99,20 +108,20 @@ def projected_gradient(
         norm: `"linf"` or `"l2"`.
         steps: Number of steps.
         step_size: Length α of a step, a number or a tensor as `size`; None for
-            2.5 ε / `steps`, which reaches the border from everywhere in the ball.
+            2.5 ε / `steps`, which reaches the boundary from everywhere in the ball.
         low: Smallest value of an entry; None for no limit.
         high: Largest value of an entry; None for no limit.
-        random_start: Whether to start from a random place of the ball: uniform in the cube of
-            radius ε, and for the l2 norm brought back to the ball.
-        keys: For the start: one key a member, `[members, 2]`, uint32; None for one and the same.
-        number: For the start: of the draw, such as the training step or the number of a restart.
+        random_start: Whether to start from a random point: uniform in the cube of radius ε, and for
+            the l2 norm projected to the ball.
+        keys: Keys of the random start, `[members, 2]`, uint32; None for the same in all members.
+        number: Index of its draw, such as the training step or the number of a restart.
 
     Returns:
         Perturbed examples like `inputs`: the last iterate, misclassified or not.
 
     Raises:
-        UsageError: An unknown norm, `steps` below one, a size that is negative, or inputs without
-            a member axis.
+        UsageError: An unknown norm, `steps` below one, a negative size, or inputs without a member
+            axis.
 
     Example:
 
@@ -124,7 +133,7 @@ def projected_gradient(
 
     When not to use:
         For the distance to the decision boundary: `minimal_norm` finds it in one run. A network
-        that withstands ten steps may fall to forty, or to a few restarts.
+        that is robust to ten steps may not be to forty, or to a few restarts.
 
     Reference:
         A. Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks",
@@ -137,7 +146,7 @@ def projected_gradient(
     step_size = 2.5 * size / steps if step_size is None else step_size
     step_size = parts.per_example("step_size", step_size, inputs)
 
-    def bounded(values):
+    def bounded(values: tf.Tensor) -> tf.Tensor:
         return parts.clip(inputs + parts.project(values - inputs, size, norm), low, high)
 
     start = inputs
@@ -147,7 +156,7 @@ def projected_gradient(
         numbers = counter_rng.uniform(keys, number, parts.START, shape)
         start = bounded(inputs + size * (2.0 * tf.cast(numbers, inputs.dtype) - 1.0))
 
-    def ascend(step, values):
+    def ascend(step: tf.Tensor, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         gradient, _ = parts.uphill(apply, values, labels)
         values = bounded(values + step_size * parts.direction(gradient, norm))
         return step + 1, tf.ensure_shape(values, inputs.shape)
@@ -158,20 +167,20 @@ def projected_gradient(
 
 @_as_it_is
 def minimal_norm(
-    apply,
-    inputs,
-    labels,
-    steps=300,
-    initial_norm=1.0,
-    factor=0.05,
-    low=None,
-    high=None,
-    keys=None,
-):
+    apply: Apply,
+    inputs: tf.Tensor,
+    labels: tf.Tensor,
+    steps: int = 300,
+    initial_norm: float = 1.0,
+    factor: float = 0.05,
+    low: float | None = None,
+    high: float | None = None,
+    keys: tf.Tensor | None = None,
+) -> tf.Tensor:
     """Euclidean distance of each example to the nearest misclassified point that DDN finds.
 
-    The decoupled direction and norm attack walks along the normalized gradient, and sets the
-    length of the perturbation by itself: shorter after a success, longer after a failure.
+    The decoupled direction and norm attack follows the normalized gradient, and adapts the norm of
+    the perturbation: smaller after a success, larger after a failure.
 
         δ ← δ + a_t g / |g|,   ε ← (1 ∓ γ) ε,   δ ← ε δ / |δ|
 
@@ -181,18 +190,18 @@ def minimal_norm(
         apply: As in `fast_gradient`.
         inputs: Examples, `[members, n, ...]`, floating point.
         labels: Their classes, integers `[members, n]`.
-        steps: Number of steps. The length falls by 5 % a step at most, so distances far below
+        steps: Number of steps. The norm falls by 5 % a step at most, so distances far below
             `initial_norm` need some hundreds.
-        initial_norm: First length ε, and the length of the first step, in units of the inputs.
-        factor: γ, by which the length changes.
+        initial_norm: First norm ε, and the length of the first step, in units of the inputs.
+        factor: γ, the relative change of the norm.
         low: Smallest value of an entry; None for no limit.
         high: Largest value of an entry; None for no limit.
-        keys: For the random direction that is taken where the gradient is zero: one key a
-            member, `[members, 2]`, uint32; None for one and the same.
+        keys: Keys of the random directions that are used where the gradient is zero,
+            `[members, 2]`, uint32; None for the same in all members.
 
     Returns:
-        The least length of a perturbation that changed the class, `[members, n]`: 0 for an example
-        that is misclassified as it is, infinity where none was found.
+        The smallest norm of a perturbation that changed the class, `[members, n]`: 0 for an example
+        that is already misclassified, infinity where none was found.
 
     Raises:
         UsageError: `steps` below one, an `initial_norm` that is not positive, a `factor` outside
@@ -207,34 +216,36 @@ def minimal_norm(
     0.2
 
     When not to use:
-        As a certificate: the distance is that of a point which was found, and the nearest one may
-        be nearer. For the largest change of any entry use `projected_gradient`.
+        As a certificate: the distance is an upper bound, and a nearer point may exist. For the
+        largest change of any entry use `projected_gradient`.
 
     Reference:
         J. Rony et al., "Decoupling Direction and Norm for Efficient Gradient-Based L2 Adversarial
         Attacks and Defenses", CVPR 2019, arXiv 1811.09600.
     """
-    return nearest_adversarial(apply, inputs, labels, steps, initial_norm, factor, low, high, keys)[
-        0
-    ]
+    distances, _ = nearest_adversarial(
+        apply, inputs, labels, steps, initial_norm, factor, low, high, keys
+    )
+    return distances
 
 
 @_as_it_is
 def nearest_adversarial(
-    apply,
-    inputs,
-    labels,
-    steps=300,
-    initial_norm=1.0,
-    factor=0.05,
-    low=None,
-    high=None,
-    keys=None,
-):
-    """As `minimal_norm`, and the misclassified points themselves.
+    apply: Apply,
+    inputs: tf.Tensor,
+    labels: tf.Tensor,
+    steps: int = 300,
+    initial_norm: float = 1.0,
+    factor: float = 0.05,
+    low: float | None = None,
+    high: float | None = None,
+    keys: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """As `minimal_norm`, which returns the distances only.
 
     Returns:
-        Distances `[members, n]`, and points like `inputs`: the example itself where none was found.
+        Distances `[members, n]`, and the adversarial points, like `inputs`; the example itself
+        where none was found.
     """
     checks.wholes(steps=steps)
     checks.positive("initial_norm", initial_norm)
@@ -243,13 +254,17 @@ def nearest_adversarial(
     keys = parts.member_keys(keys, inputs)
     axes = tuple(range(2, len(inputs.shape)))
 
-    def updated(values, fooled, best, found):
+    def updated(
+        values: tf.Tensor, fooled: tf.Tensor, best: tf.Tensor, found: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         length = tf.sqrt(tf.reduce_sum(tf.square(values - inputs), axes))
         better = tf.logical_and(fooled, length < best)
         kept = tf.where(parts.spread(better, inputs), values, found)
         return tf.where(better, length, best), kept
 
-    def walk(step, values, norm, best, found):
+    def walk(
+        step: tf.Tensor, values: tf.Tensor, norm: tf.Tensor, best: tf.Tensor, found: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
         gradient, fooled = parts.uphill(apply, values, labels)
         best, found = updated(values, fooled, best, found)
         flat = tf.sqrt(tf.reduce_sum(tf.square(gradient), axes, keepdims=True)) <= _NO_LENGTH
@@ -269,6 +284,6 @@ def nearest_adversarial(
     _, values, _, best, found = tf.while_loop(
         lambda step, *_: step < steps, walk, (tf.constant(0), inputs, norm, best, inputs)
     )
-    # The last point has not been looked at yet.
+    # The last point has not been evaluated yet.
     best, found = updated(values, parts.misclassified(apply(values), labels), best, found)
     return tf.stop_gradient(best), tf.stop_gradient(found)

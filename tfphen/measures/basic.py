@@ -1,4 +1,4 @@
-"""What can be measured on a trained population: functions from a `Trained` view to NumPy arrays.
+"""Measures of a trained population: functions from a `Trained` view to NumPy arrays.
 
 A measure returns one value a member, `[members]`, or one array a member, `[members, ...]`.
 """
@@ -31,7 +31,7 @@ class Measure:
     function: Callable[..., object] | str
     settings: Mapping[str, Any] = dataclasses.field(default_factory=FrozenMapping)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "settings", FrozenMapping(self.settings))
 
     def __call__(self, trained: "Trained") -> np.ndarray:
@@ -40,15 +40,15 @@ class Measure:
 
 
 def error(split: str, labels: str = "labels") -> Measure:
-    """Share of examples whose largest logit is not the label's.
+    """Fraction of examples whose largest logit is not the label's.
 
     Args:
         split: `"train"`, `"test"` or `"validation"`.
-        labels: `"labels"` as trained on, or `"clean_labels"`, before any corruption.
+        labels: `"labels"`, those of the training, or `"clean_labels"`, before any corruption.
     """
     name = f"{split}_error" if labels == "labels" else f"{split}_error_on_clean_labels"
 
-    def function(trained):
+    def function(trained: "Trained") -> np.ndarray:
         wrong = trained.logits(split).argmax(-1) != trained.labels(split, labels)
         return trained.mean(split, wrong)
 
@@ -62,22 +62,24 @@ def loss(split: str) -> Measure:
 
 
 def class_recall(split: str) -> Measure:
-    """Share of each class's examples that are classified as such, `[members, classes]`.
+    """Fraction of each class's examples that are classified as such, `[members, classes]`.
 
     NaN for a class without examples in the split.
     """
 
-    def function(trained):
-        return trained.once(_class_recall, split)
+    def function(trained: "Trained") -> np.ndarray:
+        recall: np.ndarray = trained.once(_class_recall, split)
+        return recall
 
     return Measure(f"{split}_class_recall", function)
 
 
 def balanced_error(split: str) -> Measure:
-    """Mean over classes of the share of a class's examples that are misclassified."""
+    """Mean over classes of the fraction of a class's examples that are misclassified."""
 
-    def function(trained):
-        return 1.0 - trained.once(_class_recall, split).mean(-1)
+    def function(trained: "Trained") -> np.ndarray:
+        recall: np.ndarray = trained.once(_class_recall, split)
+        return np.asarray(1.0 - recall.mean(-1))
 
     return Measure(f"{split}_balanced_error", function)
 
@@ -87,7 +89,7 @@ def class_counts() -> Measure:
     return Measure("class_counts", lambda trained: trained.class_counts)
 
 
-def _class_recall(trained: "Trained", split: str):
+def _class_recall(trained: "Trained", split: str) -> np.ndarray:
     right = trained.logits(split).argmax(-1) == trained.labels(split)
     is_class = trained.labels(split)[..., None] == np.arange(trained.num_classes)
     counts = trained.mean_of_classes(split, is_class)
@@ -98,7 +100,7 @@ def _class_recall(trained: "Trained", split: str):
 def wrong(split: str) -> Measure:
     """Whether each example is misclassified, bool, `[members, n]`."""
 
-    def function(trained):
+    def function(trained: "Trained") -> np.ndarray:
         return trained.logits(split).argmax(-1) != trained.labels(split)
 
     return Measure(f"{split}_wrong", function)
@@ -107,7 +109,7 @@ def wrong(split: str) -> Measure:
 def predictions(split: str) -> Measure:
     """The predicted class of each example, uint8 or int32, `[members, n]`."""
 
-    def function(trained):
+    def function(trained: "Trained") -> np.ndarray:
         classes = trained.logits(split).argmax(-1)
         return classes.astype("uint8" if trained.num_classes <= 256 else "int32")
 
@@ -120,18 +122,15 @@ def log_probabilities(split: str) -> Measure:
 
 
 def diagnostic(name: str) -> Measure:
-    """What the solver reports of each member under this name, see `tfphen.solvers.base.Fitted`."""
+    """A per-member solver diagnostic, see `tfphen.solvers.base.Fitted`."""
     return Measure(name, lambda trained: trained.diagnostics[name])
 
 
 def weights() -> Measure:
-    """All weights, `[members, numbers]`: an input of other trials, see `train.starts`."""
+    """All weights, `[members, numbers]`: an input of other trials, see `train.initialization`."""
     return Measure("weights", lambda trained: trained.weights())
 
 
 def masks() -> Measure:
-    """Which of the weights are not pruned, bool, `[members, numbers]`."""
+    """Whether each weight is kept, not pruned, bool, `[members, numbers]`."""
     return Measure("masks", lambda trained: trained.masks())
-
-
-report = diagnostic

@@ -1,7 +1,7 @@
-"""A view of a population and its examples, as measures see it: NumPy arrays with a member axis."""
+"""The view that measures take of a population and its examples: NumPy arrays with a member axis."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from scipy.special import log_softmax
@@ -9,31 +9,35 @@ from scipy.special import log_softmax
 from tfphen.core.trial import Trial
 from tfphen.population.initial_weights import initial_weights
 from tfphen.population.population import Population
-from tfphen.solvers.base import Fitted
+from tfphen.population.prediction import WithModel
+from tfphen.solvers.base import Fitted, FittedPopulation
+
+# The pool of inputs `[pool, ...]`, the rows of each member `[members, n]`, and their labels
+# `[members, n]` by name.
+Split: TypeAlias = tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray]]
 
 
 class Trained:
     """A trained population with its data.
 
     Args:
-        fitted: Runs the members.
-        splits: For `"train"`, `"test"` and perhaps `"validation"`: the pool of inputs, the rows of
-            each member `[members, n]`, and a dict of labels `[members, n]` by name.
+        fitted: The fits, which run the members.
+        splits: `"train"`, `"test"`, and optional ones such as `"validation"`.
         num_classes: Number of classes.
-        sizes: How many of the rows of `"train"` each member really has; the rest is padding.
+        sizes: Number of rows of `"train"` of each member; the rest is padding.
         transition_matrices: Noise matrix of each member's training labels, `[members, K, K]`:
-            row c holds the probabilities of the labels that clean class c was given.
+            row c holds the probabilities of the labels given to clean class c.
         class_counts: Number of training examples of each class, `[members, K]`.
         trials: The trial of each member.
-        step: Updates done, or None where there are none to count.
+        step: Updates done so far; None for a fit without steps.
     """
 
     def __init__(
         self,
         fitted: Fitted,
-        splits: dict,
+        splits: Mapping[str, Split],
         num_classes: int,
-        sizes: list[int],
+        sizes: Sequence[int],
         transition_matrices: np.ndarray,
         class_counts: np.ndarray | None = None,
         trials: Sequence[Trial] = (),
@@ -42,20 +46,25 @@ class Trained:
         self._fitted, self._splits, self.num_classes = fitted, splits, num_classes
         self._sizes, self.transition_matrices = sizes, transition_matrices
         self.class_counts, self.trials, self.step = class_counts, tuple(trials), step
-        # Of this view, not of the class: what a class holds is never given back.
-        self._known: dict = {}
+        # Cached in the instance: a cache of the class would keep all views alive.
+        self._known: dict[tuple[Any, ...], Any] = {}
 
     @property
     def members(self) -> Population:
         """The population, for measures that need its weights."""
-        return self._fitted.members
+        return self._population.members
+
+    @property
+    def _population(self) -> FittedPopulation:
+        # Measures of weights and models are for trials whose fits are a population.
+        return cast(FittedPopulation, self._fitted)
 
     def weights(self) -> np.ndarray:
-        """All weights of each member, `[members, numbers]`, as `starts.flatten` orders them."""
+        """All weights, `[members, numbers]`, in the order of `train.initialization.flatten`."""
         return np.concatenate([v.reshape(len(v), -1) for v in self.members.values()], axis=1)
 
     def masks(self) -> np.ndarray:
-        """Which of `weights` are not pruned, bool, `[members, numbers]`."""
+        """Whether each of `weights` is kept, not pruned, bool, `[members, numbers]`."""
         members = self.members
         parts = [
             members.masks.get(variable.path, np.ones((members.size, *variable.shape)))
@@ -64,7 +73,7 @@ class Trained:
         return np.concatenate([part.reshape(members.size, -1) for part in parts], axis=1) > 0
 
     def initial_weights(self) -> list[np.ndarray]:
-        """What `members.values()` was before training, where it was drawn from the seeds."""
+        """The values of `members.values()` before training, if they were drawn from the seeds."""
         seeds = [trial.seed_of("init") for trial in self.trials]
         drawn = [initial_weights(self.members.model, seed) for seed in seeds]
         return [np.stack(values) for values in zip(*drawn, strict=True)]
@@ -80,7 +89,7 @@ class Trained:
         return self._fitted.diagnostics
 
     def once(self, function: Callable[..., Any], *arguments: Hashable) -> Any:
-        """Returns `function(self, *arguments)`, which is called once while this view lasts.
+        """Returns `function(self, *arguments)`, called once and cached in this view.
 
         Caches expensive results shared by several measures.
         """
@@ -91,21 +100,24 @@ class Trained:
 
     def logits(self, split: str) -> np.ndarray:
         """The model's outputs, `[members, n, classes]`, float32."""
-        return self.once(_outputs, split)
+        outputs: np.ndarray = self.once(_outputs, split)
+        return outputs
 
     def log_probabilities(self, split: str) -> np.ndarray:
         """Log-softmax in float64, `[members, n, classes]`."""
-        return self.once(_log_probabilities, split)
+        values: np.ndarray = self.once(_log_probabilities, split)
+        return values
 
     def activations(self, split: str, layer: str) -> np.ndarray:
         """Outputs of a layer by its name, `[members, n, ...]`."""
-        return self.once(_outputs, split, layer)
+        outputs: np.ndarray = self.once(_outputs, split, layer)
+        return outputs
 
     def apply(self, inputs: np.ndarray, layer: str | None = None) -> np.ndarray:
         """Returns outputs `[members, n, ...]` of the model, or of a layer, for any examples.
 
         Args:
-            inputs: `[n, ...]`, which all members see, or those of each, `[members, n, ...]`.
+            inputs: Shared examples `[n, ...]`, or those of each member `[members, n, ...]`.
             layer: Name of a layer; None for the model's outputs.
         """
         rows, one = None, self._splits["test"][0]
@@ -117,12 +129,12 @@ class Trained:
             return self._fitted.predict(inputs, rows)
         return self._fitted.predict(inputs, rows, (layer,))[1][layer]
 
-    def with_model(self, function: Callable, inputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Returns what a function of the models in inference gives, such as an attack on them.
+    def with_model(self, function: WithModel, inputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Returns the result of a function of the models in inference mode, such as an attack.
 
         Args:
             function: `(apply, inputs, labels) -> [members, n, ...]`, see `Predictor.through`.
-            inputs: `[n, ...]`, which all members see, or those of each, `[members, n, ...]`.
+            inputs: Shared examples `[n, ...]`, or those of each member `[members, n, ...]`.
             labels: `[n]` or `[members, n]`.
         """
         one, size = self._splits["test"][0], self.members.size
@@ -130,10 +142,10 @@ class Trained:
         if inputs.ndim == one.ndim:
             inputs = np.broadcast_to(inputs, (size, *inputs.shape))
         labels = np.broadcast_to(labels, (size, labels.shape[-1]))
-        return self._fitted.through(function, inputs, labels)
+        return self._population.through(function, inputs, labels)
 
     def labels(self, split: str, kind: str = "labels") -> np.ndarray:
-        """Labels `[members, n]`: as trained on, or `"clean_labels"`."""
+        """Labels `[members, n]`: those of the training, or `"clean_labels"`."""
         return self._splits[split][2][kind]
 
     def mean(self, split: str, per_example: np.ndarray) -> np.ndarray:

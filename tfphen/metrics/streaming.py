@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfphen.core import keras_internals
 from tfphen.core.types import Tensor, TensorLike
 from tfphen.losses.sparse_labels import labels_and_predictions
 
@@ -42,7 +43,7 @@ class StreamedMetric(keras.metrics.Metric):
         Raises:
             ValueError: Incompatible shapes, or fewer than two classes.
         """
-        mask = getattr(y_pred, "_keras_mask", None)
+        mask = keras_internals.mask_of(y_pred)
         labels, y_pred = labels_and_predictions(y_true, y_pred)
         if self.sum_dtype == "float64":
             y_pred = ops.cast(y_pred, self.sum_dtype)

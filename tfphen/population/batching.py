@@ -10,7 +10,7 @@ folded into the batch. A layer with weights and no entry goes through `tf.vector
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -18,12 +18,17 @@ import tensorflow as tf
 from tfphen.core import keras_internals
 
 if TYPE_CHECKING:
+    from tfphen.population.block_convolution import Blocks
     from tfphen.population.mixup import Mixture
+
+
+# New values of variables: pairs (template variable, new stacked value).
+Updates: TypeAlias = list[tuple[keras.Variable, tf.Tensor]]
 
 
 @dataclasses.dataclass
 class Members:
-    """What a member-axis forward pass reads and collects.
+    """Inputs and results of a member-axis forward pass.
 
     Attributes:
         weights: Stacked value of each template variable, shape `[members, ...]`, by `id`.
@@ -33,13 +38,13 @@ class Members:
         step: Training step, a scalar, for dropout.
         first_row: Position of this replica's first row in the global batch.
         layer_numbers: Number of each layer with randomness, by `id`.
-        native: One member only, and convolutions run on the native kernels.
-        mixture: What a training step mixes, a `mixup.Mixture`, or None.
+        native: Whether there is one member only, and convolutions run on the native kernels.
+        mixture: The mixup of a training step; None for none.
         reduce_sum: Sums a statistic over replicas before it is used or assigned.
         activations: Outputs by layer name, filled by the pass.
-        blocks: `block_convolution.Blocks` of activations, by the `id` of the standard form.
-        updates: Pairs (template variable, new stacked value), filled by the pass. That of a
-            trainable variable is a projection: the optimizer starts from it.
+        blocks: Block forms of activations, by the `id` of the standard form.
+        updates: Pairs (template variable, new stacked value), filled by the pass. For a trainable
+            variable the value is a projection, from which the optimizer starts.
     """
 
     weights: dict[int, tf.Tensor]
@@ -51,12 +56,12 @@ class Members:
     layer_numbers: dict[int, int] = dataclasses.field(default_factory=dict)
     native: bool = False
     mixture: "Mixture | None" = None
-    reduce_sum: Callable = lambda x: x
+    reduce_sum: Callable[[tf.Tensor], tf.Tensor] = lambda x: x
     activations: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
-    blocks: dict = dataclasses.field(default_factory=dict)
-    updates: list = dataclasses.field(default_factory=list)
+    blocks: "dict[int, Blocks]" = dataclasses.field(default_factory=dict)
+    updates: Updates = dataclasses.field(default_factory=list)
 
-    def weight(self, variable, dtype=None) -> tf.Tensor:
+    def weight(self, variable: keras.Variable, dtype: str | None = None) -> tf.Tensor:
         """Returns the stacked value of a template variable, cast to `dtype`."""
         value = self.weights[id(variable)]
         return value if dtype is None else tf.cast(value, dtype)
@@ -76,7 +81,7 @@ def forward(model: keras.Model, inputs: tf.Tensor, members: Members) -> tf.Tenso
     )
 
 
-def _apply(operation, members: Members, *args, **kwargs):
+def _apply(operation: Any, members: Members, *args: Any, **kwargs: Any) -> Any:
     kwargs.pop("training", None)
     if kwargs.get("mask") is None:
         kwargs.pop("mask", None)
@@ -88,8 +93,8 @@ def _apply(operation, members: Members, *args, **kwargs):
 
 
 @functools.singledispatch
-def lower(operation, members: Members, *args, **kwargs):
-    """Applies the member-axis form of a Keras operation. Register a layer class to add one."""
+def lower(operation: Any, members: Members, *args: Any, **kwargs: Any) -> Any:
+    """Applies the member-axis form of a Keras operation. Register a layer class to add a form."""
     if isinstance(operation, keras.Model):
         return forward(operation, args[0], members)
     if not isinstance(operation, keras.Layer):
@@ -115,12 +120,12 @@ def _draws(layer: keras.Layer) -> bool:
     return False
 
 
-def fold(operation, *args, **kwargs):
+def fold(operation: Any, *args: Any, **kwargs: Any) -> Any:
     """Applies an operation that treats examples one by one, with members folded into the batch."""
     tensors = [x for x in keras.tree.flatten((args, kwargs)) if tf.is_tensor(x)]
     lead = tf.shape(tensors[0])[:2] if None in tensors[0].shape[:2] else tensors[0].shape[:2]
 
-    def merge(x):
+    def merge(x: Any) -> Any:
         return tf.reshape(x, (lead[0] * lead[1], *x.shape[2:])) if tf.is_tensor(x) else x
 
     args, kwargs = keras.tree.map_structure(merge, (args, kwargs))
@@ -130,17 +135,17 @@ def fold(operation, *args, **kwargs):
     )
 
 
-def lower_by_vectorized_map(layer: keras.Layer, members: Members, *args, **kwargs):
+def lower_by_vectorized_map(layer: keras.Layer, members: Members, *args: Any, **kwargs: Any) -> Any:
     """Applies any layer to each member through `tf.vectorized_map` over `stateless_call`."""
     trainable = [members.weight(v) for v in layer.trainable_variables]
-    # A seed that is never used, as in a recurrent layer without dropout, is no weight of the model.
+    # An unused seed, as in a recurrent layer without dropout, is not a weight of the model.
     kept = [v for v in layer.non_trainable_variables if id(v) in members.weights]
     other = [members.weight(v) for v in kept]
     unused = {id(v): v.value for v in layer.non_trainable_variables if id(v) not in members.weights}
     if keras_internals.takes_training(layer):
         kwargs["training"] = members.training
 
-    def one(values):
+    def one(values: Any) -> tuple[Any, list[tf.Tensor]]:
         trainable, other, args = values
         mine = {**unused, **{id(v): value for v, value in zip(kept, other, strict=True)}}
         state = [mine[id(v)] for v in layer.non_trainable_variables]

@@ -1,28 +1,38 @@
 """Small two-dimensional convolutions as matrix products over blocks of outputs.
 
-A convolution with few channels is a poor matrix product: for LeNet's first layer each patch has 25
-numbers and gives 6. Here one patch covers the window of a whole block of s × s neighboring
-outputs, and one product gives all of them from a kernel that holds the layer's kernel s × s times,
-shifted. That costs multiplications by zero, and saves most of the copying of patches.
+A convolution with few channels is an inefficient matrix product: in LeNet's first layer each patch
+of 25 numbers gives 6 outputs. Here one patch covers the receptive field of a whole block of s × s
+neighboring outputs, and one product computes all of them with a kernel that holds the layer's
+kernel s × s times, shifted. That adds multiplications by zero, and saves most copies of patches.
 
-Outputs stay in block form for the layers that can go on from there: the four outputs of a pooling
-window of two by two stand along an axis of their own, and the next convolution reads blocks. Every
-layer also gets the standard form; where nothing reads it, the compiler leaves it out.
+Outputs stay in block form for the layers that can read it: the four outputs of a two-by-two pooling
+window have an axis of their own, and the next convolution reads blocks. Every layer also returns
+the standard form; where nothing reads it, the compiler drops it.
 """
 
 import dataclasses
 import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-# Most outputs of one product, and how much work the zeros may add. Measured on a CPU: beyond, the
-# product is wide enough as it is.
+from tfphen.core.types import Floats, Shape
+
+if TYPE_CHECKING:
+    from tfphen.population.batching import Members
+
+# Row and column within a block of each of its outputs, in memory order.
+Order: TypeAlias = tuple[tuple[int, int], ...]
+
+# Most outputs of one product, and most extra work through zeros. Measured on a CPU: beyond these,
+# the plain product is wide enough.
 _MOST_COLUMNS = 96
 _MOST_WORK = 2.6
 
-# Channels of several outputs lie side by side in a block, so an activation must not mix them.
+# A block holds channels of several outputs side by side, so an activation must not mix them.
 _ELEMENTWISE = (
     None,
     keras.activations.linear,
@@ -43,7 +53,7 @@ class Blocks:
     """The block form of an activation.
 
     Attributes:
-        standard: The same numbers as `[members, batch, rows, columns, channels]`.
+        standard: The standard form, `[members, batch, rows, columns, channels]`.
         values: `[members, batch, rows / size, columns / size, 4, windows * channels]`: the four
             places of a window of two by two, and the windows of the block row by row.
         size: Rows and columns of a block.
@@ -54,25 +64,25 @@ class Blocks:
     size: int
 
 
-def _order(size: int) -> tuple[tuple[int, int], ...]:
-    """Returns row and column within a block of each of its outputs, in the order of memory."""
+def _order(size: int) -> Order:
+    """Returns the order of outputs in block form."""
     half = range(size // 2)
     windows = [(row, column) for row in half for column in half]
     places = [(row, column) for row in (0, 1) for column in (0, 1)]
     return tuple((2 * a + i, 2 * b + j) for i, j in places for a, b in windows)
 
 
-def _row_by_row(size: int) -> tuple[tuple[int, int], ...]:
+def _row_by_row(size: int) -> Order:
     return tuple((row, column) for row in range(size) for column in range(size))
 
 
 def _reach(kernel: int, size: int) -> int:
-    """Returns how many blocks of inputs, in one direction, the outputs of one block depend on."""
+    """Returns the number of input blocks, along one axis, on which one block of outputs depends."""
     return -(-(kernel + size - 1) // size)
 
 
-def size_of(layer, spatial: tuple[int | None, int | None]) -> int:
-    """Returns the block size for a `Conv2D` on inputs of this many rows and columns; 1 for none."""
+def size_of(layer: keras.layers.Conv2D, spatial: Shape) -> int:
+    """Returns the block size of a `Conv2D` on inputs of these rows and columns; 1 for none."""
     if layer.strides != (1, 1) or layer.dilation_rate != (1, 1) or None in spatial:
         return 1
     if layer.data_format != "channels_last" or layer.groups > 1:
@@ -90,13 +100,13 @@ def size_of(layer, spatial: tuple[int | None, int | None]) -> int:
 
 
 def extra_work(kernel: tuple[int, int], size: int) -> float:
-    """Returns by what factor blocks multiply the multiplications of a convolution."""
+    """Returns the factor by which blocks increase the multiplications of a convolution."""
     return 1.0 if size == 1 else float(np.prod([_reach(k, size) * size / k for k in kernel]))
 
 
 @functools.cache
-def _placement(kernel: tuple[int, int], size: int, order: tuple) -> np.ndarray:
-    """Returns where each number of a kernel stands in the block kernel, zeros and ones.
+def _placement(kernel: tuple[int, int], size: int, order: Order) -> Floats:
+    """Returns the place of each number of a kernel in the block kernel, as zeros and ones.
 
     Shape `[blocks of inputs, size * size, outputs, kernel rows * kernel columns]`, flattened but
     for the last axis.
@@ -112,7 +122,7 @@ def _placement(kernel: tuple[int, int], size: int, order: tuple) -> np.ndarray:
     return places.reshape(-1, places.shape[-1])
 
 
-def _block_kernel(kernel: tf.Tensor, size: int, order: tuple) -> tf.Tensor:
+def _block_kernel(kernel: tf.Tensor, size: int, order: Order) -> tf.Tensor:
     """Returns the matrix of a block, `[members, inputs of a block's window, outputs]`."""
     members, rows, columns, channels, filters = kernel.shape
     places = tf.constant(_placement((rows, columns), size, order), kernel.dtype)
@@ -124,8 +134,8 @@ def _block_kernel(kernel: tf.Tensor, size: int, order: tuple) -> tf.Tensor:
 def _to_blocks(inputs: tf.Tensor, size: int) -> tf.Tensor:
     """Returns `[members, batch, rows / size, columns / size, size * size * channels]`.
 
-    Inputs of a block come row by row. A concatenation rather than a transposition: it is written
-    to memory once, where XLA would do a transposition anew for each slice that reads it.
+    Inputs of a block are in row-major order. A concatenation is written to memory once, where XLA
+    would repeat a transposition for each slice that reads it.
     """
     members, _, rows, columns, channels = inputs.shape
     rows, columns = rows // size, columns // size
@@ -145,19 +155,26 @@ def _to_standard(values: tf.Tensor, size: int) -> tf.Tensor:
     )
 
 
-def _remember(members, values: tf.Tensor, size: int) -> tf.Tensor:
+def _remember(members: "Members", values: tf.Tensor, size: int) -> tf.Tensor:
     standard = _to_standard(values, size)
-    # Holding the standard form keeps its id from being given to another tensor.
+    # A reference to the standard form keeps its id from being reused for another tensor.
     members.blocks[id(standard)] = Blocks(standard, values, size)
     return standard
 
 
-def convolution(layer, members, inputs, kernel, bias, size: int) -> tf.Tensor:
+def convolution(
+    layer: keras.layers.Conv2D,
+    members: "Members",
+    inputs: tf.Tensor,
+    kernel: tf.Tensor,
+    bias: tf.Tensor | None,
+    size: int,
+) -> tf.Tensor:
     """Applies a `Conv2D` with stride 1, in blocks.
 
     Args:
         layer: The `keras.layers.Conv2D`.
-        members: A `lowering.Members`.
+        members: The forward pass, whose `blocks` are read and filled.
         inputs: `[members, batch, rows, columns, channels]`.
         kernel: `[members, kernel rows, kernel columns, channels, filters]`.
         bias: `[members, filters]`, or None.
@@ -178,15 +195,17 @@ def convolution(layer, members, inputs, kernel, bias, size: int) -> tf.Tensor:
         (patches.shape[0], -1, rows, columns, 4, windows * layer.filters),
     )
     if bias is not None:
-        # Bias, activation and pooling in one shape: XLA makes one simple loop of them.
+        # Bias, activation and pooling in one shape, which XLA fuses into one simple loop.
         values += tf.tile(bias, (1, windows))[:, None, None, None, None]
     if layer.activation is not None:
         values = layer.activation(values)
     return _remember(members, values, size)
 
 
-def _source(layer, members, inputs, size: int):
-    """Returns inputs as blocks, the order within a block, and how many blocks of outputs there are.
+def _source(
+    layer: keras.layers.Conv2D, members: "Members", inputs: tf.Tensor, size: int
+) -> tuple[tf.Tensor, Order, list[int]]:
+    """Returns inputs as blocks, the order within a block, and the numbers of output blocks.
 
     The inputs have shape `[members, batch, rows, columns, size * size * channels]`.
     """
@@ -207,20 +226,22 @@ def _source(layer, members, inputs, size: int):
 
 
 @tf.custom_gradient
-def _window_maximum(windows: tf.Tensor):
-    """Maximum over the second last axis. The gradient goes to the first maximum, as in Keras."""
+def _window_maximum(
+    windows: tf.Tensor,
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+    """Maximum over the second to last axis. The gradient goes to the first maximum, as in Keras."""
     maximum = tf.reduce_max(windows, -2)
-    # Kept as a place: XLA would compute comparisons with the maximum anew for each output.
+    # As an index: XLA would repeat comparisons with the maximum for each output.
     first = tf.argmax(windows, -2, output_type=tf.int32)[..., None, :]
     places = tf.range(windows.shape[-2])[:, None]
 
-    def gradient(upstream):
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
         return tf.where(first == places, upstream[..., None, :], tf.zeros((), upstream.dtype))
 
     return maximum, gradient
 
 
-def max_pooling_by_two(members, inputs: tf.Tensor) -> tf.Tensor:
+def max_pooling_by_two(members: "Members", inputs: tf.Tensor) -> tf.Tensor:
     """Pools windows of two by two of an activation that has a block form."""
     known = members.blocks[id(inputs)]
     pooled = _window_maximum(known.values)

@@ -1,12 +1,13 @@
-"""Chooses how a population is compiled, by a rule, and says which and why.
+"""Chooses the compilation mode of a population by a fixed rule, and states the reason.
 
 The rule depends on the model and the device only, never on a timing or on the number of members:
-a timing would let the same trial give other bits on another day.
+a timing could change the bits of a trial from one day to the next.
 """
 
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -24,12 +25,13 @@ _MOST_MULTIPLICATIONS = 400_000
 
 @dataclasses.dataclass(frozen=True)
 class Execution:
-    """How the members of a population run.
+    """The way in which the members of a population run.
 
     Attributes:
-        xla: Compile with XLA.
-        unrolled: Run members one after the other on native kernels, instead of on a member axis.
-        reason: Why, in words.
+        xla: Whether to compile with XLA.
+        unrolled: Whether to run members one after the other on native kernels, instead of on a
+            member axis.
+        reason: The reason, in words.
     """
 
     xla: bool
@@ -42,17 +44,17 @@ class Execution:
         return f"{compiler}, {form}: {self.reason}"
 
 
-def compiled(function: Callable, xla: bool, autograph: bool = True) -> Callable:
+def compiled(function: Callable[..., Any], xla: bool, autograph: bool = True) -> Callable[..., Any]:
     """Returns `function` as a compiled TensorFlow program, traced once for each set of shapes.
 
     Args:
-        function: Takes and gives tensors.
-        xla: Whether XLA compiles it.
-        autograph: Whether Python's own loops and conditions may depend on tensors.
+        function: Maps tensors to tensors.
+        xla: Whether to compile with XLA.
+        autograph: Whether Python loops and conditions may depend on tensors.
     """
     program = tf.function(function, jit_compile=xla, autograph=autograph)
-    # Each population has programs of its own. TensorFlow tells functions apart by address, takes
-    # those of populations that came and went for one that is traced again and again, and warns.
+    # Each population has its own programs. TensorFlow identifies functions by address, so it takes
+    # those of successive populations for one function that is retraced often, and warns.
     program._omit_frequent_tracing_warning = True
     return program
 
@@ -60,11 +62,11 @@ def compiled(function: Callable, xla: bool, autograph: bool = True) -> Callable:
 def multiplications(model: keras.Model) -> int:
     """Returns the multiplications of the largest 2-D or 3-D convolution, for one example.
 
-    Counted are those of the matrix products that `keras_rules` makes of the convolution.
+    They are those of the matrix products by which `keras_rules` computes the convolution.
     """
     largest = 0
     for called in keras_internals.flattened_layers(model, include_self=False):
-        # What a wrapper holds is never called by itself.
+        # The layer inside a wrapper is never called by itself.
         layer = getattr(called, "layer", called)
         if isinstance(
             layer, (keras.layers.Conv2D, keras.layers.Conv3D)
@@ -84,7 +86,7 @@ def choose(model: keras.Model, replicas: int = 1, device: str | None = None) -> 
     Args:
         model: A built Keras model.
         replicas: Number of replicas in sync.
-        device: `"CPU"`, `"GPU"` or `"TPU"`; the one TensorFlow would place on when None.
+        device: `"CPU"`, `"GPU"` or `"TPU"`; by default the one that TensorFlow uses.
     """
     if device is None:
         device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"

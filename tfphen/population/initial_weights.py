@@ -1,11 +1,13 @@
 """Initial weights drawn on the host, from each member's own stream, by the layer's initializer.
 
-TensorFlow's generators give other numbers under XLA and on other devices, so the standard
+TensorFlow's generators give different numbers under XLA and on other devices, so the standard
 initializers are drawn with NumPy from the distributions that Keras documents.
 """
 
 import functools
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,6 +15,7 @@ from keras import initializers
 from scipy import stats
 
 from tfphen.core import keras_internals, seeds
+from tfphen.core.types import Array, Shape
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -24,12 +27,14 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return receptive * shape[-2], receptive * shape[-1]
 
 
-def _truncated(generator, shape, mean, deviation):
+def _truncated(
+    generator: np.random.Generator, shape: Shape, mean: float, deviation: float
+) -> Array:
     return stats.truncnorm.ppf(generator.uniform(size=shape), -2, 2) * deviation + mean
 
 
 @functools.singledispatch
-def draw(initializer, shape, generator: np.random.Generator) -> np.ndarray:
+def draw(initializer: Any, shape: Shape, generator: np.random.Generator) -> Array:
     """Draws an array from a Keras initializer with a NumPy generator.
 
     An initializer without an entry here is rebuilt with a seed from `generator`.
@@ -42,7 +47,9 @@ def draw(initializer, shape, generator: np.random.Generator) -> np.ndarray:
 
 
 @draw.register
-def _(initializer: initializers.VarianceScaling, shape, generator):
+def _(
+    initializer: initializers.VarianceScaling, shape: Shape, generator: np.random.Generator
+) -> Array:
     fan_in, fan_out = fans(shape)
     fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}
     variance = initializer.scale / max(1.0, fan[initializer.mode])
@@ -56,21 +63,27 @@ def _(initializer: initializers.VarianceScaling, shape, generator):
 
 
 @draw.register
-def _(initializer: initializers.RandomUniform, shape, generator):
+def _(
+    initializer: initializers.RandomUniform, shape: Shape, generator: np.random.Generator
+) -> Array:
     return generator.uniform(initializer.minval, initializer.maxval, shape)
 
 
 @draw.register
-def _(initializer: initializers.RandomNormal, shape, generator):
+def _(
+    initializer: initializers.RandomNormal, shape: Shape, generator: np.random.Generator
+) -> Array:
     return generator.normal(initializer.mean, initializer.stddev, shape)
 
 
 @draw.register
-def _(initializer: initializers.TruncatedNormal, shape, generator):
+def _(
+    initializer: initializers.TruncatedNormal, shape: Shape, generator: np.random.Generator
+) -> Array:
     return _truncated(generator, shape, initializer.mean, initializer.stddev)
 
 
-def initializer_of(layer: keras.Layer, variable) -> object | None:
+def initializer_of(layer: keras.Layer, variable: keras.Variable) -> object | None:
     """Returns the initializer that a layer's variable was made with, by Keras' naming, or None."""
     # "recurrent_kernel" has a `recurrent_initializer`, and a depthwise "kernel" a
     # `depthwise_initializer`; elsewhere the names agree.
@@ -82,35 +95,38 @@ def initializer_of(layer: keras.Layer, variable) -> object | None:
 
 
 @functools.singledispatch
-def own_values(layer, generator: np.random.Generator, drawn: dict) -> dict[str, np.ndarray]:
-    """Draws the weights of a layer that do not come from an initializer, by their names.
+def own_values(
+    layer: Any, generator: np.random.Generator, drawn: Mapping[int, Array]
+) -> dict[str, Array]:
+    """Draws the weights of a layer that do not come from an initializer, by name.
 
-    Register a layer class to add one, see `library_layers`.
+    Register a layer class to add one, see `library_rules`.
 
     Args:
         layer: A built Keras layer.
-        generator: Of the member's stream `"init"`.
-        drawn: What the layers inside this one have drawn, by `id` of the variable.
+        generator: Generator of the member's stream `"init"`.
+        drawn: Values drawn by the layers inside this one, by the `id` of the variable.
     """
     return {}
 
 
-def initial_weights(model: keras.Model, seed: int) -> list[np.ndarray]:
+def initial_weights(model: keras.Model, seed: int) -> list[Array]:
     """Draws one initial value for each of `model.weights`, from the stream `"init"` of `seed`.
 
     Args:
-        model: A built Keras model; its own values are used only where an initializer cannot be
-            found and the value is one constant, as for counters.
+        model: A built Keras model; its own values are used only where there is no initializer and
+            the value is constant, as for counters.
         seed: The member's seed for the stream.
 
     Raises:
         ValueError: A variable's initializer is unknown and its value is not constant.
     """
-    owners = {}
+    owners: dict[int, keras.Layer] = {}
     for layer in keras_internals.flattened_layers(model, include_self=False):
         for variable in keras_internals.own_variables(layer):
             owners[id(variable)] = layer
-    drawn, left = {}, {}
+    drawn: dict[int, Array] = {}
+    left: dict[int, tuple[keras.Layer, int, list[keras.Variable]]] = {}
     for number, variable in enumerate(model.weights):
         layer = owners.get(id(variable))
         known = layer is not None and initializer_of(layer, variable) is not None
@@ -118,7 +134,7 @@ def initial_weights(model: keras.Model, seed: int) -> list[np.ndarray]:
             left.setdefault(id(layer), (layer, number, []))[-1].append(variable)
         else:
             drawn[id(variable)] = _value_of(layer, variable, seeds.stream(seed, "init", number))
-    # After those of the layers inside, which they may follow from.
+    # After those of the inner layers, on which they may depend.
     for layer, number, variables in left.values():
         own = own_values(layer, seeds.stream(seed, "init", number), drawn)
         drawn |= {id(variable): own[variable.name] for variable in variables}
@@ -128,7 +144,9 @@ def initial_weights(model: keras.Model, seed: int) -> list[np.ndarray]:
     ]
 
 
-def _value_of(layer, variable, generator: np.random.Generator) -> np.ndarray:
+def _value_of(
+    layer: keras.Layer | None, variable: keras.Variable, generator: np.random.Generator
+) -> Array:
     initializer = initializer_of(layer, variable) if layer is not None else None
     if initializer is None:
         value = keras.ops.convert_to_numpy(variable)
@@ -140,8 +158,8 @@ def _value_of(layer, variable, generator: np.random.Generator) -> np.ndarray:
             )
         return value
     value = draw(initializer, tuple(variable.shape), generator)
-    if getattr(layer, "unit_forget_bias", False) and variable is layer.bias:
-        # An LSTM's one exception to its bias initializer, for the second of its gates.
+    if layer is not None and getattr(layer, "unit_forget_bias", False) and variable is layer.bias:
+        # The bias of an LSTM's forget gate, the second of its gates, starts at 1.
         value = np.array(value)
         value[layer.units : 2 * layer.units] = 1.0
     return value

@@ -1,8 +1,11 @@
 """The member-axis forms of stock Keras layers, registered in `batching.lower`.
 
 Each takes `(layer, members, inputs)` with inputs of shape `[members, batch, ...]`, and returns
-outputs of the same form. Adding a layer is adding one registered function.
+outputs of the same form. To support another layer, register one more function.
 """
+
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -20,7 +23,7 @@ def _over_members(value: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 
 
 @lower.register
-def dense(layer: layers.Dense, members: Members, inputs):
+def dense(layer: layers.Dense, members: Members, inputs: tf.Tensor) -> tf.Tensor:
     """`inputs @ kernel + bias`, one batched matrix product over members."""
     inputs = tf.cast(inputs, layer.compute_dtype)
     if layer.lora_enabled or layer.quantization_mode:
@@ -38,7 +41,7 @@ def dense(layer: layers.Dense, members: Members, inputs):
 
 
 @lower.register
-def einsum_dense(layer: layers.EinsumDense, members: Members, inputs):
+def einsum_dense(layer: layers.EinsumDense, members: Members, inputs: tf.Tensor) -> tf.Tensor:
     """The layer's equation with one more letter in front of each term."""
     letter = next(x for x in "ZYXWVU" if x not in layer.equation)
     terms, out = layer.equation.split("->")
@@ -54,8 +57,8 @@ def einsum_dense(layer: layers.EinsumDense, members: Members, inputs):
     return layer.activation(outputs) if layer.activation is not None else outputs
 
 
-def _pad(layer, inputs, axes):
-    """Pads the spatial axes as the layer's `padding` says. Returns the padded inputs."""
+def _pad(layer: keras.Layer, inputs: tf.Tensor, axes: Sequence[int]) -> tf.Tensor:
+    """Returns the inputs with their spatial axes padded according to the layer's `padding`."""
     pads = [(0, 0)] * len(inputs.shape)
     for i, axis in enumerate(axes):
         reach = (layer.kernel_size[i] - 1) * layer.dilation_rate[i]
@@ -68,9 +71,10 @@ def _pad(layer, inputs, axes):
     return tf.pad(inputs, pads) if any(p != (0, 0) for p in pads) else inputs
 
 
-def _slices(layer, inputs, axes):
-    """Yields the strided slice of `inputs` that meets each position of the kernel, in its order."""
-    outs, starts = [], [[]]
+def _slices(layer: keras.Layer, inputs: tf.Tensor, axes: Sequence[int]) -> Iterator[tf.Tensor]:
+    """Yields the strided slice of `inputs` for each position of the kernel, in its order."""
+    outs: list[int] = []
+    starts: list[list[int]] = [[]]
     for i, axis in enumerate(axes):
         reach = (layer.kernel_size[i] - 1) * layer.dilation_rate[i]
         outs.append((inputs.shape[axis] - reach - 1) // layer.strides[i] + 1)
@@ -84,7 +88,7 @@ def _slices(layer, inputs, axes):
         yield inputs[tuple(index)]
 
 
-def _convolution(layer, members: Members, inputs):
+def _convolution(layer: keras.Layer, members: Members, inputs: tf.Tensor) -> tf.Tensor:
     channels_first = layer.data_format == "channels_first"
     if channels_first or layer.groups > 1 or getattr(layer, "lora_enabled", False):
         return lower_by_vectorized_map(layer, members, inputs)
@@ -110,9 +114,11 @@ def _convolution(layer, members: Members, inputs):
     return activation(outputs)
 
 
-def _native_convolution(layer, inputs, kernel, bias):
-    """Convolves the one member there is, without its axis."""
-    # Not `inputs[0]`: the gradient of a slice is a copy of the whole.
+def _native_convolution(
+    layer: keras.Layer, inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None
+) -> tf.Tensor:
+    """Convolves the only member, without its axis."""
+    # Not `inputs[0]`: the gradient of a slice copies the whole.
     inputs, kernel = tf.squeeze(inputs, 0), tf.squeeze(kernel, 0)
     causal = layer.padding == "causal"
     outputs = tf.nn.convolution(
@@ -126,20 +132,22 @@ def _native_convolution(layer, inputs, kernel, bias):
 
 
 @lower.register
-def conv1d(layer: layers.Conv1D, members: Members, inputs):
-    """Strided slices side by side, times the kernel: one batched matrix product over members."""
+def conv1d(layer: layers.Conv1D, members: Members, inputs: tf.Tensor) -> tf.Tensor:
+    """Concatenated strided slices times the kernel: one batched matrix product over members."""
     return _convolution(layer, members, inputs)
 
 
 @lower.register
-def conv2d(layer: layers.Conv2D, members: Members, inputs):
+def conv2d(layer: layers.Conv2D, members: Members, inputs: tf.Tensor) -> tf.Tensor:
     """As `conv1d`, over two spatial axes."""
     return _convolution(layer, members, inputs)
 
 
 @lower.register
-def batch_normalization(layer: layers.BatchNormalization, members: Members, inputs):
-    """Moments over all real rows of all replicas; moving averages as in Keras, one set a member."""
+def batch_normalization(
+    layer: layers.BatchNormalization, members: Members, inputs: tf.Tensor
+) -> tf.Tensor:
+    """Moments over the real rows of all replicas; moving averages as in Keras, for each member."""
     inputs = tf.cast(inputs, layer.compute_dtype)
     axis = layer.axis % (len(inputs.shape) - 1) + 1
     if axis != len(inputs.shape) - 1:
@@ -182,7 +190,7 @@ def batch_normalization(layer: layers.BatchNormalization, members: Members, inpu
 
 
 @lower.register
-def embedding(layer: layers.Embedding, members: Members, inputs):
+def embedding(layer: layers.Embedding, members: Members, inputs: tf.Tensor) -> tf.Tensor:
     """A lookup in each member's own table."""
     if layer.mask_zero or layer.lora_enabled or layer.quantization_mode:
         raise NotImplementedError(
@@ -193,7 +201,9 @@ def embedding(layer: layers.Embedding, members: Members, inputs):
     return tf.gather(table, tf.cast(inputs, tf.int32), batch_dims=1)
 
 
-def _drop(layer, members: Members, inputs, noise_shape):
+def _drop(
+    layer: keras.Layer, members: Members, inputs: tf.Tensor, noise_shape: Sequence[int | None]
+) -> tf.Tensor:
     if not members.training or layer.rate == 0:
         return inputs
     inputs = tf.cast(inputs, layer.compute_dtype)
@@ -208,19 +218,23 @@ def _drop(layer, members: Members, inputs, noise_shape):
 
 
 @lower.register
-def dropout(layer: layers.Dropout, members: Members, inputs):
+def dropout(layer: layers.Dropout, members: Members, inputs: tf.Tensor) -> tf.Tensor:
     """Masks from each member's own counter-based stream."""
     return _drop(layer, members, inputs, layer.noise_shape or (None,) * (len(inputs.shape) - 1))
 
 
 @lower.register
-def spatial_dropout1d(layer: layers.SpatialDropout1D, members: Members, inputs):
+def spatial_dropout1d(
+    layer: layers.SpatialDropout1D, members: Members, inputs: tf.Tensor
+) -> tf.Tensor:
     """Drops whole channels of `[members, batch, steps, channels]`."""
     return _drop(layer, members, inputs, (None, 1, None))
 
 
 @lower.register
-def spatial_dropout2d(layer: layers.SpatialDropout2D, members: Members, inputs):
+def spatial_dropout2d(
+    layer: layers.SpatialDropout2D, members: Members, inputs: tf.Tensor
+) -> tf.Tensor:
     """Drops whole channels of `[members, batch, rows, columns, channels]`."""
     if layer.data_format == "channels_first":
         return _drop(layer, members, inputs, (None, None, 1, 1))
@@ -228,8 +242,8 @@ def spatial_dropout2d(layer: layers.SpatialDropout2D, members: Members, inputs):
 
 
 @lower.register
-def max_pooling2d(layer: layers.MaxPooling2D, members: Members, inputs):
-    """Windows that tile the input are a maximum of strided slices, or of places in a block."""
+def max_pooling2d(layer: layers.MaxPooling2D, members: Members, inputs: tf.Tensor) -> tf.Tensor:
+    """The maximum of strided slices, or of places in a block, where windows tile the input."""
     rows, columns = layer.pool_size
     channels_last = layer.data_format == "channels_last"
     tiles = layer.strides == layer.pool_size and layer.padding == "valid" and channels_last
@@ -248,9 +262,14 @@ def max_pooling2d(layer: layers.MaxPooling2D, members: Members, inputs):
 
 @lower.register
 def multi_head_attention(
-    layer: layers.MultiHeadAttention, members: Members, query, value, key=None, **kwargs
-):
-    """Scaled dot-product attention over the second last axis, heads and members batched."""
+    layer: layers.MultiHeadAttention,
+    members: Members,
+    query: tf.Tensor,
+    value: tf.Tensor,
+    key: tf.Tensor | None = None,
+    **kwargs: Any,
+) -> tf.Tensor:
+    """Scaled dot-product attention over the second to last axis, heads and members batched."""
     causal = kwargs.pop("use_causal_mask", False)
     if kwargs.pop("return_attention_scores", False) or any(v is not None for v in kwargs.values()):
         raise NotImplementedError(
@@ -274,8 +293,11 @@ def multi_head_attention(
 
 @lower.register(layers.LSTM)
 @lower.register(layers.Bidirectional)
-def recurrent(layer: layers.Layer, members: Members, inputs, **kwargs):
-    """An LSTM or two, see `recurrence`; the general way with dropout, kept states or masks."""
+def recurrent(layer: layers.Layer, members: Members, inputs: tf.Tensor, **kwargs: Any) -> tf.Tensor:
+    """An LSTM, in one or both directions, see `recurrence`.
+
+    With dropout, kept states or masks it goes through `tf.vectorized_map`.
+    """
     if kwargs or not recurrence.has_form(layer):
         return lower.dispatch(object)(layer, members, inputs, **kwargs)
     form = recurrence.lstm if isinstance(layer, layers.LSTM) else recurrence.bidirectional

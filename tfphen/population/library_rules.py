@@ -1,16 +1,19 @@
 """The member-axis forms of the toolkit's own layers with state, and their initial weights.
 
-Imported by `population`, so that a population can be made of any model that has these layers.
+`population` imports this module, so that every population supports these layers.
 """
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfphen.core import keras_internals
+from tfphen.core.types import Array
 from tfphen.layers.laplace_covariance import LaplaceRandomFeatureCovariance
 from tfphen.layers.linear_maps import EinsumMap
 from tfphen.layers.operator_norm import converge, power_iteration
@@ -20,8 +23,8 @@ from tfphen.layers.spectral_normalization import SpectralNormalization
 from tfphen.population.batching import Members, lower
 from tfphen.population.initial_weights import own_values
 
-# Rounds of `converge` for the singular vectors of a convolution's first kernel. Training goes on
-# from there, by `power_iterations` a step.
+# Rounds of `converge` for the singular vectors of a convolution's initial kernel. Training starts
+# from them, with `power_iterations` a step.
 _FIRST_ROUNDS = 8
 _TOLERANCE = 1e-4
 
@@ -35,8 +38,8 @@ def _cap(kernel: tf.Tensor, norm: tf.Tensor, most: float) -> tf.Tensor:
     return kernel * tf.reshape(scale, (-1,) + (1,) * (len(kernel.shape) - 1))
 
 
-def _is_matrix(linear_map) -> bool:
-    """Whether a kernel is a matrix of inputs by outputs once its axes are put together."""
+def _is_matrix(linear_map: Any) -> bool:
+    """Whether a kernel is a matrix of inputs by outputs once its axes are merged."""
     axes = getattr(linear_map, "input_axes", ""), getattr(linear_map, "output_axes", "")
     return isinstance(linear_map, EinsumMap) and linear_map.kernel_axes == "".join(axes)
 
@@ -46,7 +49,9 @@ def _units(vectors: tf.Tensor, otherwise: tf.Tensor) -> tf.Tensor:
     return tf.where(length > _TINY, vectors / tf.maximum(length, _TINY), otherwise)
 
 
-def _matrix_estimates(kernel, left, right, iterations: int):
+def _matrix_estimates(
+    kernel: tf.Tensor, left: tf.Tensor, right: tf.Tensor, iterations: int
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """`power_iteration` of matrices `[members, in, out]`, all members at once."""
     fixed = tf.stop_gradient(kernel)
     for number in range(iterations):
@@ -58,28 +63,36 @@ def _matrix_estimates(kernel, left, right, iterations: int):
     return left, right, tf.reduce_sum(left * image, 1)
 
 
-def _estimates(layer: SpectralNormalization, kernel, left, right, iterations: int):
-    """Power iterations of each member. Returns u, v and σ, with a member axis in front."""
+def _estimates(
+    layer: SpectralNormalization,
+    kernel: tf.Tensor,
+    left: tf.Tensor,
+    right: tf.Tensor,
+    iterations: int,
+) -> Sequence[tf.Tensor]:
+    """Power iterations of each member. Returns u, v and σ, with a leading member axis."""
     if _is_matrix(layer._linear_map):
         members, flat = kernel.shape[0], [tf.reshape(v, (v.shape[0], -1)) for v in (left, right)]
         matrices = tf.reshape(kernel, (members, flat[1].shape[1], flat[0].shape[1]))
-        *vectors, norm = _matrix_estimates(matrices, *flat, iterations)
+        *vectors, norm = _matrix_estimates(matrices, flat[0], flat[1], iterations)
         pairs = zip(vectors, (left, right), strict=True)
         return *(tf.reshape(new, old.shape) for new, old in pairs), norm
     parts = [tf.unstack(value) for value in (kernel, left, right)]
     found = [
-        power_iteration(layer._linear_map, *values, iterations)
-        for values in zip(*parts, strict=True)
+        power_iteration(layer._linear_map, one, u, v, iterations)
+        for one, u, v in zip(*parts, strict=True)
     ]
     return [tf.stack(values) for values in zip(*found, strict=True)]
 
 
 @lower.register
-def spectral_normalization(layer: SpectralNormalization, members: Members, inputs):
+def spectral_normalization(
+    layer: SpectralNormalization, members: Members, inputs: tf.Tensor
+) -> tf.Tensor:
     """As the layer itself, with one pair of singular vectors a member.
 
-    In training the kernel is projected before the optimizer's step, and not once more behind it as
-    in `fit`; what a call computes with has a norm of at most c in both.
+    In training the kernel is projected before the optimizer's step, and not again after it as in
+    `fit`; in both, the kernel used in a call has a norm of at most c.
     """
     variable = keras_internals.kernel_of(layer.layer)
     kernel = members.weight(variable)
@@ -101,10 +114,12 @@ def spectral_normalization(layer: SpectralNormalization, members: Members, input
 
 
 @lower.register
-def gaussian_process(layer: RandomFeatureGaussianProcess, members: Members, inputs):
+def gaussian_process(
+    layer: RandomFeatureGaussianProcess, members: Members, inputs: tf.Tensor
+) -> tf.Tensor:
     """Logits of random features, which are the activation `"<name>/features"`.
 
-    The precision stays as it is: an exact posterior follows from the features of the training set
+    The precision is not updated: an exact posterior follows from the features of the training set
     under the final weights.
     """
     if layer.return_covariance is not None:
@@ -129,7 +144,9 @@ def gaussian_process(layer: RandomFeatureGaussianProcess, members: Members, inpu
 
 
 @own_values.register
-def _(layer: RandomFeatureGaussianProcess, generator, drawn):
+def _(
+    layer: RandomFeatureGaussianProcess, generator: np.random.Generator, drawn: Mapping[int, Array]
+) -> dict[str, Array]:
     frequencies, phases = random_feature_weights(
         layer.frequencies.shape[0],
         layer.num_inducing,
@@ -144,16 +161,22 @@ def _(layer: RandomFeatureGaussianProcess, generator, drawn):
 
 
 @own_values.register
-def _(layer: LaplaceRandomFeatureCovariance, generator, drawn):
+def _(
+    layer: LaplaceRandomFeatureCovariance,
+    generator: np.random.Generator,
+    drawn: Mapping[int, Array],
+) -> dict[str, Array]:
     return {v.name: keras.ops.convert_to_numpy(v) for v in layer.non_trainable_variables}
 
 
 @own_values.register
-def _(layer: SpectralNormalization, generator, drawn):
+def _(
+    layer: SpectralNormalization, generator: np.random.Generator, drawn: Mapping[int, Array]
+) -> dict[str, Array]:
     kernel = drawn[id(keras_internals.kernel_of(layer.layer))]
     mapped = layer._linear_map
     if _is_matrix(mapped):
-        # Of a matrix they are known exactly.
+        # Exact for a matrix.
         size = math.prod(mapped.right_shape)
         rows, _, columns = np.linalg.svd(kernel.reshape(size, -1), full_matrices=False)
         right, left = rows[:, 0].reshape(mapped.right_shape), columns[0].reshape(mapped.left_shape)

@@ -1,16 +1,17 @@
-"""Stock Keras optimizers on stacked variables, with rates and decays of their own for each member.
+"""Stock Keras optimizers on stacked variables, with a learning rate and decay for each member.
 
-An update rule that is elementwise does the same for all members at once. What Keras does outside
-the rule is done here, member by member and after gradients are summed over replicas: clipping by
-norm, weight decay, schedules, and freezing of members that have stopped.
+An elementwise update rule serves all members at once. The steps that Keras takes outside the rule
+are taken here, member by member and after gradients are summed over replicas: clipping by norm,
+weight decay, schedules, and freezing of members that have stopped.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfphen.core.types import ArrayLike
 from tfphen.population.population import Population
 
 ELEMENTWISE = (
@@ -26,7 +27,11 @@ ELEMENTWISE = (
 
 
 def check(optimizer: keras.optimizers.Optimizer) -> None:
-    """Raises ValueError for an optimizer that does not act elementwise on each weight."""
+    """Checks that an optimizer acts elementwise on each weight.
+
+    Raises:
+        ValueError: It does not, or has a setting that populations do not support.
+    """
     name = type(optimizer).__name__
     if not isinstance(optimizer, ELEMENTWISE):
         raise ValueError(
@@ -46,24 +51,24 @@ class MemberOptimizer:
 
     Args:
         optimizer: A stock Keras optimizer with an elementwise update, not yet built.
-        population: Whose trainable variables it updates.
-        learning_rates: One factor a member on the optimizer's own rate; None for 1.
-        weight_decays: One value a member; None takes the optimizer's `weight_decay`.
-        coupled: Add `weight_decay * weight` to the gradient, as PyTorch's SGD and Adam do, instead
-            of shrinking weights by `learning_rate * weight_decay`, as Keras does.
-        schedule: `(step, total) -> factor`, see `schedules`.
-        totals: Length of each member's training in steps.
+        population: The population whose trainable variables it updates.
+        learning_rates: Factor on the optimizer's own rate, `[members]`; None for 1.
+        weight_decays: `[members]`; None takes the optimizer's `weight_decay`.
+        coupled: Whether to add `weight_decay * weight` to the gradient, as PyTorch's SGD and Adam
+            do, instead of shrinking weights by `learning_rate * weight_decay`, as Keras does.
+        schedule: `(step, total) -> factor`, see `tfphen.train.schedules`.
+        totals: Length of each member's training in steps, `[members]`.
     """
 
     def __init__(
         self,
         optimizer: keras.optimizers.Optimizer,
         population: Population,
-        learning_rates=None,
-        weight_decays=None,
+        learning_rates: ArrayLike | None = None,
+        weight_decays: ArrayLike | None = None,
         coupled: bool = False,
-        schedule: Callable | None = None,
-        totals=None,
+        schedule: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+        totals: ArrayLike | None = None,
     ):
         check(optimizer)
         self.optimizer = optimizer
@@ -79,20 +84,20 @@ class MemberOptimizer:
         self.schedule = schedule
         self.totals = np.asarray(ones if totals is None else totals, "float32")
 
-    def _lead(self, value, variable):
+    def _lead(self, value: tf.Tensor, variable: tf.Tensor) -> tf.Tensor:
         return tf.reshape(tf.cast(value, variable.dtype), (-1,) + (1,) * (len(variable.shape) - 1))
 
-    def learning_rate(self, step) -> tf.Tensor:
-        """Returns the rate of each member at a step, shape `[members]`."""
+    def learning_rate(self, step: tf.Tensor) -> tf.Tensor:
+        """Returns the rate of each member at a step, `[members]`."""
         rate = tf.cast(self.optimizer.learning_rate, tf.float32) * self.rates
         if self.schedule is not None:
             rate *= self.schedule(tf.cast(step, tf.float32), tf.constant(self.totals))
         return rate
 
-    def _clip(self, gradients):
+    def _clip(self, gradients: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
         optimizer, size = self.optimizer, self.population.size
 
-        def norms(gradient):
+        def norms(gradient: tf.Tensor) -> tf.Tensor:
             return tf.reduce_sum(tf.square(tf.reshape(gradient, (size, -1))), axis=1)
 
         if optimizer.clipnorm:
@@ -109,13 +114,13 @@ class MemberOptimizer:
         factors = [limit / tf.maximum(tf.sqrt(square), limit) for square in squares]
         return [g * self._lead(f, g) for g, f in zip(gradients, factors, strict=True)]
 
-    def apply(self, gradients, step, active) -> None:
-        """Updates the variables of the members that are active. Called in a replica context.
+    def apply(self, gradients: Sequence[tf.Tensor], step: tf.Tensor, active: tf.Tensor) -> None:
+        """Updates the variables of the active members. Called in a replica context.
 
         Args:
             gradients: This replica's share, one `[members, ...]` for each trainable variable.
             step: Updates done so far, a scalar.
-            active: Which members may move, bool, shape `[members]`.
+            active: Whether each member is updated, bool, `[members]`.
         """
         context = tf.distribute.get_replica_context()
         replicated = context.strategy.num_replicas_in_sync > 1
@@ -135,13 +140,21 @@ class MemberOptimizer:
                 self._update(variable.value, gradient, rate, active)
         self.optimizer.iterations.assign_add(1)
 
-    def _update_replicas(self, strategy, gradients, rate, active):
+    def _update_replicas(
+        self,
+        strategy: tf.distribute.Strategy,
+        gradients: Sequence[tf.Tensor],
+        rate: tf.Tensor,
+        active: tf.Tensor,
+    ) -> None:
         for gradient, variable in zip(gradients, self.variables, strict=True):
             strategy.extended.update(
                 variable.value, self._update, args=(gradient, rate, active), group=False
             )
 
-    def _update(self, variable, gradient, rate, active):
+    def _update(
+        self, variable: tf.Variable, gradient: tf.Tensor, rate: tf.Tensor, active: tf.Tensor
+    ) -> None:
         rate = self._lead(rate, variable)
         old = tf.convert_to_tensor(variable)
         if not self.coupled and self.decays.any():

@@ -19,11 +19,11 @@ class Population:
 
     Args:
         model: A built Keras model, functional or sequential. It is read, never changed.
-        member_seeds: One integer a member: where its streams `"init"` and `"dropout"` start.
+        member_seeds: One integer a member, the seed of its streams `"init"` and `"dropout"`.
         weights: Initial values, one array `[members, ...]` for each of `model.weights`. Drawn from
             `member_seeds` when None.
         masks: Arrays `[members, ...]` of zeros and ones by the path of a weight, as in
-            `model.weights[i].path`: masked weights are zero and stay so.
+            `model.weights[i].path`: masked weights are zero and stay zero.
         init_seeds: Seeds for `"init"` where they differ from `member_seeds`.
 
     Attributes:
@@ -45,7 +45,7 @@ class Population:
         if weights is None:
             drawn = [initial_weights(model, seed) for seed in init_seeds or member_seeds]
             weights = [np.stack(values) for values in zip(*drawn, strict=True)]
-        self.masks = {}
+        self.masks: dict[str, np.ndarray] = {}
         known = {variable.path for variable in model.trainable_variables}
         for path, mask in (masks or {}).items():
             if path not in known:
@@ -54,9 +54,9 @@ class Population:
                     f"allowed: {sorted(known)}"
                 )
             self.masks[path] = np.asarray(mask, "float32")
-        # Tensors, which a program reads: as constants of a program they would be compiled into it.
+        # As tensors, which a program reads: NumPy arrays would be compiled into it as constants.
         self._masks = {path: tf.constant(mask) for path, mask in self.masks.items()}
-        self.variables = []
+        self.variables: list[keras.Variable] = []
         for variable, value in zip(model.weights, weights, strict=True):
             if value.shape != (self.size, *variable.shape):
                 raise ValueError(
@@ -92,7 +92,7 @@ class Population:
 
         Args:
             updates: Pairs (template variable, new stacked value), as in `Pass.updates`.
-            which: The members that change, bool, `[members]`.
+            which: Whether each member changes, bool, `[members]`.
         """
         stacked = {id(t): v for t, v in (*self.trainable, *self.frozen)}
         for template, value in updates:
@@ -124,7 +124,7 @@ class Population:
 
 @dataclasses.dataclass
 class Pass:
-    """One forward pass of all members, as an objective, a hook or a measurement sees it.
+    """One forward pass of all members.
 
     Attributes:
         outputs: The model's outputs, `[members, batch, ...]`.
@@ -134,25 +134,25 @@ class Pass:
 
     outputs: tf.Tensor
     activations: dict[str, tf.Tensor]
-    updates: list
+    updates: list[tuple[keras.Variable, tf.Tensor]]
 
 
 class Weights:
-    """The weights of all members as one pass reads them.
+    """The weights of all members, read once for one pass.
 
     Args:
         members: The population.
-        unrolled: Hold each weight as a list of slices `[1, ...]`, one a member, for passes that run
-            members one after the other; else as one tensor `[members, ...]`.
+        unrolled: Whether to hold each weight as a list of slices `[1, ...]`, one a member, for
+            passes that run members one after the other, instead of as one tensor `[members, ...]`.
 
     Attributes:
-        trainable: The trainable ones, in the order of `members.trainable`: what a tape watches.
+        trainable: The trainable weights, in the order of `members.trainable`, for a tape to watch.
     """
 
     def __init__(self, members: Population, unrolled: bool):
         self.unrolled = unrolled
 
-        def read(variable):
+        def read(variable: keras.Variable) -> tf.Tensor | list[tf.Tensor]:
             value = tf.convert_to_tensor(variable.value)
             return [part[None] for part in tf.unstack(value)] if unrolled else value
 
@@ -162,11 +162,11 @@ class Weights:
         values = (*self.trainable, *frozen)
         self._values = {id(t): value for t, value in zip(templates, values, strict=True)}
 
-    def of_all(self) -> dict:
+    def of_all(self) -> dict[int, tf.Tensor]:
         """Returns the stacked values by the `id` of the template's variable."""
         return self._values
 
-    def of_member(self, index: int) -> dict:
+    def of_member(self, index: int) -> dict[int, tf.Tensor]:
         """Returns the slices of one member by the `id` of the template's variable."""
         return {key: parts[index] for key, parts in self._values.items()}
 
@@ -175,7 +175,7 @@ class Weights:
         return [tf.concat(v, 0) for v in self.trainable] if self.unrolled else self.trainable
 
     def gradients(self, tape: tf.GradientTape, target: tf.Tensor) -> list[tf.Tensor]:
-        """Returns the gradients of the trainable weights, `[members, ...]`; zeros where none."""
+        """Returns the gradients of the trainable weights, `[members, ...]`; zeros for None."""
         gradients = tape.gradient(target, self.trainable)
         if self.unrolled:
             gradients = [
@@ -187,7 +187,7 @@ class Weights:
         return [tf.convert_to_tensor(_or_zeros(g, w)) for g, w in pairs]
 
 
-def _or_zeros(gradient, weight: tf.Tensor) -> tf.Tensor:
+def _or_zeros(gradient: tf.Tensor | None, weight: tf.Tensor) -> tf.Tensor:
     return tf.zeros_like(weight) if gradient is None else gradient
 
 
@@ -207,7 +207,7 @@ def run(
     Args:
         model: The template.
         inputs: `[members, batch, ...]`.
-        weights: Of all members. Those that are unrolled run members one by one in the graph.
+        weights: Weights of all members. Unrolled ones run members one by one in the graph.
         training, row_mask, mixture, keys: As in `batching.Members`.
         **settings: Further fields of `batching.Members`, the same for all members.
     """

@@ -30,7 +30,7 @@ def has_form(layer: layers.Layer) -> bool:
 def lstm(layer: layers.LSTM, members: Members, inputs: tf.Tensor) -> tf.Tensor:
     """The states `[members, batch, steps, units]`, or the last of them `[members, batch, units]`.
 
-    The steps are looped over whatever `unroll` says, which changes nothing but the graph.
+    The layer's `unroll`, which changes only the graph, is ignored.
     """
     cell, dtype = layer.cell, layer.compute_dtype
     recurrent = members.weight(cell.recurrent_kernel, dtype)
@@ -47,7 +47,9 @@ def lstm(layer: layers.LSTM, members: Members, inputs: tf.Tensor) -> tf.Tensor:
     kept = steps if layer.return_sequences else 0
     states = tf.TensorArray(dtype, kept, element_shape=(size, batch, layer.units))
 
-    def advance(step, hidden, carry, states):
+    def advance(
+        step: tf.Tensor, hidden: tf.Tensor, carry: tf.Tensor, states: tf.TensorArray
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.TensorArray]:
         gates = by_step.read(step) + tf.matmul(hidden, recurrent)
         enter, forget, candidate, leave = tf.split(gates, 4, axis=-1)
         carry = layer.recurrent_activation(forget) * carry
@@ -68,7 +70,7 @@ def lstm(layer: layers.LSTM, members: Members, inputs: tf.Tensor) -> tf.Tensor:
 
 
 def bidirectional(layer: layers.Bidirectional, members: Members, inputs: tf.Tensor) -> tf.Tensor:
-    """Both directions, with the steps of the backward one put back in order, merged."""
+    """Both directions, merged, with the steps of the backward one in forward order."""
     forward = lstm(layer.forward_layer, members, inputs)
     backward = lstm(layer.backward_layer, members, inputs)
     if layer.return_sequences:

@@ -19,11 +19,11 @@ def total(weights: Iterable[tuple[keras.Variable, tf.Tensor]]) -> tf.Tensor | fl
     return found
 
 
-def _penalty(regularizer, value: tf.Tensor) -> tf.Tensor:
+def _penalty(regularizer: keras.regularizers.Regularizer, value: tf.Tensor) -> tf.Tensor:
     axes = range(1, len(value.shape))
     if type(regularizer) is keras.regularizers.L2:
         return regularizer.l2 * tf.reduce_sum(tf.square(value), axes)
     if type(regularizer) is keras.regularizers.L1:
         return regularizer.l1 * tf.reduce_sum(tf.abs(value), axes)
-    # The general way: under XLA it can take ten times as long as a small network's own step.
+    # The general case: under XLA it can take ten times as long as a small network's own step.
     return tf.vectorized_map(regularizer, value)

@@ -1,9 +1,11 @@
-"""Small drawings of an estimate and its interval against what it is held against: inline SVG."""
+"""Forest plots of an estimate and its interval against a threshold, as inline SVG."""
 
 import math
+from collections.abc import Iterable
 from html import escape
 
 from tfphen.report.terminal import interval, number, threshold
+from tfphen.verdicts.comparison import Comparison
 from tfphen.verdicts.estimate import Estimate
 from tfphen.verdicts.findings import ABSENT, PRESENT, Signature
 
@@ -11,9 +13,9 @@ _WIDTH, _HEIGHT, _MARGIN = 180, 26, 10
 
 
 class _Scale:
-    """Maps numbers to pixels, with room at both ends. What lies beyond is drawn at the edge."""
+    """Maps numbers to pixels, with a margin at both ends. Numbers beyond are clipped."""
 
-    def __init__(self, numbers):
+    def __init__(self, numbers: Iterable[float | None]):
         known = [x for x in numbers if x is not None and math.isfinite(x)]
         self.low, self.high = min(known), max(known)
         room = 0.12 * (self.high - self.low) or 0.5 * abs(self.high) or 1.0
@@ -26,7 +28,7 @@ class _Scale:
 
 def finding(found: Signature) -> str:
     """Returns a finding's interval; the region where its statement holds is shaded."""
-    limits = found.within or ((found.above if found.below is None else found.below),)
+    limits = found.within or [x for x in (found.below, found.above) if x is not None]
     ours = found.estimate
     scale = _Scale([ours.value, ours.low, ours.high, *limits])
     edges = [scale(limit) for limit in limits]
@@ -41,9 +43,15 @@ def finding(found: Signature) -> str:
     return _svg(found.role, words, marks)
 
 
-def comparison(compared) -> str:
-    """Returns our interval against a published number: a dashed line, or a shaded range."""
+def comparison(compared: Comparison) -> str:
+    """Returns our interval against a published number: a dashed line, or a shaded range.
+
+    Raises:
+        ValueError: The comparison has no estimate.
+    """
     published, ours = compared.number, compared.estimate
+    if ours is None:
+        raise ValueError("There is no estimate to draw.")
     centers = [x for x in (published.value, published.lower, published.upper) if x is not None]
     spread = published.spread or 0.0
     numbers = [ours.value, ours.low, ours.high, *(c - spread for c in centers)]
@@ -96,7 +104,7 @@ def _interval(ours: Estimate, scale: _Scale) -> list[str]:
 
 
 def _marker(x: float, verdict: str) -> str:
-    """A filled circle for present, a hollow one for absent, a hollow diamond between them."""
+    """A filled circle for present, a hollow one for absent, a hollow diamond otherwise."""
     y = _HEIGHT / 2
     if verdict in (PRESENT, ABSENT):
         return f'<circle class="mark {verdict}" cx="{x:g}" cy="{y:g}" r="4.5"/>'

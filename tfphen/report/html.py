@@ -1,18 +1,22 @@
-"""The report as one HTML file: no scripts, fonts or pictures from elsewhere."""
+"""The report as one self-contained HTML file, without scripts."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+import jinja2
+from markupsafe import Markup, escape
 
 from tfphen import __version__
 from tfphen.core import config as configs
 from tfphen.experiment import plots
 from tfphen.report import data, forest, terminal
-from tfphen.verdicts.findings import ABSENT, PRESENT
+from tfphen.verdicts.comparison import Comparison
+from tfphen.verdicts.findings import ABSENT, PRESENT, Signature
 
 if TYPE_CHECKING:
     from tfphen.experiment.api import Run
 
-# A verdict is told by its word and a sign, so that color is never the only one.
+# Symbols of verdicts, so that color is never the only cue.
 _SIGNS = {
     **terminal.SIGNS,
     "reproduced": "✓",
@@ -23,8 +27,8 @@ _SIGNS = {
 }
 _SIZES = {
     "paper": "the paper's protocol",
-    "small": "fit for a laptop, not the paper's protocol",
-    "smoke": "shows that everything works and says little about the phenomenon",
+    "small": "a laptop-sized experiment, not the paper's protocol",
+    "smoke": "a test that everything runs, with little evidence about the phenomenon",
 }
 _ENVIRONMENT = (
     ("tfphen", "tfphen"),
@@ -48,7 +52,6 @@ _ENVIRONMENT = (
 
 def render(runs: "Sequence[Run]") -> str:
     """Returns the page of all runs."""
-    import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tfphen.report"),
@@ -72,9 +75,8 @@ def render(runs: "Sequence[Run]") -> str:
     )
 
 
-def _breakable(name: str):
-    """Returns a name that may be broken after an underscore."""
-    from markupsafe import Markup, escape
+def _breakable(name: str) -> "Markup":
+    """Returns a name with possible line breaks after underscores."""
 
     return escape(name).replace("_", Markup("_<wbr>"))
 
@@ -147,7 +149,7 @@ def _run(run: "Run", runs: "Sequence[Run]") -> dict[str, Any]:
     }
 
 
-def _finding(found) -> dict[str, Any]:
+def _finding(found: Signature) -> dict[str, Any]:
     ours = found.estimate
     return {
         "id": found.id,
@@ -165,7 +167,7 @@ def _finding(found) -> dict[str, Any]:
     }
 
 
-def _published(one) -> dict[str, Any]:
+def _published(one: Comparison) -> dict[str, Any]:
     number, ours = one.number, one.estimate
     return {
         "experiment": number.experiment,

@@ -1,16 +1,17 @@
-"""The report as Markdown: compact, for a README, an issue or a terminal."""
+"""The report as compact Markdown, for a README, an issue or a terminal."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tfphen.report import data, terminal
+from tfphen.verdicts.comparison import Comparison
 
 if TYPE_CHECKING:
     from tfphen.experiment.api import Run
 
 _EXPLANATION = (
-    "Every verdict rests on a 95% interval over seeds. A control is the same statement where it "
-    "must not hold: it has to come out absent."
+    "Every verdict rests on a 95% interval over seeds. A control tests the same statement where it "
+    "must not hold, and should be absent."
 )
 
 
@@ -34,7 +35,7 @@ def _scoreboard(runs: "Sequence[Run]") -> list[str]:
         )
         for run in runs
     ]
-    return _table(("phenomenon", "verdict", "seeds", "machine minutes"), rows)
+    return _table(("phenomenon", "verdict", "seeds", "compute (min)"), rows)
 
 
 def _name(run: "Run") -> str:
@@ -51,7 +52,7 @@ def _phenomenon(runs: "Sequence[Run]") -> list[str]:
             lines += ["Published numbers beside ours:", "", *_published(compared), ""]
         lines += [f"`{data.command(run)}`", ""]
     if waiting := data.not_run(runs):
-        lines += ["Published numbers whose experiment is not run:", ""]
+        lines += ["Published numbers of experiments that have not run:", ""]
         rows = [
             (
                 one.number.experiment,
@@ -84,10 +85,11 @@ def _findings(run: "Run") -> list[str]:
     return _table(("id", "role", "statistic", "estimate", "n", "threshold", "verdict"), rows)
 
 
-def _published(comparisons) -> list[str]:
+def _published(comparisons: Iterable[Comparison]) -> list[str]:
     rows = []
     for one in comparisons:
-        ours = one.estimate
+        if (ours := one.estimate) is None:
+            continue
         rows.append(
             (
                 one.number.metric,

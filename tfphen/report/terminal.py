@@ -1,4 +1,4 @@
-"""How results look on a terminal: consoles, tables, and numbers as text. Light, except for rich."""
+"""Results on a terminal: consoles, tables, and numbers as text."""
 
 import functools
 import math
@@ -8,20 +8,24 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from tfphen.verdicts.findings import ABSENT, INCONCLUSIVE, PRESENT
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
     from tfphen.experiment.api import Run
     from tfphen.verdicts.findings import Signature
 
-# A verdict is told by its word and its sign; color only repeats it.
+# The word and the symbol of a verdict identify it; its color is redundant.
 SIGNS = {PRESENT: "●", ABSENT: "○", INCONCLUSIVE: "◐"}
 _STYLES = {PRESENT: "bold blue", ABSENT: "bold yellow", INCONCLUSIVE: "dim"}
-# Wide enough for a table where there is no screen to fit into.
+# Width of tables where there is no screen.
 _COLUMNS_WITHOUT_SCREEN = 160
+# Columns of output that is read as text.
+PAGE = 100
 _WIDE = 120
 
 
@@ -32,41 +36,55 @@ def _width(is_terminal: bool) -> int | None:
     return max(_COLUMNS_WITHOUT_SCREEN, shutil.get_terminal_size().columns)
 
 
-def console(errors: bool = False) -> "Console":
-    """Returns the console of standard output, or of standard error."""
-    from rich.console import Console
+def console(errors: bool = False, most: int | None = None) -> Console:
+    """Returns the console of standard output, or of standard error.
 
+    Args:
+        errors: That of standard error.
+        most: Upper limit of its width, in columns.
+    """
     stream = sys.stderr if errors else sys.stdout
-    # Made anew each time: tests and pipes change what the streams are.
-    return Console(
+    # Created for each call, since tests and pipes replace the streams.
+    made = Console(
         file=stream, width=_width(stream.isatty()), highlight=False, markup=False, emoji=False
     )
+    if most is not None and made.width > most:
+        made.width = most
+    return made
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence], right: Sequence[str] = ()) -> "Table":
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    right: Sequence[str] = (),
+    keep_names: bool | None = None,
+) -> Table:
     """Returns a plain table.
 
     Args:
         columns: Headings.
-        rows: Cells: text or rich text.
-        right: Headings of the columns that are set flush right.
+        rows: Cells, as text or rich text.
+        right: Headings of the right-aligned columns.
+        keep_names: Whether the first column is never wrapped. By default where there is room.
     """
-    from rich import box
-    from rich.table import Table
 
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    wide = console().width >= _WIDE
+    wide = console().width >= _WIDE if keep_names is None else keep_names
     for number, name in enumerate(columns):
-        justify = "right" if name in right else "left"
-        # A name stays whole, so that it can be copied, where there is room for it.
-        made.add_column(name, justify=justify, overflow="fold", no_wrap=wide and number == 0)
+        made.add_column(
+            name,
+            justify="right" if name in right else "left",
+            overflow="fold",
+            # On a wide screen ids are not wrapped, so that they can be copied.
+            no_wrap=wide and number == 0,
+        )
     for row in rows:
         made.add_row(*row)
     return made
 
 
 def number(value: float | None) -> str:
-    """Returns a number with four significant digits, `"–"` where there is none."""
+    """Returns a number with four significant digits, `"–"` for None and NaN."""
     if value is None or math.isnan(value):
         return "–"
     text = f"{value:.4g}"
@@ -87,13 +105,13 @@ def interval(value: float | None, low: float | None, high: float | None) -> str:
 
 
 def threshold(finding: "Signature") -> str:
-    """Returns the statement of a finding with four significant digits, such as `"> 0.1"`."""
+    """Returns the threshold of a finding with four significant digits, such as `"> 0.1"`."""
+    if finding.within is not None:
+        low, high = finding.within
+        return f"in [{number(low)}, {number(high)}]"
     if finding.above is not None:
         return f"> {number(finding.above)}"
-    if finding.below is not None:
-        return f"< {number(finding.below)}"
-    low, high = finding.within
-    return f"in [{number(low)}, {number(high)}]"
+    return f"< {number(finding.below)}"
 
 
 def duration(seconds: float) -> str:
@@ -109,24 +127,23 @@ def duration(seconds: float) -> str:
     return f"{hours:,} h {minutes} min" if minutes else f"{hours:,} h"
 
 
-def verdict(word: str):
-    """Returns a verdict as rich text, with its sign."""
-    from rich.text import Text
+def verdict(word: str) -> Text:
+    """Returns a verdict as rich text, with its symbol."""
 
     return Text(f"{SIGNS.get(word, ' ')} {word}", style=_STYLES.get(word, ""))
 
 
 def remark(finding: "Signature") -> str:
-    """Returns what a verdict means where that is not plain: a control must come out absent."""
+    """Returns the meaning of a control's verdict, which should be absent; empty for others."""
     if finding.role == "control":
-        return {PRESENT: "a false alarm", ABSENT: "as it must be"}.get(finding.verdict, "")
+        return {PRESENT: "false positive", ABSENT: "expected"}.get(finding.verdict, "")
     return ""
 
 
-def verdicts(run: "Run") -> "Table":
+def verdicts(run: "Run") -> Table:
     """Returns the table of a run's signatures and controls."""
     columns = ("id", "role", "statistic", "estimate", "n", "threshold", "verdict")
-    rows = []
+    rows: list[tuple[str | Text, ...]] = []
     for finding in run.findings:
         estimate = finding.estimate
         word = verdict(finding.verdict)
@@ -147,6 +164,6 @@ def verdicts(run: "Run") -> "Table":
 
 
 def name(run: "Run") -> str:
-    """Returns what a run is called: id, size and experiment."""
+    """Returns the name of a run: id, size and experiment."""
     experiment = f", {run.experiment}" if run.experiment else ""
     return f"{run.phenomenon.id} ({run.size}{experiment})"

@@ -1,4 +1,4 @@
-"""The protocol of solvers: closed-form fits, or fits by a program of their own."""
+"""The protocol of solvers: closed-form fits, or fits by their own algorithm."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -10,16 +10,17 @@ from tfphen.core.trial import Trial
 
 if TYPE_CHECKING:
     from tfphen.population.population import Population
+    from tfphen.population.prediction import WithModel
 
 
 class Fitted(Protocol):
-    """What fits of several members give. A `tfphen.population.prediction.Predictor` is one.
+    """Fits of several members, such as a `tfphen.population.prediction.Predictor`.
 
     Attributes:
-        execution: How the fits were computed; its text is part of each record.
-        num_parameters: Numbers in the parameters of one member.
-        diagnostics: What the solver reports of each member, such as its iterations or residuals,
-            arrays `[members, ...]` by name. See `tfphen.measures.basic.diagnostic`.
+        execution: The method by which the fits were computed; its text is part of each record.
+        num_parameters: Number of parameters of one member.
+        diagnostics: Per-member solver diagnostics, such as iterations or residuals, arrays
+            `[members, ...]` by name. See `tfphen.measures.basic.diagnostic`.
     """
 
     execution: Any
@@ -32,19 +33,32 @@ class Fitted(Protocol):
         """Returns outputs `[members, n, ...]`, see `Predictor.predict`."""
 
 
+class FittedPopulation(Fitted, Protocol):
+    """Fits that are a population of Keras models.
+
+    Attributes:
+        members: The population.
+    """
+
+    members: "Population"
+
+    def through(self, function: "WithModel", inputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Returns `function(apply, inputs, labels)` for all examples, see `Predictor.through`."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """What a solver is given.
+    """The problem that a solver solves.
 
     Args:
         trials: The members, which share a computation graph.
         examples: Their data, a `tfphen.train.examples.Examples`.
-        tick: Called with the number of trials' worth of work just done.
-        population: Makes a population of the trials' model with its initial weights, for solvers
+        tick: Called with the amount of work just done, in units of trials.
+        population: Creates a population of the trials' model with its initial weights, for solvers
             that fit part of one.
-        record: `(fitted, step)` takes the curve measures, for solvers that stand for the points of
-            a training; `step` is one of `points`.
-        points: The steps at which curve measures are due, ending with the last; `(None,)` for a
+        record: `(fitted, step)` takes the curve measures at one of `points`, for solvers that
+            emulate the steps of a training.
+        points: The steps at which curve measures are due, the last step included; `(None,)` for a
             fit without steps.
     """
 

@@ -1,7 +1,7 @@
-"""Support vector machines with hard margins of several sizes, and losses that lead to them.
+"""Hard-margin support vector machines with unequal margins, and losses that converge to them.
 
-The machine with margins m is `min ‖w‖` with `yᵢ ⟨w, xᵢ⟩ ≥ mᵢ`. It is plain for equal margins,
-cost-sensitive where they go by class, group-sensitive where they go by class and group.
+The machine with margins m is `min ‖w‖` with `yᵢ ⟨w, xᵢ⟩ ≥ mᵢ`. It is the plain SVM for equal
+margins, cost-sensitive for margins by class, and group-sensitive for margins by class and group.
 
 Reference:
     G. R. Kini et al., "Label-Imbalanced and Group-Sensitive Classification under
@@ -11,25 +11,31 @@ Reference:
 import functools
 import warnings
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 from scipy import linalg, optimize
+from sklearn import exceptions, svm
 
 from tfphen.core.errors import UsageError
+from tfphen.core.types import ArrayLike
+
+# Maps scores `[n]` to losses `[n]`.
+Loss: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
 
 _MOST_STEPS = 1000
 
-# Of `sklearn.svm.SVC`: a cost of slack beyond which no margin of separable examples gives way.
+# Settings of `sklearn.svm.SVC`: with this cost of slack, separable examples have hard margins.
 _HARD, _TOLERANCE, _ITERATIONS = 1e8, 1e-9, 10**6
 
 
-def max_margin(signed_inputs, margins) -> np.ndarray:
+def max_margin(signed_inputs: ArrayLike, margins: ArrayLike) -> np.ndarray:
     """Returns the shortest w with given margins, `min ‖w‖` with `⟨w, yᵢ xᵢ⟩ ≥ mᵢ`.
 
-    It is found exactly, by Lawson and Hanson's reduction to a least-squares problem in numbers of
-    at least 0: with u the solution of `min ‖(Zᵀ u, mᵀ u - 1)‖, u ≥ 0` and r its residual,
-    w = -r_Z / r_m. There is no intercept but what is put in as a constant feature.
+    The solution is exact, by Lawson and Hanson's reduction to non-negative least squares: with u
+    the solution of `min ‖(Zᵀ u, mᵀ u - 1)‖, u ≥ 0` and r its residual, w = -r_Z / r_m. For an
+    intercept, add a constant feature.
 
     Args:
         signed_inputs: Rows yᵢ xᵢ, `[n, d]`.
@@ -47,8 +53,8 @@ def max_margin(signed_inputs, margins) -> np.ndarray:
     [0.6667, 0.3333]
 
     When not to use:
-        For more than some hundred examples on the margin, whose number its time follows in the
-        fourth power.
+        For more than some hundred examples on the margin: the time grows with the fourth power of
+        their number.
 
     Reference:
         C. L. Lawson, R. J. Hanson, Solving Least Squares Problems, 1974, chapter 23.
@@ -67,7 +73,7 @@ def max_margin(signed_inputs, margins) -> np.ndarray:
     return -residual[:-1] / residual[-1]
 
 
-def plain_machine(inputs, signs) -> tuple[np.ndarray, float] | None:
+def plain_machine(inputs: ArrayLike, signs: ArrayLike) -> tuple[np.ndarray, float] | None:
     """Returns (w, b) of `min ‖w‖` with `yᵢ (⟨w, xᵢ⟩ + b) ≥ 1`, or None if there is none.
 
     Args:
@@ -80,16 +86,15 @@ def plain_machine(inputs, signs) -> tuple[np.ndarray, float] | None:
     >>> weights.round(6).tolist(), round(intercept, 6)
     ([1.0], -2.0)
     """
-    from sklearn import exceptions, svm
 
-    inputs, signs = np.asarray(inputs, "float64"), np.asarray(signs)
+    points, sides = np.asarray(inputs, "float64"), np.asarray(signs)
     machine = svm.SVC(kernel="linear", C=_HARD, tol=_TOLERANCE, max_iter=_ITERATIONS)
     with warnings.catch_warnings():
-        # Where there is no machine the search does not end, which is seen below.
+        # Without a solution the search does not converge, which is detected below.
         warnings.simplefilter("ignore", exceptions.ConvergenceWarning)
-        machine.fit(inputs, signs)
+        machine.fit(points, sides)
     weights, intercept = machine.coef_[0], float(machine.intercept_[0])
-    if (signs * (inputs @ weights + intercept)).min() < 1 - 1e-4:
+    if (sides * (points @ weights + intercept)).min() < 1 - 1e-4:
         return None
     return weights, intercept
 
@@ -99,7 +104,7 @@ def cost_sensitive(weights: np.ndarray, intercept: float, delta: float) -> tuple
 
         w_δ = (δ + 1) / 2 · w,    b_δ = (δ + 1) / 2 · b + (δ - 1) / 2
 
-    So it is the plain machine with a threshold that is moved. The intercept must not be penalized.
+    It is the plain machine with a shifted threshold. The intercept must not be penalized.
 
     Args:
         weights: w of the plain machine, `[d]`.
@@ -117,11 +122,11 @@ def cost_sensitive(weights: np.ndarray, intercept: float, delta: float) -> tuple
 
 
 @functools.lru_cache(maxsize=8)
-def _derivatives(loss: Callable) -> Callable:
+def _derivatives(loss: Loss) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """Compiles the gradient of the mean loss in the scores, and the diagonal of its Hessian."""
 
     @tf.function
-    def derivatives(scores):
+    def derivatives(scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as second:
             second.watch(scores)
             with tf.GradientTape() as first:
@@ -129,22 +134,22 @@ def _derivatives(loss: Callable) -> Callable:
                 value = tf.reduce_mean(loss(scores))
             slopes = first.gradient(value, scores)
             total = tf.reduce_sum(slopes)
-        # Each loss knows one score, so the Hessian is diagonal: the gradient of the sum of slopes.
+        # Each loss depends on one score, so the Hessian is diagonal: the gradient of `total`.
         return slopes, second.gradient(total, scores)
 
     return derivatives
 
 
-def ridge_path(loss: Callable, inputs, penalties: Sequence[float]) -> np.ndarray:
-    """Returns the w that minimize `mean(loss(X w)) + λ ‖w‖² / 2`, for one λ after the other.
+def ridge_path(loss: Loss, inputs: ArrayLike, penalties: Sequence[float]) -> np.ndarray:
+    """Returns the w that minimize `mean(loss(X w)) + λ ‖w‖² / 2`, for each of several λ.
 
-    Each is found by Newton's method, from the one before, to a gradient that is small beside λ.
-    Where examples are separable and the loss falls like an exponential, w / ‖w‖ goes to a machine
-    as λ goes to 0, slowly: like the inverse of the logarithm of 1 / λ.
+    Each is found by Newton's method, starting from the one before, to a gradient that is small
+    relative to λ. For separable examples and a loss with an exponential tail, w / ‖w‖ converges to
+    a hard-margin machine as λ goes to 0, as slowly as 1 / log(1 / λ).
 
     Args:
         loss: Maps scores, a float64 tensor `[n]`, to losses `[n]`: convex, twice differentiable.
-            The same function is compiled once.
+            Each function is compiled once.
         inputs: `[n, d]`.
         penalties: Values of λ > 0, in descending order.
 
@@ -160,24 +165,30 @@ def ridge_path(loss: Callable, inputs, penalties: Sequence[float]) -> np.ndarray
     >>> (path / np.linalg.norm(path, axis=1)[:, None]).round(6).tolist()
     [[0.6, 0.8], [0.6, 0.8]]
     """
-    inputs, found = np.asarray(inputs, "float64"), []
+    features, found = np.asarray(inputs, "float64"), []
     derivatives = _derivatives(loss)
 
-    def at(weights, penalty):
-        slopes, curvatures = derivatives(tf.constant(inputs @ weights))
-        return inputs.T @ slopes.numpy() + penalty * weights, curvatures.numpy()
+    def at(weights: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
+        slopes, curvatures = derivatives(tf.constant(features @ weights))
+        return features.T @ slopes.numpy() + penalty * weights, curvatures.numpy()
 
-    weights = np.zeros(inputs.shape[1])
+    weights = np.zeros(features.shape[1])
     for penalty in penalties:
-        weights = _minimum(at, inputs, weights, penalty)
+        weights = _minimum(at, features, weights, penalty)
         found.append(weights)
     return np.stack(found)
 
 
-def _minimum(at: Callable, inputs: np.ndarray, weights: np.ndarray, penalty: float) -> np.ndarray:
-    """Newton's method on the gradient, whose norm every step makes smaller.
+def _minimum(
+    at: Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray]],
+    inputs: np.ndarray,
+    weights: np.ndarray,
+    penalty: float,
+) -> np.ndarray:
+    """Newton's method, with a line search that decreases the norm of the gradient.
 
-    Not on the loss: near the end of the path its changes are below what float64 resolves.
+    The line search does not use the loss, whose changes are below the precision of float64 near the
+    end of the path.
     """
     gradient, curvatures = at(weights, penalty)
     for _ in range(_MOST_STEPS):

@@ -1,4 +1,4 @@
-"""Linear classifiers of two classes, one a member, as the result of a solver."""
+"""Binary linear classifiers, one a member, as the result of a solver."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,13 +8,13 @@ from tfphen.core.errors import UsageError
 
 
 class LinearClassifiers:
-    """Classifiers of two classes by the sign of `⟨w, x⟩ + b`, one a member.
+    """Binary classifiers by the sign of `⟨w, x⟩ + b`, one a member.
 
     Args:
         weights: w, `[members, d]`.
         intercepts: b, `[members]`.
-        execution: How they were fitted.
-        diagnostics: What the solver reports of each member, `[members, ...]` by name.
+        execution: The method by which they were fitted.
+        diagnostics: Per-member solver diagnostics, `[members, ...]` by name.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class LinearClassifiers:
         """Returns logits that differ by the score, `[members, n, 2]`, float32.
 
         Raises:
-            UsageError: Outputs of layers are asked for.
+            UsageError: Outputs of layers are requested.
         """
         if layers:
             raise UsageError(f"A linear classifier has no layers. Received: {list(layers)}")

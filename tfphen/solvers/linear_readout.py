@@ -6,6 +6,7 @@ import numpy as np
 import scipy.linalg
 import threadpoolctl
 
+from tfphen.core.trial import Spec
 from tfphen.population.population import Population
 from tfphen.population.prediction import Predictor
 from tfphen.solvers.base import Problem
@@ -15,7 +16,7 @@ _RCOND = 1e-10
 
 
 class LeastSquares:
-    """`min |features @ kernel - targets|² + ridge |kernel|²`, of least norm where `ridge` is 0.
+    """`min |features @ kernel - targets|² + ridge |kernel|²`, of minimum norm if `ridge` is 0.
 
     Args:
         features: `[examples, features]`.
@@ -24,7 +25,7 @@ class LeastSquares:
     """
 
     def __init__(self, features: np.ndarray, targets: np.ndarray, ridge: float = 0.0):
-        # One thread: those of BLAS and of TensorFlow keep each other waiting, for seconds.
+        # One thread: threads of BLAS and TensorFlow block each other for seconds.
         with threadpoolctl.threadpool_limits(1, user_api="blas"):
             left, values, self._right = scipy.linalg.svd(
                 features.astype("float64"), full_matrices=False, check_finite=False
@@ -38,9 +39,10 @@ class LeastSquares:
         """Returns the solution, `[features, classes]`, float64.
 
         Args:
-            descent_steps: Instead of the minimum, the point that full-batch gradient descent from
-                zero reaches after this many steps, at half the inverse of the largest curvature:
-                along an axis of curvature c, a share `1 - (1 - c / (2 c_max)) ** steps` of the way.
+            descent_steps: None for the minimum. Otherwise the solution is the iterate of full-batch
+                gradient descent from zero after this many steps, at a rate of half the inverse of
+                the largest curvature: along an axis of curvature c, a fraction
+                `1 - (1 - c / (2 c_max)) ** steps` of the way.
         """
         coordinates = self._coordinates
         if descent_steps is not None:
@@ -54,16 +56,16 @@ class ReadoutSolver:
     """Fits the readout of each member to centered one-hot labels.
 
     Args:
-        members: A population whose model has a layer `features` and, behind it, a layer `kernel`
+        members: A population whose model has a layer `features` and, after it, a layer `kernel`
             without a bias.
         inputs: The pool of examples.
         rows: Rows of each member, `[members, n]`.
         labels: Their labels, `[members, n]`.
-        sizes: How many of the `n` each member really has.
+        sizes: Number of examples of each member; the rest of the `n` is padding.
         num_classes: Number of classes.
         ridges: Penalty of each member, `[members]`.
         features: Name of the layer whose outputs are the features.
-        kernel: Name of the layer whose kernel is solved for.
+        kernel: Name of the layer whose kernel is fitted.
 
     Attributes:
         predictor: A `Predictor` of the population.
@@ -104,12 +106,16 @@ def solve(problem: Problem) -> Predictor:
     """Fits the readout of each trial's model by least squares, at each point of its curve.
 
     Args:
-        problem: Its trials name the solver `least_squares(ridge=0.0)`: a non-negative penalty.
-            Trials with `steps` stand for so many steps of full-batch gradient descent.
+        problem: A problem with a population, whose trials name the solver
+            `least_squares(ridge=0.0)` with a non-negative penalty. Trials with `steps` emulate that
+            number of steps of full-batch gradient descent.
     """
     examples, trials = problem.examples, problem.trials
     pool, rows, labels = examples.splits["train"]
-    ridges = np.asarray([trial.solver.settings.get("ridge", 0.0) for trial in trials])
+    if problem.population is None:
+        raise ValueError("The problem has no population, whose readout could be fitted.")
+    specs = [trial.solver or Spec("least_squares") for trial in trials]
+    ridges = np.asarray([spec.settings.get("ridge", 0.0) for spec in specs])
     readout = ReadoutSolver(
         problem.population(),
         pool,

@@ -1,10 +1,11 @@
-"""What is done to the inputs of a batch inside the loop, anew at every step.
+"""Random augmentation of the inputs of a batch, inside the loop.
 
 Each takes `inputs` `[members, batch, ...]`, the members' keys of the stream `"augmentation"`, the
 step and the position of the first row in the global batch, then its settings.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
 
@@ -12,17 +13,20 @@ from tfphen.core import checks
 from tfphen.core.errors import UsageError
 from tfphen.population import counter_rng
 
+# `(inputs, keys, step, first_row) -> inputs`, see `crop_and_flip` for the arguments.
+Augment: TypeAlias = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor | int], tf.Tensor]
+
 
 def crop_and_flip(
     inputs: tf.Tensor,
     keys: tf.Tensor,
     step: tf.Tensor,
-    first_row: tf.Tensor,
+    first_row: tf.Tensor | int,
     padding: int = 4,
     flip: bool = True,
     fill: float | Sequence[float] = 0.0,
 ) -> tf.Tensor:
-    """Pads images on all sides, crops them to their size at a random place, mirrors half of them.
+    """Pads images, crops them to their size at a random position, and mirrors half of them.
 
     Args:
         inputs: Images `[members, batch, rows, columns, channels]`.
@@ -31,11 +35,12 @@ def crop_and_flip(
         first_row: Position of this replica's first row in the global batch.
         padding: Pixels on each side.
         flip: Whether to mirror left to right with probability 1/2.
-        fill: Value of the padding, one number or one a channel: of black, where images were
-            standardized.
+        fill: Value of the padding, one number or one a channel, such as that of black in
+            standardized images.
 
     Raises:
-        UsageError: Inputs that are no images, a negative padding, or `fill` of another length.
+        UsageError: The inputs are not images, `padding` is negative, or the length of `fill` is
+            wrong.
     """
     padding = checks.whole("padding", padding, 0)
     if len(inputs.shape) != 5:
@@ -57,7 +62,7 @@ def crop_and_flip(
     if flip:
         columns = tf.where(drawn[..., 2:] < 0.5, columns, width - 1 - columns)
     columns = places[..., 1:2] + columns - padding
-    # Gathered from the image itself, clipped to it, rather than from a padded copy.
+    # Gathered from the image, with clipped positions, rather than from a padded copy.
     images = tf.gather(inputs, tf.clip_by_value(rows, 0, height - 1), axis=2, batch_dims=2)
     images = tf.gather(images, tf.clip_by_value(columns, 0, width - 1), axis=3, batch_dims=2)
     inside = tf.logical_and(
@@ -67,4 +72,8 @@ def crop_and_flip(
     return tf.where(inside[..., None], images, values)
 
 
-AUGMENTATIONS: dict[str, Callable | None] = {"none": None, "crop_and_flip": crop_and_flip}
+# Functions `(inputs, keys, step, first_row, **settings) -> inputs`, for `Trial.augmentation`.
+AUGMENTATIONS: dict[str, Callable[..., tf.Tensor] | None] = {
+    "none": None,
+    "crop_and_flip": crop_and_flip,
+}

@@ -1,8 +1,8 @@
-"""The examples of a population on the device, and the batches that each member draws from them."""
+"""The examples of a population on the device, and the batches of each member."""
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,18 +10,19 @@ import tensorflow as tf
 
 from tfphen.core import seeds
 from tfphen.core.trial import Trial
+from tfphen.train.augmentation import Augment
 
-# Positions of an order that are drawn at a time, and of one chunk of steps on the device.
+# Positions of an order drawn at a time, and positions of one chunk of steps on the device.
 _BLOCK = 2**15
 _CHUNK_POSITIONS = 2**22
 
 
 class Streams:
-    """The seeds from which the members' named random streams start.
+    """The seeds of the members' named random streams.
 
     Args:
         seeds: One integer a member, for every stream.
-        named: Seeds of single streams that start elsewhere, by name.
+        named: Seeds of single streams that differ from these, by name.
     """
 
     def __init__(self, seeds: Sequence[int], named: Mapping[str, Sequence[int]] | None = None):
@@ -47,28 +48,28 @@ class Streams:
 class DeviceDataset:
     """Examples that stay on the device as tensors.
 
-    Rows of all members live in one pool; a member's training set is a list of rows with labels and
-    weights of its own, so members may differ in subset, labels and weights and share the inputs.
+    All members share one pool of inputs. A member's training set is a list of rows with its own
+    labels and weights, so members may differ in subset, labels and weights.
 
     Args:
         inputs: The pool, `[rows, ...]`.
         labels: A member's labels in its own order, `[members, n, ...]`.
-        rows: Which row of the pool each example of a member is, `[members, n]`; None for the first
-            `n` rows.
+        rows: Row in the pool of each example of a member, `[members, n]`; None for the first `n`
+            rows.
         weights: Weight of each example in the loss, `[members, n]`; None for 1.
-        sizes: How many of the `n` each member really has; None for all.
-        clean_labels: Labels before any corruption, `[members, n]`, for an objective or hook that
-            looks at them; None for none.
+        sizes: Number of examples of each member; the rest of the `n` is padding. None for `n`.
+        clean_labels: Labels before any corruption, `[members, n]`, for objectives and hooks that
+            read them; None for none.
     """
 
     inputs: np.ndarray
     labels: np.ndarray
-    rows: np.ndarray | None = None
+    rows: np.ndarray = None  # type: ignore[assignment]  # Filled in by `__post_init__`.
     weights: np.ndarray | None = None
-    sizes: Sequence[int] | None = None
+    sizes: Sequence[int] = None  # type: ignore[assignment]  # Filled in by `__post_init__`.
     clean_labels: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         members, count = self.labels.shape[:2]
         if self.rows is None:
             rows = np.broadcast_to(np.arange(count, dtype="int32"), (members, count))
@@ -98,10 +99,10 @@ class DeviceDataset:
 
 
 class Order:
-    """The order in which one member meets its examples: a new permutation each epoch.
+    """The order of one member's examples: a new permutation each epoch.
 
     Permutations come from the stream `"order"` of the member's seed, in blocks, so that any epoch
-    can be reached at once and a resumed training goes on exactly.
+    can be reached directly and a resumed training continues exactly.
 
     Args:
         seed: The member's seed for the stream.
@@ -113,7 +114,7 @@ class Order:
         self.seed, self.size, self.batch_size = seed, size, batch_size
         self.steps = -(-size // batch_size)
         self._epochs = max(1, _BLOCK // size)
-        self._cached = (-1, None)
+        self._cached: tuple[int, np.ndarray] = (-1, np.zeros((0, batch_size), "int32"))
 
     def _block(self, number: int) -> np.ndarray:
         if self._cached[0] != number:
@@ -128,7 +129,7 @@ class Order:
         return self._cached[1]
 
     def steps_between(self, first: int, last: int) -> np.ndarray:
-        """Returns positions `[last - first, batch_size]`, int32; -1 stands for padding."""
+        """Returns positions `[last - first, batch_size]`, int32; -1 is padding."""
         length = self._epochs * self.steps
         parts = []
         while first < last:
@@ -144,10 +145,10 @@ class Batch(NamedTuple):
 
     Attributes:
         inputs: Augmented inputs.
-        labels: As trained on.
-        weights: Of the examples in the loss, float32; 0 for padding.
+        labels: Training labels.
+        weights: Weights of the examples in the loss, float32; 0 for padding.
         real: 1 for a real row, 0 for padding, float32.
-        clean_labels: Before any corruption; None where not known.
+        clean_labels: Labels before any corruption; None if unknown.
     """
 
     inputs: tf.Tensor
@@ -158,23 +159,23 @@ class Batch(NamedTuple):
 
 
 class DeviceBatches:
-    """What the loop draws its batches from: examples on the device, in each member's own order.
+    """Batches of examples on the device, in each member's own order.
 
-    The loop uses `rows`, `padded`, `chunk_steps`, `positions` and `gather` alone, so another source
-    of batches has these.
+    The loop uses `rows`, `padded`, `chunk_steps`, `positions` and `gather`; another source of
+    batches must have these.
 
     Args:
         data: The examples.
         batch_size: Global batch size; None for all examples of the largest member.
         streams: Streams of the members: `"order"`, and `"augmentation"` where there is one.
-        augment: `(inputs, keys, step, first_row) -> inputs`, see `augmentation`; None for none.
-        replicas: Over how many replicas a batch is shared out.
+        augment: Augmentation, see `tfphen.train.augmentation`; None for none.
+        replicas: Number of replicas that share a batch.
 
     Attributes:
         data: The examples.
         orders: The order of each member's examples.
         rows: Rows of a global batch, a multiple of the replicas.
-        padded: Whether some batch of some member has rows that are padding.
+        padded: Whether some batch of some member has padding.
         chunk_steps: Most steps whose positions are on the device at a time.
     """
 
@@ -183,7 +184,7 @@ class DeviceBatches:
         data: DeviceDataset,
         batch_size: int | None,
         streams: Streams,
-        augment: Callable | None = None,
+        augment: Augment | None = None,
         replicas: int = 1,
     ):
         self.data, sizes = data, data.sizes
@@ -205,7 +206,7 @@ class DeviceBatches:
         self._keys = None if augment is None else streams.keys("augmentation")
 
     def positions(self, first: int, last: int, length: int) -> tf.Tensor:
-        """Returns which examples each member sees in the steps from `first` to before `last`.
+        """Returns the positions of each member's examples in steps `first` to `last - 1`.
 
         Args:
             first: The first step.
@@ -213,7 +214,7 @@ class DeviceBatches:
             length: Number of steps in the result; those beyond `last` are padding.
 
         Returns:
-            int32, `[length, members, rows]`; -1 stands for padding.
+            int32, `[length, members, rows]`; -1 is padding.
         """
         positions = np.full((length, len(self.orders), self.rows), -1, "int32")
         for index, order in enumerate(self.orders):
@@ -225,7 +226,7 @@ class DeviceBatches:
         """Returns the batch of each member.
 
         Args:
-            positions: int32, `[members, batch]`; -1 stands for padding.
+            positions: int32, `[members, batch]`; -1 is padding.
             step: Updates done so far, a scalar.
             first_row: Position in the global batch of the first of these rows.
         """

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,12 +11,12 @@ from tfphen.core.errors import TfphenError
 
 
 def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes `arrays` to `path`, whole or not at all."""
+    """Writes `arrays` to `path` atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.part")
     try:
         with open(temporary, "wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **dict[str, Any](arrays))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -25,10 +26,10 @@ def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def load(path: Path) -> dict[str, np.ndarray] | None:
-    """Returns what `save` wrote, or None where there is nothing.
+    """Returns the arrays that `save` wrote, or None if there is no file.
 
     Raises:
-        TfphenError: The file is there and is not whole.
+        TfphenError: The file is damaged.
     """
     if not path.exists():
         return None

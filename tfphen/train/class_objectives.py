@@ -1,12 +1,13 @@
-"""Objectives that know how often each class occurs in each member's training set.
+"""Objectives that depend on the class counts of each member's training set.
 
 Class counts are the constant `"class_counts"`, `[members, K]`, which every training has. With
-`counts="reversed"` the rarest class is taken for the most frequent one, the second rarest for the
-second most frequent, and so on: the same numbers on the wrong classes, a negative control.
+`counts="reversed"` the rarest class has the count of the most frequent one, the second rarest that
+of the second most frequent, and so on: a negative control.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +22,7 @@ COUNTS = ("own", "reversed")
 
 
 def class_counts(step: Step, counts: str) -> np.ndarray:
-    """Returns training examples of each class, `[members, 1, K]`, for logits of a step.
+    """Returns the number of training examples of each class, `[members, 1, K]`.
 
     Raises:
         UsageError: They are not among the step's constants.
@@ -41,15 +42,15 @@ def class_counts(step: Step, counts: str) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Weighting:
-    """Class weights of a loss, as an objective's setting `weighting` names them.
+    """Class weights of a loss, from an objective's setting `weighting`.
 
     Args:
         kind: `"effective_number"`, see `tfphen.losses.effective_number_weights`;
             `"inverse_frequency"`; or `"given"`, the constant `"class_weights"` of each trial.
-        beta: Of `"effective_number"`.
-        start: Share of the training before which all weights are 1: 0.8 is deferred re-weighting.
-        divide_by: `"weights"`: a batch is divided by the sum of its weights; `"examples"`: by the
-            number of examples. Weights made of counts have mean 1 over the training set.
+        beta: Setting of `"effective_number"`.
+        start: Fraction of the training before which all weights are 1, for deferred re-weighting.
+        divide_by: `"weights"` divides the loss of a batch by the sum of its weights, `"examples"`
+            by the number of examples. Weights from counts have mean 1 over the training set.
         counts: `"own"` or `"reversed"`.
     """
 
@@ -59,7 +60,7 @@ class Weighting:
     divide_by: str = "weights"
     counts: str = "own"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.one_of("kind", self.kind, ("effective_number", "inverse_frequency", "given"))
         checks.one_of("divide_by", self.divide_by, ("weights", "examples"))
         checks.one_of("counts", self.counts, COUNTS)
@@ -81,15 +82,15 @@ class Weighting:
             else:
                 weights = losses.inverse_frequency_weights(counts, "examples")
         weights = value_of_label(tf.cast(weights, tf.float32), step.labels)
-        started = tf.cast(step.progress >= self.start, tf.float32)[:, None]
+        started = tf.cast(tf.greater_equal(step.progress, self.start), tf.float32)[:, None]
         return 1.0 + started * (weights - 1.0)
 
 
-def weighted(weighting: Mapping | None, objective: Objective) -> Objective:
+def weighted(weighting: Mapping[str, Any] | None, objective: Objective) -> Objective:
     """Returns an objective of per-example losses with class weights; itself for None.
 
     Raises:
-        UsageError: A setting that a `Weighting` does not have, or a wrong one.
+        UsageError: An unknown or wrong setting of `Weighting`.
     """
     if weighting is None:
         return objective
@@ -110,9 +111,9 @@ def ldam(
     max_margin: float = 0.5,
     scale: float = 30.0,
     counts: str = "own",
-    weighting: Mapping | None = None,
+    weighting: Mapping[str, Any] | None = None,
 ) -> Objective:
-    """See `tfphen.losses.ldam_loss`; the model's head gives cosines.
+    """See `tfphen.losses.ldam_loss`; the model's head returns cosines.
 
     Args:
         max_margin: Margin of the rarest class; 0 is cross-entropy of scaled cosines.
@@ -122,7 +123,7 @@ def ldam(
     """
     checks.one_of("counts", counts, COUNTS)
 
-    def objective(step: Step):
+    def objective(step: Step) -> tf.Tensor:
         return losses.ldam_loss(
             step.labels, step.outputs, class_counts(step, counts), max_margin, scale
         )
@@ -134,25 +135,25 @@ def vector_scaling(
     gamma: float = 0.3,
     tau: float = 1.0,
     counts: str = "own",
-    weighting: Mapping | None = None,
+    weighting: Mapping[str, Any] | None = None,
 ) -> Objective:
     """See `tfphen.losses.vs_loss`: CDT with `tau` 0, logit adjustment with `gamma` 0.
 
     Args:
-        gamma: Exponent of the factors.
-        tau: Factor of the shifts.
+        gamma: Exponent of the multiplicative adjustment.
+        tau: Factor of the additive adjustment.
         counts: `"own"` or `"reversed"`.
         weighting: Settings of a `Weighting`, or None.
     """
     checks.one_of("counts", counts, COUNTS)
 
-    def objective(step: Step):
+    def objective(step: Step) -> tf.Tensor:
         return losses.vs_loss(step.labels, step.outputs, class_counts(step, counts), gamma, tau)
 
     return weighted(weighting, objective)
 
 
-def poly_tailed(alpha: float = 1.0, weighting: Mapping | None = None) -> Objective:
+def poly_tailed(alpha: float = 1.0, weighting: Mapping[str, Any] | None = None) -> Objective:
     """See `tfphen.losses.poly_tailed_loss`, for two classes.
 
     Args:
@@ -164,4 +165,8 @@ def poly_tailed(alpha: float = 1.0, weighting: Mapping | None = None) -> Objecti
     )
 
 
-CLASS_OBJECTIVES = {"ldam": ldam, "vector_scaling": vector_scaling, "poly_tailed": poly_tailed}
+CLASS_OBJECTIVES: dict[str, Callable[..., Objective]] = {
+    "ldam": ldam,
+    "vector_scaling": vector_scaling,
+    "poly_tailed": poly_tailed,
+}

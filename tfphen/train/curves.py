@@ -9,10 +9,10 @@ from tfphen.measures.trained import Trained
 
 
 class Curve:
-    """What is measured at the steps of a trial's curve.
+    """Values of measures at the steps of a trial's curve.
 
     Args:
-        measures: What is taken at each point.
+        measures: The measures to take at each point.
         points: The steps, the last one included.
     """
 
@@ -25,16 +25,16 @@ class Curve:
 
     @property
     def num_measured(self) -> int:
-        """At how many points everything was measured."""
+        """Number of points measured so far."""
         return len(next(iter(self._values.values()))) if self._values else 0
 
     def measure(self, view: Trained) -> None:
-        """Takes all measures of the members as they are."""
+        """Takes all measures of the members in their present state."""
         for measure in self._measures:
             self._values[measure.name].append(measure(view))
 
     def repeat(self) -> None:
-        """Takes the last values once more, for members that have not changed since."""
+        """Repeats the last values, for members that have not changed since."""
         for values in self._values.values():
             values.append(values[-1])
 
@@ -51,6 +51,6 @@ class Curve:
         return {f"curve_{name}": np.asarray(values) for name, values in self._values.items()}
 
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
-        """Puts back what `state` returned."""
+        """Restores the curves from `state`."""
         for name in self._values:
             self._values[name] = list(saved[f"curve_{name}"])

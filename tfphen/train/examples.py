@@ -1,4 +1,4 @@
-"""The examples of the members of a population, resolved from plain data."""
+"""The examples of a population, resolved from the data settings of its trials."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -7,26 +7,26 @@ from pathlib import Path
 import numpy as np
 
 from tfphen.core.errors import UsageError
-from tfphen.core.trial import Trial
-from tfphen.data import Resolved, resolve
-from tfphen.measures.trained import Trained
+from tfphen.core.trial import Data, Trial
+from tfphen.core.types import Shape
+from tfphen.data import Dataset, Resolved, resolve
+from tfphen.measures.trained import Split, Trained
 from tfphen.solvers.base import Fitted
 from tfphen.train import batches
 
 
 class Examples:
-    """The examples of all members of a population, with inputs that several share held once.
+    """The examples of all members of a population. Inputs that members share are stored once.
 
     Args:
         trials: The members.
-        data_dir: First folder in which tfds sets are looked for.
+        data_dir: Directory to search first for prepared datasets.
         sources: Data sources of the phenomenon, by name.
 
     Attributes:
-        resolved: What each trial sees.
+        resolved: The data of each trial.
         sizes: Number of training examples of each member.
-        splits: For `"train"`, `"test"` and those of `Resolved.further`: the pool of inputs, the
-            rows of each member `[members, n]`, and labels `[members, n]` by name.
+        splits: `"train"`, `"test"` and the extra evaluation sets, see `Split`.
         class_counts: Number of training examples of each class, int, `[members, classes]`.
     """
 
@@ -34,9 +34,10 @@ class Examples:
         self,
         trials: Sequence[Trial],
         data_dir: str | Path | None,
-        sources: Mapping[str, Callable] | None = None,
+        sources: Mapping[str, Callable[..., Dataset] | str] | None = None,
     ):
-        self._trials, self._known, self._sources = tuple(trials), {}, sources
+        self._trials, self._sources = tuple(trials), sources
+        self._known: dict[Data, list[tuple[dict[str, int], Resolved]]] = {}
         self.resolved = [self._resolve(trial, data_dir) for trial in trials]
         first = self.resolved[0]
         for other in self.resolved:
@@ -54,7 +55,7 @@ class Examples:
         )
         longest = max(self.sizes)
 
-        def padded(values):
+        def padded(values: Sequence[np.ndarray]) -> np.ndarray:
             return np.stack([np.pad(v, (0, longest - len(v)), mode="edge") for v in values])
 
         pool, starts = self._pool([one.train_inputs for one in self.resolved])
@@ -64,24 +65,24 @@ class Examples:
             "clean_labels": padded([one.clean_labels for one in self.resolved]),
         }
         test = [(one.test_inputs, one.test_labels) for one in self.resolved]
-        self.splits = {"train": (pool, rows, labels), "test": self._whole(test)}
+        self.splits: dict[str, Split] = {"train": (pool, rows, labels), "test": self._whole(test)}
         for name in first.further:
             self.splits[name] = self._whole([one.further[name] for one in self.resolved])
 
-    def _whole(self, parts):
-        """Returns a split that has as many examples in every member, and one kind of labels."""
+    def _whole(self, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> Split:
+        """Returns a split with clean labels only, of the same size in every member."""
         pool, starts = self._pool([inputs for inputs, _ in parts])
         labels = np.stack([labels for _, labels in parts])
         rows = np.asarray(starts)[:, None] + np.arange(labels.shape[1])
         return pool, rows, {"labels": labels, "clean_labels": labels}
 
-    def _resolve(self, trial: Trial, data_dir) -> Resolved:
-        for asked, resolved in self._known.setdefault(trial.data, []):
-            if all(trial.seed_of(name) == seed for name, seed in asked.items()):
+    def _resolve(self, trial: Trial, data_dir: str | Path | None) -> Resolved:
+        for known_seeds, resolved in self._known.setdefault(trial.data, []):
+            if all(trial.seed_of(name) == seed for name, seed in known_seeds.items()):
                 return resolved
-        asked = {}
+        asked: dict[str, int] = {}
 
-        def seed_of(name):
+        def seed_of(name: str) -> int:
             asked[name] = trial.seed_of(name)
             return asked[name]
 
@@ -90,15 +91,19 @@ class Examples:
         return resolved
 
     @staticmethod
-    def _pool(arrays):
-        """Puts different arrays one after the other. Returns the pool and where each one starts."""
-        digests, starts, parts, length = {}, {}, [], 0
-        members = []
+    def _pool(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, list[int]]:
+        """Concatenates distinct arrays. Returns the pool and the start of each array in it."""
+        # By address first, so that an array that several members share is hashed once.
+        digests: dict[tuple[int, Shape], tuple[bytes, Shape]] = {}
+        starts: dict[tuple[bytes, Shape], int] = {}
+        parts: list[np.ndarray] = []
+        members: list[int] = []
+        length = 0
         for array in arrays:
             place = array.__array_interface__["data"][0], array.shape
             if place not in digests:
-                content = hashlib.blake2b(np.ascontiguousarray(array)).digest()
-                digests[place] = content, array.shape
+                digest = hashlib.blake2b(np.ascontiguousarray(array).data).digest()
+                digests[place] = digest, array.shape
             content = digests[place]
             if content not in starts:
                 starts[content] = length
@@ -108,7 +113,7 @@ class Examples:
         return parts[0] if len(parts) == 1 else np.concatenate(parts), members
 
     def view(self, fitted: Fitted, step: int | None = None) -> Trained:
-        """Returns what measures see of a population, after `step` updates, and these examples."""
+        """Returns the view that measures take of a population after `step` updates."""
         return Trained(
             fitted,
             self.splits,
@@ -121,14 +126,14 @@ class Examples:
         )
 
     def on_device(self) -> batches.DeviceDataset:
-        """Returns the training examples as the loop takes them."""
+        """Returns the training examples for the loop."""
         pool, rows, labels = self.splits["train"]
         return batches.DeviceDataset(
             pool, labels["labels"], rows, sizes=self.sizes, clean_labels=labels["clean_labels"]
         )
 
     def held_out(self) -> batches.DeviceDataset | None:
-        """Returns the split `"validation"` as the loop takes it, or None where there is none."""
+        """Returns the split `"validation"` for the loop, or None if there is none."""
         if "validation" not in self.splits:
             return None
         pool, rows, labels = self.splits["validation"]

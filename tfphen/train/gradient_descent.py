@@ -30,20 +30,20 @@ def descend(
     strategy: tf.distribute.Strategy,
     checkpoint_path: Path | None,
     tick: Callable[[float], None],
-) -> tuple[Predictor, dict[str, np.ndarray], list[dict]]:
-    """Trains, and takes the curve measures on the way.
+) -> tuple[Predictor, dict[str, np.ndarray], list[dict[str, int]]]:
+    """Trains a population, and takes the curve measures along the way.
 
     Args:
-        recipe: What the members train with.
+        recipe: The recipe of the members.
         examples: Their data.
-        members: The population, made inside the scope of `strategy`.
-        inputs: Arrays that each takes from other records, by name.
+        members: The population, created inside the scope of `strategy`.
+        inputs: Arrays that each member takes from other records, by name.
         strategy: The tf.distribute strategy.
         checkpoint_path: Checkpoint path (periodically written; resumed from if present).
-        tick: Called with the number of trials' worth of work just done.
+        tick: Called with the amount of work just done, in units of trials.
 
     Returns:
-        The predictor; arrays of all members `[members, points]`; further values of each member.
+        The predictor; arrays of all members `[members, points]`; other values of each member.
     """
     training = _Training(trainer_of(recipe, examples, members, inputs, strategy), recipe, examples)
     trainer, num_members = training.trainer, len(recipe.trials)
@@ -77,7 +77,13 @@ def trainer_of(
     inputs: Sequence[Mapping[str, np.ndarray]],
     strategy: tf.distribute.Strategy,
 ) -> Trainer:
-    """Returns the trainer of a population. The arguments are those of `descend`."""
+    """Returns the trainer of a population. The arguments are those of `descend`.
+
+    Raises:
+        ValueError: The recipe has a solver instead of an objective and an optimizer.
+    """
+    if recipe.objective is None or recipe.optimizer is None:
+        raise ValueError("A recipe with a solver is not trained by gradient descent.")
     trials, first = recipe.trials, recipe.trials[0]
     streams = Streams.of(trials)
     num_steps = [num_steps_of(t, n) for t, n in zip(trials, examples.sizes, strict=True)]
@@ -93,7 +99,9 @@ def trainer_of(
     if recipe.mixup is not None:
         mixup = recipe.mixup(streams.keys("mixing"))
         check_layers(members.model, mixup.layers)
-    held_out = examples.held_out()
+    held_out, validation = examples.held_out(), None
+    if held_out is not None:
+        validation = ValidationExamples(held_out, streams.keys("held_out"))
     with strategy.scope():
         optimizer = recipe.optimizer(members, num_steps)
     return Trainer(
@@ -110,7 +118,7 @@ def trainer_of(
         num_steps,
         constants={name: value.astype("float32") for name, value in constants.items()},
         mixup=mixup,
-        validation=held_out and ValidationExamples(held_out, streams.keys("held_out")),
+        validation=validation,
         step_hook=recipe.step_hook if first.record_every else None,
         strategy=strategy,
     )
@@ -120,34 +128,41 @@ def num_steps_of(trial: Trial, num_examples: int) -> int:
     """Returns the length of a trial's training in updates.
 
     Args:
-        trial: It has `epochs` or `steps`.
+        trial: A trial with `epochs` or `steps`.
         num_examples: Size of its training set.
+
+    Raises:
+        ValueError: It has neither.
     """
     if trial.steps is not None:
         return trial.steps
+    if trial.epochs is None:
+        raise ValueError("The trial has neither `epochs` nor `steps`.")
     batch = num_examples if trial.batch_size is None else trial.batch_size
     return max(1, round(trial.epochs * -(-num_examples // batch)))
 
 
 class _Training:
-    """Measures along a training, and stops members whose loss is low enough."""
+    """The measures along a training, which also stop members whose loss is low enough."""
 
     def __init__(self, trainer: Trainer, recipe: Recipe, examples: Examples):
         self.trainer, self._examples, trial = trainer, examples, recipe.trials[0]
         last = int(trainer.num_steps.max())
-        points = sorted({step for step in trial.curve if step < last} | {last})
-        self.curve = Curve(recipe.curve_measures if trial.curve else (), points)
+        self._points = sorted({step for step in trial.curve if step < last} | {last})
+        self.curve = Curve(recipe.curve_measures if trial.curve else (), self._points)
         self.stopped_at = np.full(trainer.members.size, -1)
         self._stop_at_loss = trial.stop_at_loss
-        # No member trains any more: what was measured since is what there is to measure.
+        # Whether no member trains any more, and all are measured since.
         self._settled = False
 
     def points_left(self) -> list[int]:
+        """Returns the steps at which measures are still to be taken."""
         if self.curve:
-            return self.curve.points[self.curve.num_measured :]
-        return [point for point in self.curve.points if point >= self.trainer.step]
+            return self._points[self.curve.num_measured :]
+        return [point for point in self._points if point >= self.trainer.step]
 
     def measure(self) -> None:
+        """Takes the curve measures, and freezes members whose training loss is low enough."""
         trainer, limit = self.trainer, self._stop_at_loss
         if not self.curve and limit is None:
             return
@@ -164,11 +179,12 @@ class _Training:
         self._settled = not trainer.active.any()
 
     def state(self) -> dict[str, np.ndarray]:
-        """Returns what a checkpoint holds: the trainer's state and the curve so far."""
+        """Returns the arrays of a checkpoint: the trainer's state and the curve so far."""
         own = {"curve_stopped_at": self.stopped_at}
         return self.trainer.state() | self.curve.state() | own
 
     def restore(self, saved: Mapping[str, np.ndarray] | None) -> None:
+        """Restores `state` from a checkpoint, if there is one."""
         if saved is None:
             return
         state = {k: v for k, v in saved.items() if not k.startswith("curve_")}
@@ -178,7 +194,7 @@ class _Training:
 
 
 def _recorded(trainer: Trainer, every: int | None) -> dict[str, np.ndarray]:
-    """Returns what was recorded every `every` updates, `[members, points]`."""
+    """Returns the values recorded every `every` updates, `[members, points]`."""
     if every is None:
         return {}
     kept = trainer.losses[::every].transpose(2, 1, 0)

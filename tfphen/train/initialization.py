@@ -1,6 +1,7 @@
-"""Where the weights of a population begin: drawn from each member's seed, or made from records."""
+"""Initial weights of a population: drawn from each member's seed, or computed from records."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import keras
 import numpy as np
@@ -10,26 +11,26 @@ from tfphen.core.errors import UsageError
 from tfphen.core.trial import Trial
 from tfphen.population.initial_weights import initial_weights
 
-Arrays = Mapping[str, np.ndarray]
+Arrays: TypeAlias = Mapping[str, np.ndarray]
 # `(drawn, inputs, generator) -> (weights, masks)`, each by path.
-Initializer = Callable[[Arrays, Arrays, np.random.Generator], tuple[Arrays, Arrays]]
+Initializer: TypeAlias = Callable[[Arrays, Arrays, np.random.Generator], tuple[Arrays, Arrays]]
 
 
 def drawn(weights: Arrays, inputs: Arrays, generator: np.random.Generator) -> tuple[Arrays, Arrays]:
-    """The weights as they are drawn from the member's stream `"init"`, none masked."""
+    """The weights drawn from the member's stream `"init"`, without masks."""
     return weights, {}
 
 
 def flatten(arrays: Arrays) -> np.ndarray:
-    """Returns the numbers of all arrays, one after the other, `[numbers]`."""
+    """Returns all arrays as one vector, `[numbers]`."""
     return np.concatenate([np.ravel(array) for array in arrays.values()])
 
 
 def unflatten(vector: np.ndarray, like: Arrays) -> dict[str, np.ndarray]:
-    """Cuts up what `flatten` made of arrays with the names, order and shapes of `like`.
+    """The inverse of `flatten`, for arrays with the names, order and shapes of `like`.
 
     Raises:
-        ValueError: The vector has another length.
+        ValueError: The vector has the wrong length.
     """
     sizes = [array.size for array in like.values()]
     if np.shape(vector) != (sum(sizes),):
@@ -54,16 +55,17 @@ def initialize(
     Args:
         model: The template.
         trials: The members.
-        inputs: Arrays that each takes from other records, by name.
-        initializers: Where the weights of each member begin.
+        inputs: Arrays that each member takes from other records, by name.
+        initializers: The initializer of each member.
 
     Raises:
-        UsageError: An initializer gave an array of another shape, or for a weight that the model
-            does not have.
+        UsageError: An initializer returned an array of the wrong shape, or for a weight that the
+            model does not have.
     """
     shapes = {variable.path: tuple(variable.shape) for variable in model.weights}
     trainable = [variable.path for variable in model.trainable_variables]
-    weights, masks = [], []
+    weights: list[Arrays] = []
+    masks: list[Arrays] = []
     for trial, given, initializer in zip(trials, inputs, initializers, strict=True):
         first = dict(zip(shapes, initial_weights(model, trial.seed_of("init")), strict=True))
         result = initializer(first, given, seeds.stream(trial.seed_of("start"), "start"))

@@ -1,8 +1,8 @@
-"""The one training loop. A population trains as one compiled program, a chunk of steps at a time.
+"""The training loop. A population trains as one compiled program, a chunk of steps at a time.
 
 Every gradient-based training in the toolkit goes through `Trainer`, on one device or under a
-mirrored strategy. What differs between phenomena is the data, the model, the objective, the
-optimizer, the hooks and the measurements, never the loop.
+mirrored strategy. Phenomena differ in data, model, objective, optimizer, hooks and measurements,
+never in the loop.
 """
 
 import dataclasses
@@ -15,7 +15,9 @@ import tensorflow as tf
 
 from tfphen.core.errors import UsageError
 from tfphen.population import population, regularization
+from tfphen.population.batching import Updates
 from tfphen.population.execution import Execution, choose, compiled
+from tfphen.population.mixup import DrawMixture
 from tfphen.population.optimizers import MemberOptimizer
 from tfphen.population.population import Population
 from tfphen.population.prediction import Predictor
@@ -27,10 +29,10 @@ from tfphen.train.validation import ValidationExamples
 
 @dataclasses.dataclass(frozen=True)
 class StepHook:
-    """Something recorded at every step.
+    """Values recorded at every step.
 
     Args:
-        names: What the columns are called.
+        names: Names of the columns.
         function: `(step, gradients) -> [members, len(names)]`, with gradients by weight path.
     """
 
@@ -42,25 +44,25 @@ class Trainer:
     """Trains one population.
 
     Args:
-        members: The population, made inside the scope of `strategy`.
-        batches: Where batches come from, made for as many replicas as `strategy` has.
-        objective: What is minimized, see `objectives`.
-        optimizer: A `MemberOptimizer` on the same population, made in the same scope.
+        members: The population, created inside the scope of `strategy`.
+        batches: The source of batches, for the number of replicas of `strategy`.
+        objective: The training objective, see `objectives`.
+        optimizer: The optimizer of the same population, created in the same scope.
         num_steps: Length of each member's training in updates.
         constants: Arrays `[members, ...]` that the objective reads, by name.
-        mixup: Draws a `mixup.Mixture` for each step, see `mixup.manifold`; None for no mixup.
-        validation: Examples that the objective may draw from, see `Step.held_out`.
-        step_hook: Recorded at every step beside the loss.
+        mixup: Draws the mixture of each step, see `mixup.manifold`; None for no mixup.
+        validation: Held-out examples for the objective, see `Step.held_out`.
+        step_hook: Values to record at every step, beside the loss.
         strategy: A `tf.distribute.Strategy`; the default one runs on one device.
-        execution: How to compile; chosen by `execution.choose` when None.
+        execution: Compilation mode; chosen by `execution.choose` when None.
 
     Attributes:
         step: Updates done so far.
-        active: Which members still train, bool, `[members]`.
-        predictor: A `Predictor` of the population.
+        active: Whether each member still trains, bool, `[members]`.
+        predictor: The predictor of the population.
         diverged_at: Step at which a member's loss stopped being finite, -1 for never, `[members]`.
         chunk_steps: Most steps of one call of the compiled program.
-        losses: What was recorded, float32, `[step, members, 1 + hook columns]`; the loss is first.
+        losses: Recorded values, float32, `[steps, members, 1 + hook columns]`; the loss is first.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class Trainer:
         num_steps: int | Sequence[int],
         *,
         constants: Mapping[str, np.ndarray] | None = None,
-        mixup: Callable | None = None,
+        mixup: DrawMixture | None = None,
         validation: ValidationExamples | None = None,
         step_hook: StepHook | None = None,
         strategy: tf.distribute.Strategy | None = None,
@@ -98,7 +100,7 @@ class Trainer:
     # ---- many steps ----------------------------------------------------------------------------
 
     def advance(self, step: int) -> None:
-        """Trains until `step` updates are done in all, or no member is active."""
+        """Trains up to `step` updates in all, or until no member is active."""
         recorded = [self.losses]
         while self.step < step and self.active.any():
             last = min(step, self.step + self.chunk_steps)
@@ -115,13 +117,20 @@ class Trainer:
             self.step = last
         self.losses = np.concatenate(recorded)
 
-    def _run_chunk(self, positions, first, count, active, diverged_at):
+    def _run_chunk(
+        self,
+        positions: tf.Tensor,
+        first: tf.Tensor,
+        count: tf.Tensor,
+        active: tf.Tensor,
+        diverged_at: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         recorded = tf.TensorArray(
             tf.float32,
             size=self.chunk_steps,
             element_shape=(self.members.size, self.columns),
         )
-        # Not tf.range(count): XLA takes its length for a constant, and compiles for each one anew.
+        # Not tf.range(count): XLA treats its length as a constant, and recompiles for each one.
         i = tf.constant(0)
         while i < count:
             arguments = positions[i], first + i, active, diverged_at
@@ -138,7 +147,9 @@ class Trainer:
 
     # ---- one step, in a replica context --------------------------------------------------------
 
-    def _one_step(self, positions, number, active, diverged_at):
+    def _one_step(
+        self, positions: tf.Tensor, number: tf.Tensor, active: tf.Tensor, diverged_at: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         first_row = 0
         if self.replicas > 1:
             share = self.batches.rows // self.replicas
@@ -155,7 +166,9 @@ class Trainer:
         self.optimizer.apply(gradients, number, active)
         return active, diverged_at, recorded
 
-    def _loss_and_gradients(self, batch: Batch, number, first_row):
+    def _loss_and_gradients(
+        self, batch: Batch, number: tf.Tensor, first_row: tf.Tensor | int
+    ) -> tuple[list[tf.Tensor], Updates, tf.Tensor, tf.Tensor]:
         members, mixture = self.members, None
         num_real = self._reduce_sum(tf.reduce_sum(batch.real, 1))
         if self.mixup is not None:
@@ -166,7 +179,7 @@ class Trainer:
             stacked = weights.stacked()
             paths = [template.path for template, _ in members.trainable]
 
-            def run(inputs, training=True):
+            def run(inputs: tf.Tensor, training: bool = True) -> population.Pass:
                 return population.run(
                     members.model,
                     inputs,
@@ -213,12 +226,12 @@ class Trainer:
             recorded.append(self.step_hook.function(step, dict(zip(paths, gradients, strict=True))))
         return gradients, forward.updates, loss, tf.concat(recorded, 1)
 
-    def _reduce_sum(self, value):
+    def _reduce_sum(self, value: tf.Tensor) -> tf.Tensor:
         if self.replicas == 1:
             return value
         return tf.distribute.get_replica_context().all_reduce("SUM", value)
 
-    def _draw_held_out(self, count: int, number):
+    def _draw_held_out(self, count: int, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         if self.validation is None:
             raise UsageError(
                 "This objective draws held-out examples: give the trial's data `validation`, their "
@@ -235,23 +248,23 @@ class Trainer:
         return self.predictor.predict(inputs, rows, layers)
 
     def freeze(self, which: np.ndarray) -> None:
-        """Stops the members of a bool mask `[members]`; their weights stay as they are."""
+        """Stops the members of a bool mask `[members]`; their weights no longer change."""
         self.active = self.active & ~which
 
     def state(self) -> dict[str, np.ndarray]:
-        """Returns everything that a training needs to go on, as arrays by name."""
+        """Returns the state from which a training can resume, as arrays by name."""
         arrays = {f"weight_{i}": v for i, v in enumerate(self.members.values())}
         for i, variable in enumerate(self.optimizer.optimizer.variables):
             arrays[f"optimizer_{i}"] = keras.ops.convert_to_numpy(variable)
         return arrays | {
-            "step": np.int64(self.step),
+            "step": np.asarray(self.step, "int64"),
             "active": self.active,
             "diverged_at": self.diverged_at,
             "losses": self.losses,
         }
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Puts back what `state` returned. Data order and dropout follow from the step."""
+        """Restores `state`. Data order and dropout follow from the step."""
         for i, variable in enumerate(self.members.variables):
             variable.assign(arrays[f"weight_{i}"])
         for i, variable in enumerate(self.optimizer.optimizer.variables):

@@ -1,11 +1,12 @@
-"""The objectives that a trial can name: factories of functions of a `Step`.
+"""The built-in objectives of trials: factories of functions of a `Step`.
 
-Each takes its settings as keyword arguments and returns a function that gives per-example losses
+Each takes its settings as keyword arguments and returns a function that returns per-example losses
 `[members, batch]`.
 """
 
 import functools
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,8 +23,10 @@ from tfphen.train.objectives import Objective, Step
 from tfphen.train.transfer_objectives import TRANSFER_OBJECTIVES
 
 
-def _matrices(step: Step, transition: Mapping | None, transpose: bool):
-    """Returns transition matrices `[members or 1, K, K]`: an array where they are known by now."""
+def _matrices(
+    step: Step, transition: Mapping[str, Any] | None, transpose: bool
+) -> np.ndarray | tf.Tensor:
+    """Returns transition matrices `[members or 1, K, K]`, as an array if they are constants."""
     if transition is not None:
         classes = step.outputs.shape[-1]
         try:
@@ -35,7 +38,7 @@ def _matrices(step: Step, transition: Mapping | None, transpose: bool):
             ) from None
     elif "transition_matrix" in step.constants:
         values = step.constants["transition_matrix"]
-        # Constants are known while the step is traced; the inverse is then taken once, in float64.
+        # Constants are known during tracing; the inverse is then computed once, in float64.
         known = tf.get_static_value(values)
         values = values if known is None else np.asarray(known, "float64")
     else:
@@ -53,29 +56,31 @@ def _matrices(step: Step, transition: Mapping | None, transpose: bool):
     )
 
 
-def cross_entropy(dtype: str = "float32", weighting: Mapping | None = None) -> Objective:
+def cross_entropy(dtype: str = "float32", weighting: Mapping[str, Any] | None = None) -> Objective:
     """Cross-entropy of the labels.
 
     Args:
-        dtype: `"float32"` or `"float64"`: in which softmax, loss and their gradient are computed.
+        dtype: Type of the softmax, the loss and their gradient, `"float32"` or `"float64"`.
         weighting: Settings of a `tfphen.train.class_objectives.Weighting`, or None.
     """
     one_of("dtype", dtype, ("float32", "float64"))
     return weighted(weighting, functools.partial(objectives.cross_entropy, dtype=dtype))
 
 
-def forward_correction(transpose: bool = False, transition: Mapping | None = None) -> Objective:
+def forward_correction(
+    transpose: bool = False, transition: Mapping[str, Any] | None = None
+) -> Objective:
     """Forward-corrected cross-entropy, see `tfphen.losses.forward_corrected_crossentropy`.
 
     Args:
-        transpose: Use the transpose of T, which is wrong on purpose: a negative control.
+        transpose: Whether to use the transpose of T: wrong on purpose, a negative control.
         transition: None takes each member's own T, the constant `"transition_matrix"` of shape
             `[members, K, K]`. Otherwise `{"kind": …, "rate": …}` of
-            `tfphen.data.transition_matrix`, whatever noise the labels have.
+            `tfphen.data.transition_matrix`, regardless of the noise of the labels.
     """
 
-    def objective(step: Step):
-        # As a tensor, which is not checked: rows of a transpose need not sum to 1.
+    def objective(step: Step) -> tf.Tensor:
+        # A tensor is not checked, and rows of a transpose need not sum to 1.
         values = tf.cast(_matrices(step, transition, transpose), tf.float32)
         return losses.forward_corrected_crossentropy(step.labels, step.outputs, values[:, None])
 
@@ -83,17 +88,17 @@ def forward_correction(transpose: bool = False, transition: Mapping | None = Non
 
 
 def backward_correction(
-    transpose: bool = False, transition: Mapping | None = None, clip: bool = True
+    transpose: bool = False, transition: Mapping[str, Any] | None = None, clip: bool = True
 ) -> Objective:
     """Backward-corrected cross-entropy, see `tfphen.losses.backward_corrected_crossentropy`.
 
     Args:
         transpose: As in `forward_correction`.
         transition: As in `forward_correction`.
-        clip: Keep probabilities in [epsilon, 1 - epsilon].
+        clip: Whether to clip probabilities to [epsilon, 1 - epsilon].
     """
 
-    def objective(step: Step):
+    def objective(step: Step) -> tf.Tensor:
         values = _matrices(step, transition, transpose)
         if isinstance(values, np.ndarray):
             try:
@@ -119,7 +124,9 @@ def bootstrap_hard(beta: float = 0.8) -> Objective:
     return lambda step: losses.bootstrap_hard_crossentropy(step.labels, step.outputs, beta)
 
 
-def _without_settings(function: Callable) -> Callable[[], Objective]:
+def _without_settings(
+    function: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+) -> Callable[[], Objective]:
     return lambda: lambda step: function(step.labels, step.outputs)
 
 

@@ -1,12 +1,13 @@
-"""What a population minimizes. An objective is a function of a `Step`.
+"""Training objectives: functions of a `Step`.
 
-It returns per-example losses `[members, batch]`, which the loop averages over real rows; or a
-`Weighted`, losses with weights that it chose for the batch; or one number a member, `[members]`,
+An objective returns per-example losses `[members, batch]`, which the loop averages over real rows;
+or a `Weighted`, losses with its own weights for the batch; or one number a member, `[members]`,
 already reduced; or a scalar, a joint objective over all members.
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import keras
 import tensorflow as tf
@@ -17,7 +18,7 @@ from tfphen.population.mixup import Mixture
 
 @dataclasses.dataclass
 class Step:
-    """What an objective sees of one training step.
+    """One training step, the argument of objectives and step hooks.
 
     Attributes:
         inputs: `[members, batch, ...]`.
@@ -27,18 +28,18 @@ class Step:
         weights: Stacked weights by their path in the template model, `[members, ...]`.
         constants: Arrays of the members, such as a noise matrix, `[members, ...]`, by name.
         number: Updates done so far, a scalar.
-        apply: `apply(inputs) -> outputs`: runs the model again, for instance under a second
-            gradient tape that watches the inputs. Weights and dropout masks are those of the step.
-        predict: `predict(inputs) -> outputs`: runs the model as in inference, without gradients.
-        progress: Share of each member's training that is done, `[members]`.
+        apply: `(inputs) -> outputs`: runs the model again, for instance under a second gradient
+            tape that watches the inputs, with the weights and dropout masks of the step.
+        predict: `(inputs) -> outputs`: runs the model in inference mode, without gradients.
+        progress: Fraction of each member's training that is done, `[members]`.
         real: 1 for rows that are examples and 0 for padding, `[members, batch]`.
-        clean_labels: Labels before any corruption, `[members, batch]`; None where not known.
-        held_out: `held_out(count) -> (inputs, labels)`: so many random examples, without
-            replacement and anew at each step, of each member's split `"validation"`.
-        notes: What the objective leaves for the step hook, by name.
+        clean_labels: Labels before any corruption, `[members, batch]`; None if unknown.
+        held_out: `(count) -> (inputs, labels)`: draws `count` random examples of each member's
+            split `"validation"`, without replacement within a step.
+        notes: Tensors that the objective passes to the step hook, by name.
         row_weights: Weight of each row in the loss, 0 for padding, `[members, batch]`.
         num_real: Number of real rows on all replicas, `[members]`.
-        mixture: What mixup drew for this step, a `mixup.Mixture`; None without.
+        mixture: The mixup of this step; None for none.
         replicas: Number of replicas in sync.
         reduce_sum: Sums over replicas.
     """
@@ -50,55 +51,59 @@ class Step:
     weights: Mapping[str, tf.Tensor]
     constants: Mapping[str, tf.Tensor]
     number: tf.Tensor
-    apply: Callable
-    predict: Callable | None = None
+    apply: Callable[[tf.Tensor], tf.Tensor]
+    predict: Callable[[tf.Tensor], tf.Tensor] | None = None
     progress: tf.Tensor | None = None
     real: tf.Tensor | None = None
     clean_labels: tf.Tensor | None = None
-    held_out: Callable | None = None
+    held_out: Callable[[int], tuple[tf.Tensor, tf.Tensor]] | None = None
     notes: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
     row_weights: tf.Tensor | None = None
     num_real: tf.Tensor | None = None
     mixture: Mixture | None = None
     replicas: int = 1
-    reduce_sum: Callable = lambda value: value
+    reduce_sum: Callable[[tf.Tensor], tf.Tensor] = lambda value: value
 
 
 @dataclasses.dataclass
 class Weighted:
-    """Losses with weights of the objective's choice. No gradient flows through the weights.
+    """Losses with weights set by the objective. No gradient flows through the weights.
 
     Attributes:
         losses: `[members, batch]`.
-        weights: At least 0, `[members, batch]`.
-        divide_by: `"weights"`: the sum of weighted losses is divided by the sum of the weights of
-            real rows, so their scale does not matter; `"examples"`: by the number of real rows.
+        weights: Non-negative weights, `[members, batch]`.
+        divide_by: `"weights"` divides the sum of weighted losses by the sum of the weights of real
+            rows, so that their scale does not matter; `"examples"` by the number of real rows.
     """
 
     losses: tf.Tensor
     weights: tf.Tensor
     divide_by: str = "weights"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         one_of("divide_by", self.divide_by, ("weights", "examples"))
 
 
-Objective = Callable[[Step], "tf.Tensor | Weighted"]
+# See the module docstring for what an objective returns.
+Objective: TypeAlias = Callable[[Step], "tf.Tensor | Weighted"]
 
 
 def reduced(objective: Objective) -> Callable[[Step], tf.Tensor]:
-    """Returns the objective as one number a member, this replica's share of it, or a scalar."""
+    """Returns the objective reduced to this replica's share of `[members]`, or to a scalar."""
     return lambda step: _reduce(objective(step), step)
 
 
 def mixed(objective: Objective) -> Callable[[Step], tf.Tensor]:
-    """Returns the objective under mixup: λ of that of the labels, and 1 - λ of their partners'.
+    """Returns the objective under mixup: λ times that of the labels, 1 - λ times the partners'.
 
-    For a cross-entropy that is the cross-entropy of the mixed labels.
+    For a cross-entropy it is the cross-entropy of the mixed labels.
     """
 
     def loss(step: Step) -> tf.Tensor:
-        mixture, own = step.mixture, _reduce(objective(step), step)
+        mixture = step.mixture
+        if mixture is None:
+            raise ValueError("The step has no mixture.")
+        own = _reduce(objective(step), step)
         partners = dataclasses.replace(
             step,
             labels=mixture.labels_of_partners(step.labels),
@@ -126,18 +131,20 @@ def _reduce(loss: "tf.Tensor | Weighted", step: Step) -> tf.Tensor:
     return loss
 
 
-def per_example(function: Callable) -> Objective:
-    """Makes an objective of `function(labels, outputs) -> losses`, one loss for each example.
+def per_example(
+    function: keras.losses.Loss | Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+) -> Objective:
+    """Returns the objective of `function(labels, outputs) -> losses`, one loss for each example.
 
-    Members are folded into the batch, so the function sees what it would see of one model. A Keras
-    loss is called without its reduction.
+    Members are folded into the batch, so the function needs no member axis. A Keras loss is called
+    without its reduction.
     """
     call = function.call if isinstance(function, keras.losses.Loss) else function
 
     def objective(step: Step) -> tf.Tensor:
         lead = tf.shape(step.outputs)[:2]
 
-        def merge(x):
+        def merge(x: tf.Tensor) -> tf.Tensor:
             return tf.reshape(x, (-1, *x.shape[2:]))
 
         losses = call(merge(step.labels), merge(step.outputs))
@@ -151,7 +158,7 @@ def cross_entropy(step: Step, dtype: str = "float32") -> tf.Tensor:
 
     Args:
         step: The training step.
-        dtype: Type in which softmax, loss and their gradient are computed.
+        dtype: Type of the softmax, the loss and their gradient.
     """
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
         labels=step.labels, logits=tf.cast(step.outputs, dtype)

@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import keras
 import numpy as np
@@ -19,15 +20,23 @@ from tfphen.train.curves import Curve
 from tfphen.train.examples import Examples
 from tfphen.train.recipe import Recipe
 
-# Numbers in the weights of all members of a population that still fit comfortably on one device.
+# Most numbers in the weights of one population, which fit comfortably on one device.
 _MOST_NUMBERS = 2**28
 
-Inputs = Mapping[str, np.ndarray]
+Inputs: TypeAlias = Mapping[str, np.ndarray]
 
 
 @dataclasses.dataclass
 class Outcome:
-    """What one trial gave: values and arrays by name, and how it was run."""
+    """The results of one trial.
+
+    Attributes:
+        trial: The trial.
+        values: Scalars by name.
+        arrays: Arrays by name.
+        environment: Device and compilation mode.
+        seconds: The trial's share of the wall time.
+    """
 
     trial: Trial
     values: dict[str, float | int | bool]
@@ -47,12 +56,12 @@ def train(
     """Trains the trials of a recipe, and measures them.
 
     Args:
-        recipe: Of trials that share a graph, as in one `plan.Group`.
+        recipe: The recipe of trials that share a graph, as in one `plan.Group`.
         inputs: Arrays that each trial takes from the records of others, by name.
         strategy: The tf.distribute strategy.
-        data_dir: First folder in which tfds sets are looked for.
+        data_dir: Directory to search first for prepared datasets.
         checkpoint_path: Checkpoint path (periodically written; resumed from if present).
-        tick: Called with the number of trials' worth of work just done.
+        tick: Called with the amount of work just done, in units of trials.
 
     Returns:
         One outcome a trial, in order.
@@ -61,7 +70,7 @@ def train(
     examples = Examples(recipe.trials, data_dir, recipe.sources)
     if recipe.solver is not None:
         curve, fitted = solve(recipe, examples, inputs, strategy, tick)
-        values: list[dict] = [{} for _ in recipe.trials]
+        values: list[dict[str, int]] = [{} for _ in recipe.trials]
         return _measured(recipe, examples, fitted, curve.arrays(), values, strategy, started)
     model = recipe.model(examples.input_shape, examples.num_classes)
     most = members_at_once(model)
@@ -82,7 +91,7 @@ def train(
 
 
 def members_at_once(model: keras.Model) -> int:
-    """Returns how many members of a model fit comfortably on one device."""
+    """Returns the number of members of a model that fit comfortably on one device."""
     return max(1, _MOST_NUMBERS // max(model.count_params(), 1))
 
 
@@ -102,9 +111,17 @@ def solve(
     strategy: tf.distribute.Strategy,
     tick: Callable[[float], None] = lambda share: None,
 ) -> tuple[Curve, Fitted]:
-    """Fits the trials of a recipe that has a solver. Returns the curve and the fits."""
+    """Fits the trials of a recipe that has a solver. Returns the curve and the fits.
+
+    Raises:
+        ValueError: The recipe has no solver.
+    """
+    if recipe.solver is None:
+        raise ValueError("A recipe without a solver is trained by gradient descent.")
     first = recipe.trials[0]
-    points = sorted({*first.curve, first.steps}) if first.steps is not None else [None]
+    points: Sequence[int | None] = [None]
+    if first.steps is not None:
+        points = sorted({*first.curve, first.steps})
     curve = Curve(recipe.curve_measures if first.curve else (), points)
 
     def population() -> Population:
@@ -123,20 +140,20 @@ def _measured(
     examples: Examples,
     fitted: Fitted,
     arrays: Mapping[str, np.ndarray],
-    values: Sequence[dict],
+    values: Sequence[Mapping[str, int]],
     strategy: tf.distribute.Strategy,
     started: float,
 ) -> list[Outcome]:
-    """Takes the final measures, and returns them with what training gave.
+    """Takes the final measures, and returns them with the results of the training.
 
     Args:
-        recipe: Of the members.
+        recipe: The recipe of the members.
         examples: Their data.
         fitted: The members.
-        arrays: What training recorded, `[members, ...]` by name.
-        values: Further values of each member.
+        arrays: Arrays recorded in training, `[members, ...]` by name.
+        values: Other values of each member.
         strategy: The tf.distribute strategy.
-        started: When the work on these members began, by `time.perf_counter`.
+        started: Start of the work on these members, by `time.perf_counter`.
     """
     trials = recipe.trials
     view = examples.view(fitted, max(value.get("steps", 0) for value in values))
@@ -151,7 +168,8 @@ def _measured(
     }
     outcomes = []
     for index, trial in enumerate(trials):
-        scalars, own = dict(values[index]), {k: v[index] for k, v in arrays.items()}
+        scalars: dict[str, float | int | bool] = dict(values[index])
+        own = {k: v[index] for k, v in arrays.items()}
         for name, value in measured.items():
             if np.ndim(value[index]) == 0:
                 scalars[name] = value[index].item()

@@ -15,7 +15,7 @@ def _two_logical_cpus() -> None:
         devices = [tf.config.LogicalDeviceConfiguration()] * 2
         tf.config.set_logical_device_configuration(cpu, devices)
     except RuntimeError:
-        # TensorFlow is at work already: it keeps the devices that it has.
+        # TensorFlow has started, so that its devices can no longer change.
         if len(tf.config.list_logical_devices("CPU")) < 2:
             raise UsageError(
                 "The mirrored strategy needs a second device, and TensorFlow has started with one "
@@ -25,11 +25,11 @@ def _two_logical_cpus() -> None:
 
 @functools.cache
 def get(name: str = "auto") -> tf.distribute.Strategy:
-    """Returns the strategy of this name, always the same object in one process.
+    """Returns a strategy by name, always the same object in one process.
 
     Args:
-        name: `"one"` runs on one device; `"mirrored"` on all GPUs, or, without one, on two logical
-            CPU devices, which tries the code and gains no time; `"auto"` is `"mirrored"` with more
+        name: `"one"` runs on one device; `"mirrored"` on all GPUs, or without a GPU on two logical
+            CPU devices, which tests the code and saves no time; `"auto"` is `"mirrored"` with more
             than one GPU and `"one"` otherwise.
 
     Raises:
@@ -37,7 +37,7 @@ def get(name: str = "auto") -> tf.distribute.Strategy:
     """
     if keras.distribution.distribution() is not None:
         raise UsageError(
-            "A keras.distribution is set, which the TensorFlow backend ignores without a word. "
+            "A keras.distribution is set, which the TensorFlow backend silently ignores. "
             "Remove it and choose with --strategy."
         )
     check_strategy(name)

@@ -1,7 +1,7 @@
-"""Seven objectives whose features were compared with those of softmax cross-entropy.
+"""Seven objectives whose features the paper below compares with those of softmax cross-entropy.
 
-With cross-entropy itself, and with cross-entropy behind a dropout of the features, they are the
-nine of `tfphen.losses.transfer_objective`. Each factory takes its settings as keyword arguments and
+With cross-entropy itself, and with cross-entropy on features with dropout, they are the nine of
+ `tfphen.losses.transfer_objective`. Each factory takes its settings as keyword arguments and
 returns a function of a `Step`; defaults are those released for ResNet-50 on ImageNet.
 
 Reference:
@@ -28,7 +28,7 @@ def label_smoothing(alpha: float = 0.1) -> Objective:
     """See `tfphen.losses.label_smoothed_crossentropy`.
 
     Args:
-        alpha: Share of a label that is spread over all classes.
+        alpha: Fraction of a label that is spread over all classes.
     """
     alpha = checked_alpha(alpha)
     return lambda step: losses.label_smoothed_crossentropy(step.labels, step.outputs, alpha)
@@ -38,7 +38,7 @@ def final_layer_penalty(l2: float = 8e-4, kernel: str = "logits/kernel") -> Obje
     """Cross-entropy plus `l2 / 2` times the sum of squares of the last kernel.
 
     Args:
-        l2: Weight of the penalty, which weight decay of the optimizer adds to.
+        l2: Weight of the penalty, in addition to the weight decay of the optimizer.
         kernel: Path of the last kernel in the model.
     """
     l2 = number("l2", l2, 0)
@@ -71,7 +71,7 @@ def logit_normalization(temperature: float = 0.04) -> Objective:
     """See `tfphen.losses.logit_normalized_crossentropy`.
 
     Args:
-        temperature: Inverse of the length that logits are given.
+        temperature: Inverse of the norm of normalized logits.
     """
     value = checked_temperature(temperature)
     return lambda step: losses.logit_normalized_crossentropy(step.labels, step.outputs, value)
@@ -80,11 +80,11 @@ def logit_normalization(temperature: float = 0.04) -> Objective:
 def cosine_softmax(temperature: float = 0.05) -> Objective:
     """See `tfphen.losses.cosine_softmax_crossentropy`.
 
-    The model's last layer gives cosines, such as `tfphen.layers.NormalizedDense` with a bias:
-    what a network predicts from is then what it was trained with.
+    The model's last layer returns cosines, such as `tfphen.layers.NormalizedDense` with a bias, so
+    that the network predicts from the logits of its training.
 
     Args:
-        temperature: What cosines are divided by.
+        temperature: Divisor of the cosines.
     """
     value = checked_temperature(temperature)
     return lambda step: losses.cosine_softmax_crossentropy(step.labels, step.outputs, value)
@@ -102,7 +102,7 @@ def transfer_squared_error(
 
     Args:
         kappa: Weight of the label's term.
-        target: What the label's output shall be.
+        target: Target output of the label.
         scale: Factor of the loss.
     """
     settings = checked_squared_error(kappa, target, scale)

@@ -1,4 +1,4 @@
-"""Held-out examples that an objective looks at while it trains."""
+"""Held-out examples that objectives read during training."""
 
 import numpy as np
 import tensorflow as tf
@@ -9,11 +9,11 @@ from tfphen.train.batches import DeviceDataset
 
 
 class ValidationExamples:
-    """Draws examples of each member, anew at each step.
+    """Draws random held-out examples of each member at each step.
 
     Args:
         data: The examples.
-        keys: Of the members' stream `"held_out"`, uint32, `[members, 2]`.
+        keys: Keys of the members' stream `"held_out"`, uint32, `[members, 2]`.
     """
 
     def __init__(self, data: DeviceDataset, keys: np.ndarray):
@@ -25,7 +25,7 @@ class ValidationExamples:
         """Returns `count` inputs `[members, count, ...]` and labels, without replacement.
 
         Raises:
-            UsageError: More than there are.
+            UsageError: There are fewer than `count`.
         """
         if not 0 < count <= self.count:
             raise UsageError(

@@ -32,6 +32,7 @@ PROVENANCES = ("read", "recalled", "derived")
 _FOLDERS = {
     "configs": ("_configs", "configs"),
     "published": ("_benchmarks/published", "benchmarks/published"),
+    "template": ("_examples/minimal_phenomenon", "examples/minimal_phenomenon"),
 }
 
 
@@ -160,7 +161,7 @@ def resource_folder(kind: str) -> Path:
     """Returns the folder of the files that ship with the package.
 
     Args:
-        kind: `"configs"` or `"published"`.
+        kind: `"configs"`, `"published"` or `"template"`, that of `tfphen new`.
 
     Raises:
         MissingData: If the package was installed without them.
@@ -185,7 +186,7 @@ def _rows(table: Any, where: str) -> list[tuple[dict[str, Any], str]]:
         raise UsageError(f"{where}: it is not a table. Received: {table!r}")
     shared = {name: value for name, value in table.items() if name not in ("columns", "rows")}
     columns, rows = table.get("columns"), table.get("rows")
-    if not _is_texts(columns) or not isinstance(rows, list) or not rows:
+    if columns is None or not _is_texts(columns) or not isinstance(rows, list) or not rows:
         raise UsageError(
             f"{where}: it has `columns`, a list of fields, and `rows`, a list of lists, at least "
             f"one. Received: columns={columns!r}, rows={rows!r}"
@@ -299,10 +300,7 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "baseline": (_NUMBER, _is_number),
     "statistic": (_TEXT, _is_text),
     "arguments": ("a table of finite numbers, texts and booleans, or lists of them", _is_setting),
-    "source": (
-        "text that says where the number stands: without a source it does not load",
-        _is_text,
-    ),
+    "source": (_SOURCE, _is_text),
     "provenance": (f"one of {', '.join(PROVENANCES)}", lambda value: value in PROVENANCES),
     "differs": (_TEXTS, _is_texts),
     "unknown": (_TEXTS, _is_texts),

@@ -59,9 +59,9 @@ def test_what_is_not_finite_or_far_off_is_left_out():
     points = np.asarray([[0.0, 0.1], [np.inf, 0.0], [0.0, np.nan], [40.0, 0.0], [-np.inf, np.nan]])
     assert NoveltyFilter(sources)(points).tolist() == [True, False, False, False, False]
     assert not NoveltyFilter(sources)(points[1:3]).any()
-    found = transfer(sources[:5], sources[:5], lambda made: made + np.asarray([np.inf, 0]), None)
-    assert found.kept == 0.0
-    assert len(found.points) == 5
+    fitted = transfer(sources[:5], sources[:5], lambda made: made + np.asarray([np.inf, 0]), None)
+    assert fitted.kept == 0.0
+    assert len(fitted.points) == 5
 
 
 def test_kernel_fit_is_the_formula_and_leaves_out_what_it_says():

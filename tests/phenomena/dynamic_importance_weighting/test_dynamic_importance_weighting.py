@@ -1,4 +1,4 @@
-"""Dynamic importance weighting: the plan, the verdicts, the engine, and lines under shift."""
+"""Dynamic importance weighting: plan, verdicts, training, and lines under covariate shift."""
 
 import dataclasses
 
@@ -8,11 +8,11 @@ import pytest
 from tfphen.core.errors import UsageError
 from tfphen.core.trial import Spec
 from tfphen.experiment import plan
-from tfphen.phenomena.dynamic_importance_weighting.phenomenon import (
+from tfphen.phenomena.dynamic_importance_weighting.phenomenon import DynamicImportanceWeighting
+from tfphen.phenomena.dynamic_importance_weighting.trials import (
     ARMS,
     ESTIMATES,
     Config,
-    DynamicImportanceWeighting,
     ShiftConfig,
 )
 from tfphen.verdicts import findings, published
@@ -70,26 +70,28 @@ def a_table(config, shown):
 
 
 def verdicts(shown, config=EVERYTHING):
-    found = list(DynamicImportanceWeighting().findings(a_table(config, shown), config))
-    return {finding.id: finding.verdict for finding in found}, findings.overall(found)
+    results = list(DynamicImportanceWeighting().findings(a_table(config, shown), config))
+    return {finding.id: finding.verdict for finding in results}, findings.overall(results)
 
 
-def test_shown_and_with_silent_controls():
+def test_present_with_absent_controls():
     by_id, verdict = verdicts(SHOWN)
     assert verdict == "present", by_id
-    assert len(by_id) == 10 + 2 * len(ESTIMATES)
+    for method in ESTIMATES:
+        assert by_id[f"{method}_sinc/error_reduction"] == "present"
+        assert by_id[f"{method}_line/error_reduction"] == "absent"
 
 
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
-        ({("uniform", "noisy"): 0.99, ("random", "noisy"): 0.7}, "dynamic_beats_uniform"),
-        ({("random", "noisy"): 0.99}, "dynamic_beats_random"),
-        ({("static_early", "noisy"): 0.99}, "dynamic_beats_static_early"),
-        ({("static_late", "noisy"): 0.99}, "dynamic_beats_static_late"),
-        ({("auc", "dynamic", "noisy"): 0.7}, "weights_separate_flipped_labels"),
-        ({("dynamic", "clean"): 0.9}, "dynamic_costs_little_without_noise"),
-        ({("kmm", "sinc"): 0.3}, "kmm_helps_a_line_to_fit_a_sinc"),
+        ({("uniform", "noisy"): 0.99, ("random", "noisy"): 0.7}, "dynamic/gain_over_uniform"),
+        ({("random", "noisy"): 0.99}, "dynamic/gain_over_random"),
+        ({("static_early", "noisy"): 0.99}, "dynamic/gain_over_static_early"),
+        ({("static_late", "noisy"): 0.99}, "dynamic/gain_over_static_late"),
+        ({("auc", "dynamic", "noisy"): 0.7}, "dynamic/weight_auc"),
+        ({("dynamic", "clean"): 0.9}, "dynamic_clean/equivalence_to_uniform"),
+        ({("kmm", "sinc"): 0.3}, "kmm_sinc/error_reduction"),
     ],
 )
 def test_each_signature_can_be_absent(change, finding):
@@ -100,17 +102,17 @@ def test_each_signature_can_be_absent(change, finding):
 @pytest.mark.parametrize(
     ("change", "control"),
     [
-        ({("auc", "random", "noisy"): 0.9}, "random_weights_separate_flipped_labels"),
+        ({("auc", "random", "noisy"): 0.9}, "random/weight_auc"),
         (
             {("auc", "dynamic", "noisy_validation"): 0.9},
-            "noisy_examples_separate_flipped_labels",
+            "dynamic_noisy_validation/weight_auc",
         ),
-        ({("dynamic", "noisy_validation"): 0.9}, "dynamic_beats_random_with_noisy_examples"),
-        ({("uniform", "clean"): 0.8}, "dynamic_beats_uniform_without_noise"),
-        ({("unweighted", "line"): 0.2}, "ulsif_helps_a_line_to_fit_a_line"),
+        ({("dynamic", "noisy_validation"): 0.9}, "dynamic_noisy_validation/gain_over_random"),
+        ({("uniform", "clean"): 0.8}, "dynamic_clean/gain_over_uniform"),
+        ({("unweighted", "line"): 0.2}, "ulsif_line/error_reduction"),
     ],
 )
-def test_a_control_that_answers_makes_all_inconclusive(change, control):
+def test_a_present_control_makes_the_verdict_inconclusive(change, control):
     by_id, verdict = verdicts(SHOWN | change)
     assert by_id[control] == "present"
     assert verdict == "inconclusive"
@@ -121,7 +123,7 @@ def test_a_paper_experiment_has_a_control_of_its_own():
     short = {"epochs": 20, "train": 590, "validation": 10, "batch_size": 20, "seeds": 3, "seed": 0}
     config = dataclasses.replace(config, **short)
     by_id, verdict = verdicts(SHOWN, config)
-    assert by_id["weights_of_the_warm_up_separate"] == "absent"
+    assert by_id["dynamic/warm_up_weight_auc"] == "absent"
     assert verdict == "present"
     alone = dataclasses.replace(config, arms=("dynamic",))
     assert verdicts(SHOWN, alone)[1] == "present"
@@ -177,12 +179,12 @@ def test_a_shorter_run_keeps_the_published_steps():
         ({"early": 80}, "`early` lies between 0 and epochs=80"),
     ],
 )
-def test_settings_that_do_not_exist(settings, message):
+def test_invalid_settings_are_rejected(settings, message):
     with pytest.raises(UsageError, match=message):
         Config(**settings)
 
 
-def test_published_numbers_find_ours():
+def test_published_numbers_have_an_estimate():
     numbers = published.load("dynamic_importance_weighting")
     config = Config(arms=ARMS, controls=False, seeds=3, seed=0)
     table = a_table(config, SHOWN)
@@ -214,12 +216,12 @@ def test_figure():
         assert {"uniform", "dynamic"} <= labels
 
 
-# ---- through the engine ------------------------------------------------------------------------
+# ---- in training ------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def ran(tensorflow, tmp_path_factory):
-    """A few networks on a few digits. Returns records by arm and seed, and the trials."""
+def trained(tensorflow, tmp_path_factory):
+    """A few networks on a few digits: records by arm and seed, and those of two baselines."""
     from tfphen.experiment import runner
 
     config = Config(
@@ -248,13 +250,13 @@ def ran(tensorflow, tmp_path_factory):
     waiting = dataclasses.replace(
         dynamic, objective=Spec(**{"name": dynamic.objective.name, "warm_up": 0.999, "rows": 16})
     )
-    known = runner.run(phenomenon, [*trials, plain, waiting], tmp_path_factory.mktemp("records"))
-    records = {(t.tags["arm"], t.seed): known[t.id] for t in plan.with_parents(trials)}
-    return records, known[plain.id], known[waiting.id]
+    by_id = runner.run(phenomenon, [*trials, plain, waiting], tmp_path_factory.mktemp("records"))
+    records = {(t.tags["arm"], t.seed): by_id[t.id] for t in plan.with_parents(trials)}
+    return records, by_id[plain.id], by_id[waiting.id]
 
 
-def test_weights_of_one_are_plain_cross_entropy(ran):
-    records, plain, waiting = ran
+def test_weights_of_one_are_plain_cross_entropy(trained):
+    records, plain, waiting = trained
     uniform = records["uniform", 0]
     assert uniform.values["test_error"] == plain.values["test_error"]
     np.testing.assert_array_equal(
@@ -268,8 +270,8 @@ def test_weights_of_one_are_plain_cross_entropy(ran):
     assert (records["dynamic", 0].arrays["step_loss"] != uniform.arrays["step_loss"]).any()
 
 
-def test_weights_start_after_the_first_epoch(ran):
-    records, _, _ = ran
+def test_weights_start_after_the_first_epoch(trained):
+    records, _, _ = trained
     for seed in (0, 1):
         arrays = records["dynamic", seed].arrays
         assert len(arrays["step_auc"]) == 12
@@ -278,8 +280,8 @@ def test_weights_start_after_the_first_epoch(ran):
         np.testing.assert_allclose(arrays["step_mean_weight"], 1.0, rtol=1e-5)
 
 
-def test_the_static_weights_are_those_of_the_early_network(ran):
-    records, _, _ = ran
+def test_the_static_weights_are_those_of_the_early_network(trained):
+    records, _, _ = trained
     early, static = records["early", 0], records["static_early", 0]
     weights = early.arrays["static_weights"]
     assert weights.shape == (90,)
@@ -306,7 +308,7 @@ def test_lines_are_fitted_to_the_members_own_data(tensorflow, tmp_path, method):
         for t in DynamicImportanceWeighting().trials(config)
         if t.tags["part"] == "sinc" and t.tags["arm"] == method
     ]
-    known = runner.run(DynamicImportanceWeighting(), trials, tmp_path)
+    by_id = runner.run(DynamicImportanceWeighting(), trials, tmp_path)
     for repeat, trial in enumerate(trials):
         data = covariate_shift.covariate_shift(generator_seed=repeat)
         (x, y), (tested, targets) = (
@@ -314,7 +316,7 @@ def test_lines_are_fitted_to_the_members_own_data(tensorflow, tmp_path, method):
         )
         line = covariate_shift.METHODS[method](x, y, tested)
         expected = np.mean((line[0] + line[1] * tested - targets) ** 2)
-        assert known[trial.id].values["squared_error"] == pytest.approx(expected, rel=1e-4)
+        assert by_id[trial.id].values["squared_error"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_true_ratio_turns_one_mean_into_the_other():

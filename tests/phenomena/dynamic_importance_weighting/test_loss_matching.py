@@ -19,6 +19,13 @@ def matching(tensorflow):
 
 
 @pytest.fixture(scope="module")
+def objectives(tensorflow):
+    from tfphen.phenomena.dynamic_importance_weighting import objectives
+
+    return objectives
+
+
+@pytest.fixture(scope="module")
 def losses():
     """Losses of three batches, three fifths clean, and of held-out examples."""
     generator = np.random.default_rng(0)
@@ -34,13 +41,13 @@ def test_as_on_the_host(tensorflow, matching, losses, kernel):
         return matching.matched_weights(*arguments, kernel=kernel)
 
     compiled = tensorflow.function(function, jit_compile=True)
-    found = compiled(*losses).numpy()
-    for batch, held_out, weights in zip(*losses, found, strict=True):
+    matched = compiled(*losses).numpy()
+    for batch, held_out, weights in zip(*losses, matched, strict=True):
         distances = abs(batch[:, None] - batch)[np.triu_indices(60, 1)]
         gamma = np.quantile(distances, 0.01 if kernel == "quantile" else 0.5)
         gamma = 0.5 / gamma**2 if kernel == "inverse_median" else gamma
         expected = density_ratio.kernel_mean_matching(batch, held_out, gamma, 50.0, gap=1e-6)
-        # Columns that stand for the kernel leave a rest where it is narrow.
+        # The low-rank approximation leaves a residual where the kernel is narrow.
         np.testing.assert_allclose(weights, expected, atol=1e-4 if kernel == "quantile" else 0.02)
         assert weights[:36].mean() > 5 * weights[36:].mean()
 
@@ -49,7 +56,7 @@ def test_padding_changes_nothing(matching, losses):
     batch, held_out = losses
     real = np.concatenate([np.ones((3, 60)), np.zeros((3, 9))], 1)
     padded = np.concatenate([batch, np.full((3, 9), 0.7)], 1)
-    # Solved further: where the method stops depends on the number of rows.
+    # A smaller tolerance: where the method stops depends on the number of rows.
     settings = {"gap": 1e-10, "steps": 60}
     weights = matching.matched_weights(padded, held_out, real, **settings).numpy()
     expected = matching.matched_weights(batch, held_out, **settings)
@@ -87,30 +94,32 @@ def a_step(tensorflow, **fields):
     return SimpleNamespace(**step | fields)
 
 
-def test_weights_wait_for_the_end_of_the_warm_up(tensorflow, matching):
-    objective = matching.dynamic_importance_weighting(rows=4, warm_up=0.5)
+def test_weights_wait_for_the_end_of_the_warm_up(tensorflow, objectives):
+    objective = objectives.dynamic_importance_weighting(rows=4, warm_up=0.5)
     before = objective(a_step(tensorflow, progress=tensorflow.constant([0.49])))
     np.testing.assert_array_equal(before.weights, 1.0)
     after = objective(a_step(tensorflow))
     assert np.ptp(after.weights) > 0.1
 
 
-def test_forms_of_the_weighted_loss(tensorflow, matching):
+def test_forms_of_the_weighted_loss(tensorflow, objectives):
     last = {"real": tensorflow.constant([[1.0] * 4 + [0.0] * 4])}
     for norm, form in (("mean", "weights"), ("none", "examples")):
         step = a_step(tensorflow, **last)
-        objective = matching.dynamic_importance_weighting(rows=4, weight_norm=norm)
-        found = objective(step)
-        assert found.divide_by == form
+        objective = objectives.dynamic_importance_weighting(rows=4, weight_norm=norm)
+        matched = objective(step)
+        assert matched.divide_by == form
         noted = step.notes["weights"].numpy()
         if norm == "mean":
             assert noted[0, :4].mean() == pytest.approx(1.0, abs=1e-6)
-            np.testing.assert_allclose(noted / noted.sum(), found.weights / np.sum(found.weights))
+            np.testing.assert_allclose(
+                noted / noted.sum(), matched.weights / np.sum(matched.weights)
+            )
         else:  # A sum over four rows, as a share of a batch of eight.
-            np.testing.assert_allclose(found.weights, noted / 2)
+            np.testing.assert_allclose(matched.weights, noted / 2)
 
 
-def test_separation_is_the_area_under_the_curve(tensorflow, matching):
+def test_separation_is_the_area_under_the_curve(tensorflow, objectives):
     generator = np.random.default_rng(2)
     weights = np.round(generator.random((2, 20)), 1).astype("float32")
     clean = np.zeros((2, 20), int)
@@ -123,7 +132,7 @@ def test_separation_is_the_area_under_the_curve(tensorflow, matching):
         clean_labels=tensorflow.constant(clean),
         real=tensorflow.constant(real),
     )
-    auc, clean_mean, flipped_mean, mean = matching.separation(step).numpy().T
+    auc, clean_mean, flipped_mean, mean = objectives.separation(step).numpy().T
     ranks = rankdata(weights[0, :15])
     assert auc[0] == pytest.approx((ranks[7:].sum() - 8 * 9 / 2) / (7 * 8), abs=1e-6)
     assert clean_mean[0] == pytest.approx(weights[0, 7:15].mean())
@@ -132,7 +141,7 @@ def test_separation_is_the_area_under_the_curve(tensorflow, matching):
     assert np.isnan(auc[1])
 
 
-def test_random_weights_are_rectified_normal(tensorflow, matching):
+def test_random_weights_are_rectified_normal(tensorflow, objectives):
     shape = (1, 4000)
     step = a_step(
         tensorflow,
@@ -141,20 +150,20 @@ def test_random_weights_are_rectified_normal(tensorflow, matching):
         real=tensorflow.ones(shape),
         number=tensorflow.constant(0),
     )
-    weights = matching.random_weights("none")(step).weights.numpy()
+    weights = objectives.random_weights("none")(step).weights.numpy()
     assert (weights == 0).mean() == pytest.approx(0.5, abs=0.03)
     assert weights.mean() == pytest.approx(1 / np.sqrt(2 * np.pi), abs=0.03)
-    again = matching.random_weights("none")(step)
+    again = objectives.random_weights("none")(step)
     np.testing.assert_array_equal(again.weights, weights)
     step.number = tensorflow.constant(1)
-    assert (matching.random_weights("none")(step).weights.numpy() != weights).any()
+    assert (objectives.random_weights("none")(step).weights.numpy() != weights).any()
 
 
-def test_static_weights_follow_the_order_of_the_examples(tensorflow, matching):
+def test_static_weights_follow_the_order_of_the_examples(tensorflow, objectives):
     from tfphen.train.batches import Order
 
     given = np.arange(1.0, 13.0, dtype="float32")[None]
-    objective = matching.static_importance_weighting(steps=6, weight_norm="none")
+    objective = objectives.static_importance_weighting(steps=6, weight_norm="none")
     order = Order(7, 12, 8).steps_between(0, 6)
     for number in range(6):
         real = tensorflow.cast(order[number : number + 1] >= 0, "float32")
@@ -167,7 +176,9 @@ def test_static_weights_follow_the_order_of_the_examples(tensorflow, matching):
         assert not noted[len(positions) :].any()
 
 
-def test_every_example_has_a_static_weight(matching):
+def test_every_example_has_a_static_weight(tensorflow):
+    from tfphen.phenomena.dynamic_importance_weighting import measures
+
     generator = np.random.default_rng(3)
     labels = {"train": generator.integers(0, 3, (2, 50)), "validation": np.zeros((2, 9), int)}
     flipped = np.arange(50) % 3 == 0
@@ -185,7 +196,7 @@ def test_every_example_has_a_static_weight(matching):
         labels=lambda split: labels[split],
         trials=[SimpleNamespace(seed=seed, objective=objective, batch_size=16) for seed in (0, 1)],
     )
-    weights = matching.static_weights(trained)
+    weights = measures.static_weights(trained)
     assert weights.shape == (2, 50)
     np.testing.assert_allclose(weights.mean(1), 1.0, rtol=1e-5)
     assert (weights[:, ~flipped].mean(1) > 5 * weights[:, flipped].mean(1)).all()
@@ -202,9 +213,9 @@ def test_every_example_has_a_static_weight(matching):
         ({"warm_up": 2.0}, "`warm_up` must be"),
     ],
 )
-def test_settings_that_do_not_exist(matching, settings, message):
+def test_invalid_settings_are_rejected(objectives, settings, message):
     with pytest.raises(UsageError, match=message):
-        matching.dynamic_importance_weighting(**settings)
+        objectives.dynamic_importance_weighting(**settings)
 
 
 def test_examples(matching):

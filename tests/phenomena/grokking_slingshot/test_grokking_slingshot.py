@@ -1,4 +1,4 @@
-"""Grokking and slingshots: plan, verdicts, measures, and identities of the mechanism."""
+"""Grokking and slingshots: grid, verdicts, measures, and identities of the mechanism."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -9,13 +9,8 @@ import pytest
 from tfphen.core.errors import UsageError
 from tfphen.data.modular_arithmetic import modular_arithmetic
 from tfphen.experiment import plan
-from tfphen.phenomena.grokking_slingshot import phenomenon
-from tfphen.phenomena.grokking_slingshot.phenomenon import (
-    Config,
-    Grokking,
-    GrokkingSlingshot,
-    Slingshot,
-)
+from tfphen.phenomena.grokking_slingshot.phenomenon import GrokkingSlingshot
+from tfphen.phenomena.grokking_slingshot.trials import Config, Grokking, Slingshot
 from tfphen.verdicts import findings, published
 
 ADAM = {"name": "adam", "epsilon": 1e-8}
@@ -30,8 +25,9 @@ EVERYTHING = Config(
     seed=0,
 )
 
-# Step at which training pairs are learned, step at which test pairs are, rise of the periodicity.
-SHOWN = {
+# Step at which training pairs are memorized, step at which test pairs are learned, rise of the
+# periodicity.
+PRESENT = {
     "main": (16, 120, 0.6),
     "larger": (20, 50, 0.6),
     "most": (24, 30, 0.6),
@@ -58,7 +54,7 @@ def a_long_training(points, cycles, every):
     return number, 10.0**loss, 10 + last + np.minimum(phase, 1000) / 1000
 
 
-def a_table(config, learned=SHOWN, cycles=CYCLES):
+def a_table(config, learned=PRESENT, cycles=CYCLES):
     """Records of a plan with made-up curves, as a table."""
     import pandas as pd
 
@@ -68,10 +64,10 @@ def a_table(config, learned=SHOWN, cycles=CYCLES):
         row = {**tags, "curve_step": steps}
         jitter = 2 * (tags["seed"] % 2)
         if trial.record_every is None:
-            memorised, generalised, rise = learned[tags["arm"]]
-            generalised = None if generalised is None else generalised + jitter
-            row["curve_train_error"] = 1 - a_curve(steps, memorised + jitter)
-            row["curve_test_error"] = 1 - a_curve(steps, generalised)
+            memorized, generalized, rise = learned[tags["arm"]]
+            generalized = None if generalized is None else generalized + jitter
+            row["curve_train_error"] = 1 - a_curve(steps, memorized + jitter)
+            row["curve_test_error"] = 1 - a_curve(steps, generalized)
             row["test_error"] = row["curve_test_error"][-1]
             row["new_pair_error"] = row["test_error"] + 0.001 * (tags["seed"] % 2)
             if "periodicity" in trial.measures:
@@ -85,31 +81,30 @@ def a_table(config, learned=SHOWN, cycles=CYCLES):
     return pd.DataFrame(rows).sample(frac=1.0, random_state=3)
 
 
-def verdicts(learned=SHOWN, cycles=CYCLES, config=EVERYTHING):
-    table = a_table(config, SHOWN | learned, CYCLES | cycles)
+def verdicts(learned=PRESENT, cycles=CYCLES, config=EVERYTHING):
+    table = a_table(config, PRESENT | learned, CYCLES | cycles)
     found = list(GrokkingSlingshot().findings(table, config))
     return {finding.id: finding.verdict for finding in found}, findings.overall(found)
 
 
-def test_shown_and_with_silent_controls():
+def test_present_with_absent_controls():
     by_id, verdict = verdicts()
     assert verdict == "present"
-    assert len(by_id) == 17
-    assert by_id["generalises_late"] == "present"
-    assert by_id["most_generalises_late"] == by_id["sgd_cycles"] == "absent"
+    assert by_id["main/generalization_delay"] == "present"
+    assert by_id["most/generalization_delay"] == by_id["sgd/num_slingshots"] == "absent"
 
 
 @pytest.mark.parametrize(
     ("learned", "cycles", "finding"),
     [
-        ({"main": (16, None, 0.6)}, {}, "generalises"),
-        ({"main": (110, 120, 0.6)}, {}, "memorises_first"),
-        ({"main": (100, 120, 0.6)}, {}, "generalises_late"),
-        ({"main": (16, 120, 0.01)}, {}, "becomes_periodic"),
-        ({"larger": (20, 110, 0.6)}, {}, "fewer_pairs_generalise_later"),
-        ({}, {"small_epsilon": 1}, "small_epsilon_cycles"),
-        ({}, {"large_epsilon": 5}, "large_epsilon_has_fewer_cycles"),
-        ({}, {"float64_loss": 5}, "float64_loss_has_fewer_cycles"),
+        ({"main": (16, None, 0.6)}, {}, "main/final_test_accuracy"),
+        ({"main": (110, 120, 0.6)}, {}, "main/test_accuracy_when_memorized"),
+        ({"main": (100, 120, 0.6)}, {}, "main/generalization_delay"),
+        ({"main": (16, 120, 0.01)}, {}, "main/periodicity_rise"),
+        ({"larger": (20, 110, 0.6)}, {}, "main_vs_larger/generalization_time_ratio"),
+        ({}, {"small_epsilon": 1}, "small_epsilon/num_slingshots"),
+        ({}, {"large_epsilon": 5}, "large_epsilon/slingshot_reduction"),
+        ({}, {"float64_loss": 5}, "float64_loss/slingshot_reduction"),
     ],
 )
 def test_each_signature_can_be_absent(learned, cycles, finding):
@@ -120,18 +115,18 @@ def test_each_signature_can_be_absent(learned, cycles, finding):
 @pytest.mark.parametrize(
     ("learned", "cycles", "control"),
     [
-        ({"sparse": (8, 150, 0.6)}, {}, "sparse_generalises"),
-        ({"random_labels": (20, 150, 0.0)}, {}, "random_labels_generalises"),
-        ({"random_labels": (20, None, 0.6)}, {}, "random_labels_becomes_periodic"),
-        ({"most": (20, 90, 0.6)}, {}, "most_memorises_first"),
-        ({"most": (20, 90, 0.6)}, {}, "most_generalises_late"),
-        ({"larger": (8, 50, 0.6)}, {}, "fewer_pairs_are_memorised_later"),
-        ({}, {"large_epsilon": 2}, "large_epsilon_cycles"),
-        ({}, {"float64_loss": 1}, "float64_loss_cycles"),
-        ({}, {"sgd": 1}, "sgd_cycles"),
+        ({"sparse": (8, 150, 0.6)}, {}, "sparse/final_test_accuracy"),
+        ({"random_labels": (20, 150, 0.0)}, {}, "random_labels/final_test_accuracy"),
+        ({"random_labels": (20, None, 0.6)}, {}, "random_labels/periodicity_rise"),
+        ({"most": (20, 90, 0.6)}, {}, "most/test_accuracy_when_memorized"),
+        ({"most": (20, 90, 0.6)}, {}, "most/generalization_delay"),
+        ({"larger": (8, 50, 0.6)}, {}, "main_vs_larger/memorization_time_ratio"),
+        ({}, {"large_epsilon": 2}, "large_epsilon/num_slingshots"),
+        ({}, {"float64_loss": 1}, "float64_loss/num_slingshots"),
+        ({}, {"sgd": 1}, "sgd/num_slingshots"),
     ],
 )
-def test_a_control_that_answers_makes_all_inconclusive(learned, cycles, control):
+def test_a_present_control_makes_all_inconclusive(learned, cycles, control):
     by_id, verdict = verdicts(learned, cycles)
     assert by_id[control] == "present"
     assert verdict == "inconclusive"
@@ -139,7 +134,11 @@ def test_a_control_that_answers_makes_all_inconclusive(learned, cycles, control)
 
 def test_a_training_that_never_learns_leaves_its_times_open():
     by_id, verdict = verdicts({"main": (16, None, 0.6)})
-    assert by_id["generalises_late"] == by_id["fewer_pairs_generalise_later"] == "inconclusive"
+    assert (
+        by_id["main/generalization_delay"]
+        == by_id["main_vs_larger/generalization_time_ratio"]
+        == "inconclusive"
+    )
     assert verdict == "absent"
 
 
@@ -148,7 +147,10 @@ def test_more_records_find_the_same_cycles():
     config = dataclasses.replace(EVERYTHING, grokking=None, slingshot=part)
     by_id, verdict = verdicts(config=config)
     assert verdict == "present"
-    assert "generalises" not in by_id and by_id["small_epsilon_cycles"] == "present"
+    assert (
+        "main/final_test_accuracy" not in by_id
+        and by_id["small_epsilon/num_slingshots"] == "present"
+    )
 
 
 def test_plan():
@@ -209,7 +211,7 @@ def test_settings_that_do_not_exist():
         Slingshot(optimizer={"name": "adam", "epsilon": 1e-4})
 
 
-def test_published_numbers_find_ours():
+def test_published_numbers_have_estimates():
     numbers = published.load("grokking_slingshot")
     config = GrokkingSlingshot.configure("paper", "addition_square_mlp", {"seeds": 3, "seed": 0})
     table = a_table(config)
@@ -226,8 +228,8 @@ def test_published_numbers_find_ours():
     estimate, _ = GrokkingSlingshot().reproductions(table, config, other)
     assert other.metric == "steps to 99% training accuracy"
     assert 16 <= estimate.value <= 18
-    elsewhere = next(n for n in numbers if n.metric == "steps to 95% test accuracy")
-    assert GrokkingSlingshot().reproductions(table, config, elsewhere) is None
+    other = next(n for n in numbers if n.metric == "steps to 95% test accuracy")
+    assert GrokkingSlingshot().reproductions(table, config, other) is None
 
 
 def test_figure():
@@ -250,37 +252,41 @@ def test_figure():
 
 
 @pytest.mark.parametrize("form", ["one_hot_pair", "tokens"])
-def test_error_on_pairs_whose_mirror_is_new(form):
+def test_error_on_pairs_whose_mirror_is_new(form, tensorflow):
+    from tfphen.phenomena.grokking_slingshot.measures import new_pair_error
+
     p = 11
     data = [modular_arithmetic(modulus=p, form=form, generator_seed=seed) for seed in (0, 1)]
     pairs = [modular_arithmetic(modulus=p, form="pair", generator_seed=seed) for seed in (0, 1)]
     inputs = np.stack([one.test_inputs for one in data])
     labels = np.stack([one.test_labels for one in data])
-    # Right where a <= b only.
-    right = np.stack([one.test_inputs[:, 0] <= one.test_inputs[:, 1] for one in pairs])
-    logits = np.eye(p)[np.where(right, labels, (labels + 1) % p)]
+    # Correct where a <= b only.
+    correct = np.stack([one.test_inputs[:, 0] <= one.test_inputs[:, 1] for one in pairs])
+    logits = np.eye(p)[np.where(correct, labels, (labels + 1) % p)]
     trained = SimpleNamespace(
         num_classes=p,
         inputs=lambda split: inputs,
         labels=lambda split: labels,
         logits=lambda split: logits,
     )
-    found = phenomenon._new_pair_error(trained)
-    for error, one in zip(found, pairs, strict=True):
-        known = {tuple(pair) for pair in one.train_inputs}
-        new = [(a, b) for a, b in one.test_inputs if (b, a) not in known]
+    errors = new_pair_error(trained)
+    for error, one in zip(errors, pairs, strict=True):
+        train_pairs = {tuple(pair) for pair in one.train_inputs}
+        new = [(a, b) for a, b in one.test_inputs if (b, a) not in train_pairs]
         assert 0 < len(new) < len(one.test_inputs)
         assert error == pytest.approx(np.mean([a > b for a, b in new]))
 
 
-def test_periodicity_is_of_the_rows_of_u():
+def test_periodicity_is_of_the_rows_of_u(tensorflow):
+    from tfphen.phenomena.grokking_slingshot.measures import periodicity
+
     p, units = 7, 5
     kernels = np.random.default_rng(0).normal(size=(2, 2 * p, units))
     kernels[0, :p] = np.cos(2 * np.pi * 2 * np.arange(p) / p + 0.4)[:, None]
     members = SimpleNamespace(value_of={"hidden/kernel": kernels}.get)
-    found = phenomenon._periodicity(SimpleNamespace(members=members, num_classes=p))
-    assert found[0] == pytest.approx(1.0)
-    assert found[1] < 0.9
+    ratios = periodicity(SimpleNamespace(members=members, num_classes=p))
+    assert ratios[0] == pytest.approx(1.0)
+    assert ratios[1] < 0.9
 
 
 # ---- through the engine ------------------------------------------------------------------------
@@ -394,7 +400,7 @@ def test_a_small_epsilon_needs_a_flat_loss():
             x.append(x[-1] - rate * gradient / (abs(gradient) + epsilon))
         return np.abs(x)
 
-    # Below 2 epsilon / rate normalised gradient descent contracts, above it does not settle.
+    # Below 2 epsilon / rate normalized gradient descent contracts, above it does not settle.
     assert errors(1.9e-2, 1e-3, 1e-5)[-1] < 1e-9
     assert errors(2.1e-2, 1e-3, 1e-5)[-1] > 1e-6
     assert errors(1.9e-2, 1e-3, 1e-8)[-1] > 1e-6

@@ -1,4 +1,4 @@
-"""Importance weighting: the plan, the verdicts, the data, and mirror images through the engine."""
+"""Importance weighting: verdicts, plan, data, measures, and mirrored points in training."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -8,10 +8,10 @@ import pytest
 
 from tfphen.core.errors import UsageError
 from tfphen.experiment import plan
-from tfphen.phenomena.importance_weighting import findings as readings
-from tfphen.phenomena.importance_weighting import phenomenon
-from tfphen.phenomena.importance_weighting.phenomenon import Config, ImportanceWeighting
-from tfphen.phenomena.importance_weighting.trials import Networks, Points, blobs
+from tfphen.phenomena.importance_weighting.blobs import blobs
+from tfphen.phenomena.importance_weighting.findings import spread as spread_of
+from tfphen.phenomena.importance_weighting.phenomenon import ImportanceWeighting
+from tfphen.phenomena.importance_weighting.trials import Config, Networks, Points
 from tfphen.verdicts import findings, published
 
 EVERYTHING = Config(
@@ -33,10 +33,10 @@ SHOWN = {
     "networks_dropout": (1.0, 0.7, 0.12, 0.0),
     "noisy_linear": (1.0, 0.9, 0.8, 0.4),
 }
-EQUAL, THINNED = 0.6, 0.4
+EQUAL, SUB_SAMPLED = 0.6, 0.4
 
 
-def a_table(config, spreads, equal=EQUAL, thinned=THINNED, l2_alone=0.0):
+def a_table(config, spreads, equal=EQUAL, sub_sampled=SUB_SAMPLED, l2_alone=0.0):
     """Records of a plan with made-up curves, as a table."""
     import pandas as pd
 
@@ -45,21 +45,21 @@ def a_table(config, spreads, equal=EQUAL, thinned=THINNED, l2_alone=0.0):
         arm, ratio, seed = (trial.tags[name] for name in ("arm", "ratio", "seed"))
         noise = 0.004 * np.sin(7.0 * seed + len(arm))
         at = np.array([*trial.curve, trial.steps])
-        start, tenth, end, wrong = spreads.get(arm, (0.0, 0.0, 0.0, 0.0))
-        known = np.log10([1, trial.steps / 10, trial.steps])
-        spread = np.interp(np.log10(at), known, [start, tenth, end]) + noise
+        start, tenth, end, train_error = spreads.get(arm, (0.0, 0.0, 0.0, 0.0))
+        log_steps = np.log10([1, trial.steps / 10, trial.steps])
+        spread = np.interp(np.log10(at), log_steps, [start, tenth, end]) + noise
         share = equal + np.sign(np.log(ratio)) * spread / 2
         if arm == "networks_sub_sampled":
-            share = np.full(len(at), thinned + noise)
+            share = np.full(len(at), sub_sampled + noise)
         elif arm == "points_l2" and ratio == 1.0:
             share = share + l2_alone
         rows.append(
             {
                 **trial.tags,
                 "curve_step": at,
-                f"curve_{readings.AMBIGUOUS}": share,
+                "curve_ambiguous_share": share,
                 "curve_test_share": share,
-                "curve_train_error": np.full(len(at), wrong + abs(noise) / 10),
+                "curve_train_error": np.full(len(at), train_error + abs(noise) / 10),
                 "curve_margin": at**0.3 + 1,
             }
         )
@@ -68,8 +68,8 @@ def a_table(config, spreads, equal=EQUAL, thinned=THINNED, l2_alone=0.0):
 
 
 def verdicts(spreads=SHOWN, config=EVERYTHING, **settings):
-    found = list(ImportanceWeighting().findings(a_table(config, spreads, **settings), config))
-    return {finding.id: finding.verdict for finding in found}, findings.overall(found)
+    results = list(ImportanceWeighting().findings(a_table(config, spreads, **settings), config))
+    return {finding.id: finding.verdict for finding in results}, findings.overall(results)
 
 
 def changed(arm, place, value):
@@ -81,7 +81,7 @@ def changed(arm, place, value):
 # ---- verdicts ----------------------------------------------------------------------------------
 
 
-def test_shown_and_with_silent_controls():
+def test_present_with_absent_controls():
     by_id, verdict = verdicts()
     assert verdict == "present"
     assert list(by_id.values()).count("present") == 7
@@ -91,12 +91,12 @@ def test_shown_and_with_silent_controls():
 @pytest.mark.parametrize(
     ("spreads", "finding"),
     [
-        (changed("points", 2, 0.2), "weights_fade_points"),
-        (changed("points_l2", 2, 0.12), "l2_restores_weights_points"),
-        (changed("networks", 3, 0.05), "training_set_is_fitted_networks"),
-        (changed("networks", 2, 0.9), "weights_fade_networks"),
-        (changed("networks_l2", 2, 0.12), "l2_restores_weights_networks"),
-        (changed("networks_dropout", 2, 0.2), "dropout_restores_less_than_a_third_of_l2"),
+        (changed("points", 2, 0.2), "points/late_decline"),
+        (changed("points_l2", 2, 0.12), "points_l2/restored_spread"),
+        (changed("networks", 3, 0.05), "networks/train_accuracy"),
+        (changed("networks", 2, 0.9), "networks/remaining_spread"),
+        (changed("networks_l2", 2, 0.12), "networks_l2/restored_spread"),
+        (changed("networks_dropout", 2, 0.2), "networks_dropout/restored_beyond_a_third_of_l2"),
     ],
 )
 def test_each_signature_can_be_absent(spreads, finding):
@@ -106,37 +106,37 @@ def test_each_signature_can_be_absent(spreads, finding):
 
 
 def test_sub_sampling_can_fail_to_act():
-    by_id, verdict = verdicts(thinned=0.58)
-    assert (by_id["sub_sampling_acts_at_the_end"], verdict) == ("absent", "absent")
-    # A shift towards the class that was thinned out does not count.
-    assert verdicts(thinned=0.8)[0]["sub_sampling_acts_at_the_end"] == "absent"
+    by_id, verdict = verdicts(sub_sampled=0.58)
+    assert (by_id["networks_sub_sampled/final_shift"], verdict) == ("absent", "absent")
+    # A shift towards the class that was sub-sampled does not count.
+    assert verdicts(sub_sampled=0.8)[0]["networks_sub_sampled/final_shift"] == "absent"
 
 
 @pytest.mark.parametrize(
     ("settings", "control"),
     [
-        ({"spreads": changed("points_overlapping", 2, 0.1)}, "weights_fade_points_overlapping"),
-        ({"spreads": changed("points_poly_tailed", 2, 0.1)}, "weights_fade_points_poly_tailed"),
-        ({"l2_alone": -0.2}, "l2_moves_points_without_weights"),
-        ({"spreads": changed("noisy_linear", 3, 0.0)}, "training_set_is_fitted_noisy_linear"),
-        ({"spreads": changed("noisy_linear", 2, 0.1)}, "weights_fade_noisy_linear"),
-        ({"spreads": changed("networks_dropout", 2, 0.3)}, "dropout_restores_weights_networks"),
+        ({"spreads": changed("points_overlapping", 2, 0.1)}, "points_overlapping/late_decline"),
+        ({"spreads": changed("points_poly_tailed", 2, 0.1)}, "points_poly_tailed/late_decline"),
+        ({"l2_alone": -0.2}, "points_l2/shift_without_weights"),
+        ({"spreads": changed("noisy_linear", 3, 0.0)}, "noisy_linear/train_accuracy"),
+        ({"spreads": changed("noisy_linear", 2, 0.1)}, "noisy_linear/remaining_spread"),
+        ({"spreads": changed("networks_dropout", 2, 0.3)}, "networks_dropout/restored_spread"),
         (
             {"spreads": changed("networks_half_l2", 2, 0.1)},
-            "half_l2_restores_less_than_a_third_of_l2",
+            "networks_half_l2/restored_beyond_a_third_of_l2",
         ),
-        ({"spreads": changed("networks", 2, 0.3)}, "weighting_acts_at_the_end"),
+        ({"spreads": changed("networks", 2, 0.3)}, "networks/final_shift"),
     ],
 )
-def test_a_control_that_answers_makes_all_inconclusive(settings, control):
+def test_a_present_control_makes_the_verdict_inconclusive(settings, control):
     by_id, verdict = verdicts(**settings)
     assert by_id[control] == "present"
     assert verdict == "inconclusive"
 
 
-def test_a_spread_of_nothing_is_no_fade():
+def test_without_a_spread_nothing_fades():
     by_id, verdict = verdicts(SHOWN | {"points": (0.0, -0.1, -0.1, 0.0)})
-    assert by_id["weights_fade_points"] == "inconclusive"
+    assert by_id["points/late_decline"] == "inconclusive"
     assert verdict != "present"
 
 
@@ -159,15 +159,15 @@ def test_class_weights_have_mean_one_and_the_ratio_asked_for():
         assert low + high == pytest.approx(2.0)
         expected = 1.0 if trial.tags["arm"] == "networks_sub_sampled" else trial.tags["ratio"]
         assert high / low == pytest.approx(expected)
-    thinned = [t for t in trials if t.tags["arm"] == "networks_sub_sampled"]
-    for trial in thinned:
+    sub_sampled = [t for t in trials if t.tags["arm"] == "networks_sub_sampled"]
+    for trial in sub_sampled:
         (corruption,) = trial.data.corruptions
         assert 1 / corruption.settings["ratio"] == pytest.approx(trial.tags["ratio"])
         # As many updates as the others, though epochs are shorter.
         assert trial.steps == trials[-1].steps
 
 
-def test_the_fade_is_read_over_the_last_nine_tenths():
+def test_curves_include_a_tenth_of_the_training():
     for epochs in (10, 200, 1000, 10000):
         curve = Points(epochs=epochs).curve()
         assert epochs // 10 in curve
@@ -215,7 +215,7 @@ def test_rate_over_the_largest_singular_value():
         (lambda: Networks(noise=0.5), "`noise`"),
     ],
 )
-def test_settings_that_do_not_exist(make, message):
+def test_invalid_settings_are_rejected(make, message):
     with pytest.raises(ValueError, match=message) as raised:
         make()
     assert isinstance(raised.value, (UsageError, ValueError))
@@ -250,7 +250,9 @@ def test_mirrored_blobs_are_mirror_images():
 
 
 def test_the_network_of_the_paper(tensorflow):
-    model = phenomenon._cat_dog_cnn((32, 32, 3), 2, dropout=0.5)
+    from tfphen.phenomena.importance_weighting.cat_dog_cnn import cat_dog_cnn
+
+    model = cat_dog_cnn((32, 32, 3), 2, dropout=0.5)
     assert model.get_layer("flatten").output.shape == (None, 128 * 4 * 4)
     # 3x3 kernels of 3-64-64-128-128-128 channels, then dense 2048-512-128-2, all with biases.
     kernels = 9 * (3 * 64 + 64 * 64 + 64 * 128 + 2 * 128 * 128)
@@ -259,7 +261,7 @@ def test_the_network_of_the_paper(tensorflow):
     assert [layer.rate for layer in model.layers if "dropout" in layer.name] == [0.5, 0.5]
 
 
-def test_measures_read_two_logits():
+def test_measures_of_two_logits():
     logits = np.array([[[0.0, 2.0], [1.0, -2.0], [3.0, 4.0]], [[0.0, -1.0], [0.0, -1.0], [5, 4]]])
     seen = []
 
@@ -274,7 +276,7 @@ def test_measures_read_two_logits():
         mean=lambda split, values: values.mean(1),
         trials=[SimpleNamespace(data=SimpleNamespace(classes=None))],
     )
-    measures = {m.name: m.function for m in ImportanceWeighting.curve_measures}
+    measures = {m.name: m for m in ImportanceWeighting.curve_measures}
     np.testing.assert_allclose(measures["test_share"](trained), [2 / 3, 0.0])
     np.testing.assert_allclose(measures["margin"](trained), [(2 + 3 + 1) / 3, 1.0])
     norms = np.array([[2.0, 5**0.5, 5.0], [1.0, 1.0, 41**0.5]]).mean(1)
@@ -291,11 +293,11 @@ def test_measures_read_two_logits():
     assert noise.max() <= 1
 
 
-# ---- through the engine ------------------------------------------------------------------------
+# ---- in training ------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def ran(tensorflow, tmp_path_factory):
+def records(tensorflow, tmp_path_factory):
     """A linear model on mirrored points, by arm, ratio and seed."""
     from tfphen.experiment import runner
 
@@ -307,28 +309,28 @@ def ran(tensorflow, tmp_path_factory):
     )
     config = Config(points=points, seeds=2, seed=0)
     trials = [t for t in ImportanceWeighting().trials(config) if t.tags["arm"] == "points"]
-    known = runner.run(ImportanceWeighting(), trials, tmp_path_factory.mktemp("records"))
-    return {(t.tags["ratio"], t.seed): known[t.id] for t in trials}
+    by_id = runner.run(ImportanceWeighting(), trials, tmp_path_factory.mktemp("records"))
+    return {(t.tags["ratio"], t.seed): by_id[t.id] for t in trials}
 
 
-def test_opposite_weights_are_mirror_images_at_every_step(ran):
+def test_opposite_weights_are_mirror_images_at_every_step(records):
     # Where weights are equal, points of the grid on the mirror axis fall to either side.
     on_axis = 40 / 1600
     for seed in (0, 1):
-        shares = {r: ran[r, seed].arrays[f"curve_{readings.AMBIGUOUS}"] for r in (10.0, 1.0, 0.1)}
+        shares = {r: records[r, seed].arrays["curve_ambiguous_share"] for r in (10.0, 1.0, 0.1)}
         np.testing.assert_allclose(shares[10.0] + shares[0.1], 1.0, atol=2 / 1600)
         np.testing.assert_allclose(shares[1.0], 0.5, atol=on_axis / 2 + 1e-6)
         for name in ("margin", "logit_norm"):
-            up, down = (ran[r, seed].arrays[f"curve_{name}"] for r in (10.0, 0.1))
+            up, down = (records[r, seed].arrays[f"curve_{name}"] for r in (10.0, 0.1))
             np.testing.assert_allclose(up, down, rtol=1e-3)
 
 
-def test_weights_fade_while_margins_grow(ran):
+def test_weights_fade_while_margins_grow(records):
     for seed in (0, 1):
-        arrays = ran[10.0, seed].arrays
+        arrays = records[10.0, seed].arrays
         assert arrays["curve_train_error"][-1] == 0.0
         assert (np.diff(arrays["curve_margin"]) > 0).all()
-        spread = 2 * (arrays[f"curve_{readings.AMBIGUOUS}"] - 0.5)
+        spread = 2 * (arrays["curve_ambiguous_share"] - 0.5)
         tenth = np.flatnonzero(arrays["curve_step"] == 100)[0]
         assert spread[-1] < 0.9 * spread[tenth] < 0.6 * spread[0]
 
@@ -336,7 +338,7 @@ def test_weights_fade_while_margins_grow(ran):
 # ---- published numbers and figure --------------------------------------------------------------
 
 
-def test_published_numbers_find_ours():
+def test_published_numbers_have_an_estimate():
     numbers = published.load("importance_weighting")
     config = ImportanceWeighting.configure("paper", "blobs_linear", {"seeds": 3, "seed": 0})
     table = a_table(config, SHOWN, equal=0.5)
@@ -358,7 +360,7 @@ def test_published_numbers_find_ours():
     assert ours["equal", 10].value == pytest.approx(0.5, abs=0.02)
     # Interpolated in the logarithm of the step, between 0.5 at step 1 and 0.2 at a tenth.
     at = config.points.curve().index(100)
-    spread = readings.spread(table, "points", "test_share")[:, at].mean()
+    spread = spread_of(table, "points", "test_share")[:, at].mean()
     assert ours["up", 100].value - ours["down", 100].value == pytest.approx(spread)
     elsewhere = [number for number in numbers if number.experiment.startswith("wang")]
     assert len(elsewhere) == 12

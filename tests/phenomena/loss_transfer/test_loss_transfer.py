@@ -1,4 +1,4 @@
-"""Class separation and transfer: the plan, the verdicts, probes, similarity, the published draw."""
+"""Class separation and transfer: verdicts, plan, probes, similarity, and the published draw."""
 
 from types import SimpleNamespace
 
@@ -7,8 +7,10 @@ import pytest
 
 from tfphen.core.errors import UsageError
 from tfphen.experiment import plan
-from tfphen.phenomena.loss_transfer import findings as readings
-from tfphen.phenomena.loss_transfer.phenomenon import LOSSES, Config, LossTransfer
+from tfphen.phenomena.loss_transfer.findings import similarities, similarity_of_draws
+from tfphen.phenomena.loss_transfer.phenomenon import LossTransfer
+from tfphen.phenomena.loss_transfer.trials import LOSSES, Config
+from tfphen.solvers.base import Problem
 from tfphen.verdicts import comparison, findings, published
 
 SMALL = LossTransfer.configure("small", None, {"seeds": 8, "seed": 0})
@@ -62,19 +64,22 @@ def a_table(config, shown):
 
 
 def verdicts(changes=None, config=SMALL):
-    found = list(LossTransfer().findings(a_table(config, SHOWN | (changes or {})), config))
-    return {finding.id: finding.verdict for finding in found}, findings.overall(found)
+    results = list(LossTransfer().findings(a_table(config, SHOWN | (changes or {})), config))
+    return {finding.id: finding.verdict for finding in results}, findings.overall(results)
 
 
 # ---- verdicts ----------------------------------------------------------------------------------
 
 
-def test_shown_and_with_silent_controls():
+def test_present_with_absent_controls():
     by_id, verdict = verdicts()
     assert verdict == "present", by_id
-    assert by_id["sigmoid_separates_more"] == "present"
-    assert "logit_normalization_separates_more" not in by_id
-    assert len(by_id) == 2 * len(SMALL.gated) + 1 + 2 + 2 + 4 + 2 + 2
+    assert by_id["sigmoid/separation_gain"] == "present"
+    assert "logit_normalization/separation_gain" not in by_id
+    for arm in SMALL.gated:
+        assert by_id[f"{arm}/separation_gain"] == "present"
+        assert by_id[f"{arm}/separation_gain_before_training"] == "absent"
+    assert by_id["shuffled_losses/separation_transfer_correlation"] == "absent"
 
 
 EQUAL = {arm: (level, 0.95, 0.97, apart) for arm, (level, _, _, apart) in SHOWN.items()}
@@ -83,20 +88,20 @@ EQUAL = {arm: (level, 0.95, 0.97, apart) for arm, (level, _, _, apart) in SHOWN.
 @pytest.mark.parametrize(
     ("changes", "finding"),
     [
-        ({"sigmoid": (0.90, 0.942, 0.97, 0.5)}, "sigmoid_separates_more"),
+        ({"sigmoid": (0.90, 0.942, 0.97, 0.5)}, "sigmoid/separation_gain"),
         (
             {"label_smoothing": (0.96, 0.945, 0.97, 0.5)},
-            "cosine_or_squared_error_separates_most",
+            "cosine_or_squared_error/separation_lead",
         ),
-        (EQUAL, "penultimate_layer_transfers_worse"),
-        ({"cosine_softmax": (0.95, 0.945, 0.97, 1.0)}, "cosine_softmax_transfers_worse"),
-        ({"cosine_softmax": (0.95, 0.880, 0.90, 1.0)}, "cosine_softmax_transfers_worse_late"),
+        (EQUAL, "other_losses/penultimate_probe_accuracy_drop"),
+        ({"cosine_softmax": (0.95, 0.945, 0.97, 1.0)}, "cosine_softmax/probe_accuracy_drop"),
+        ({"cosine_softmax": (0.95, 0.880, 0.90, 1.0)}, "cosine_softmax/late_probe_accuracy_drop"),
         (
             {arm: (level, 1.85 - probe, 0.97, 1.0) for arm, (level, probe, _, _) in SHOWN.items()}
             | {"softmax": (0.90, 0.89, 0.97, 0.2)},
-            "separation_goes_with_worse_transfer",
+            "other_losses/separation_transfer_correlation",
         ),
-        ({arm: (*SHOWN[arm][:3], 0.1) for arm in SHOWN}, "losses_differ_late"),
+        ({arm: (*SHOWN[arm][:3], 0.1) for arm in SHOWN}, "other_losses/late_dissimilarity"),
     ],
 )
 def test_each_signature_can_be_absent(changes, finding):
@@ -108,50 +113,53 @@ def test_each_signature_can_be_absent(changes, finding):
 @pytest.mark.parametrize(
     ("changes", "control"),
     [
-        ({"softmax_again": (0.93, 0.95, 0.97, 0.2)}, "softmax_again_separates_more"),
-        ({"sigmoid at the start": 0.5}, "sigmoid_separates_more_before_training"),
+        ({"softmax_again": (0.93, 0.95, 0.97, 0.2)}, "softmax_again/separation_gain"),
+        ({"sigmoid at the start": 0.5}, "sigmoid/separation_gain_before_training"),
         (
             {"cosine_softmax at the start": 0.5},
-            "cosine_or_squared_error_separates_most_before_training",
+            "cosine_or_squared_error/separation_lead_before_training",
         ),
-        ({arm: (*SHOWN[arm][:2], 0.94, 1.0) for arm in SHOWN}, "first_layer_transfers_worse"),
-        ({"softmax_again": (0.90, 0.90, 0.97, 0.2)}, "softmax_again_transfers_worse"),
-        ({"softmax_again": (0.90, 0.90, 0.97, 0.2)}, "softmax_again_transfers_worse_late"),
-        ({"softmax_again": (0.90, 0.95, 0.97, 0.9)}, "losses_differ_late_with_other_seeds"),
+        (
+            {arm: (*SHOWN[arm][:2], 0.94, 1.0) for arm in SHOWN},
+            "other_losses/first_probe_accuracy_drop",
+        ),
+        ({"softmax_again": (0.90, 0.90, 0.97, 0.2)}, "softmax_again/probe_accuracy_drop"),
+        ({"softmax_again": (0.90, 0.90, 0.97, 0.2)}, "softmax_again/late_probe_accuracy_drop"),
+        ({"softmax_again": (0.90, 0.95, 0.97, 0.9)}, "softmax_again/late_dissimilarity"),
     ],
 )
-def test_a_control_that_answers_is_never_passed_over(changes, control):
+def test_a_present_control_makes_the_verdict_inconclusive(changes, control):
     by_id, verdict = verdicts(changes)
     assert by_id[control] == "present", by_id
     assert verdict == "inconclusive"
 
 
-def test_similarity_is_held_against_one_network_of_other_seeds():
+def test_similarity_is_that_with_one_network_of_other_seeds():
     table = a_table(SMALL, SHOWN)
-    found = {arm: readings.similarities(table, arm, SMALL.depth) for arm in ("softmax", *SHOWN)}
-    assert found["softmax"].shape == (SMALL.seeds, SMALL.depth)
-    means = {arm: values.mean(0) for arm, values in found.items()}
+    by_arm = {arm: similarities(table, arm, SMALL.depth) for arm in ("softmax", *SHOWN)}
+    assert by_arm["softmax"].shape == (SMALL.seeds, SMALL.depth)
+    means = {arm: values.mean(0) for arm, values in by_arm.items()}
     assert means["softmax"][-1] > means["sigmoid"][-1] > means["cosine_softmax"][-1] > 0
     assert means["cosine_softmax"][0] == pytest.approx(means["softmax"][0], abs=0.05)
-    itself = readings.similarities(table, "softmax_reference", SMALL.depth)
+    itself = similarities(table, "softmax_reference", SMALL.depth)
     np.testing.assert_allclose(itself, 1.0, atol=1e-12)
 
 
 def test_draws():
-    from tfphen.phenomena.loss_transfer.measures import compare, normal_pairs
+    from tfphen.phenomena.loss_transfer.similarity import compare, normal_pairs
 
     config = LossTransfer.configure("paper", "cka_demo", {"seeds": 60, "seed": 0})
     rows = []
     for trial in LossTransfer().trials(config):
         pair = normal_pairs(**trial.data.options)
-        reports = compare([trial], SimpleNamespace(resolved=[pair]), lambda share: None).reports
+        reports = compare(Problem([trial], SimpleNamespace(resolved=[pair]))).diagnostics
         rows.append({**trial.tags, **{name: values[0] for name, values in reports.items()}})
     import pandas as pd
 
     table = pd.DataFrame(rows)
     # The draw of the authors' notebook, to the digits that it prints.
     for index, value in (("plain", 0.5576133), ("unbiased", 0.5134565), ("rbf", 0.65483)):
-        ours = readings.similarity_of_draws(table, index, "published")
+        ours = similarity_of_draws(table, index, "published")
         assert ours.value == pytest.approx(value, abs=5e-6)
         assert ours.low == ours.high
     numbers = [n for n in published.load("loss_transfer") if n.experiment == "cka_demo"]
@@ -160,15 +168,15 @@ def test_draws():
         ours, baseline = LossTransfer().reproductions(table, config, number)
         assert baseline is None
         assert comparison.compare(number, ours).verdict == "reproduced"
-    found = {finding.id: finding for finding in LossTransfer().findings(table, config)}
-    assert found["plain_similarity_is_that_of_all_examples"].verdict == "absent"
-    # Of all examples there could be it is exactly one half.
-    unbiased = found["unbiased_similarity_is_that_of_all_examples"].estimate
+    by_id = {finding.id: finding for finding in LossTransfer().findings(table, config)}
+    assert by_id["plain_cka/similarity"].verdict == "absent"
+    # With infinitely many examples it is exactly one half.
+    unbiased = by_id["unbiased_cka/similarity"].estimate
     assert unbiased.low < 0.5 < unbiased.high
 
 
-def test_gaussian_kernels_know_no_scale_and_no_rotation():
-    from tfphen.phenomena.loss_transfer.measures import rbf_cka
+def test_cka_with_gaussian_kernels_is_invariant_to_scale_and_rotation():
+    from tfphen.phenomena.loss_transfer.similarity import rbf_cka
 
     generator = np.random.default_rng(0)
     x = generator.normal(size=(30, 5))
@@ -219,22 +227,22 @@ def test_settings_reach_the_loss_or_the_last_layer():
     assert "head" not in by_arm["softmax"].model.settings
 
 
-def test_paper_experiments_say_in_what_they_differ():
+def test_paper_experiments_state_their_deviations():
     for name in PAPER:
         config = LossTransfer.configure("paper", name, {"seeds": 2, "seed": 0})
         assert config.differs
         trial = next(iter(LossTransfer().trials(config)))
         assert bool(trial.data.further) == (trial.data.classes is None) == bool(config.transfer)
-        assert verdicts(config=config)[0]["sigmoid_separates_more"] in ("present", "inconclusive")
+        assert verdicts(config=config)[0]["sigmoid/separation_gain"] in ("present", "inconclusive")
 
 
-def test_settings_that_do_not_exist():
+def test_invalid_settings_are_rejected():
     fine = {"objectives": {"sigmoid": {}, "dropout": {}}, "gated": ("sigmoid", "dropout")}
     for change, message in (
         ({"objectives": {"softmx": {}}}, "`objectives` are of .*Received: softmx"),
         ({"gated": ("sigmoid",)}, "`gated` are two or more"),
         ({"gated": ("sigmoid", "squared_error")}, "`gated` are two or more of `objectives`"),
-        ({"classes": ()}, "A probe learns the classes beside"),
+        ({"classes": ()}, "A probe learns the classes besides"),
         ({"transfer": "mnist"}, r"Received: classes=\[0, 1, 2, 3, 4\], transfer='mnist'"),
         ({"fine_tuning": 3.0, "classes": (0, 1)}, "as many other classes"),
         ({"model": {"name": "lstm"}}, "`model` has a name of mlp, lenet5"),
@@ -256,10 +264,10 @@ def test_published_numbers_are_recalled_but_for_those_of_draws_and_of_others():
     assert LossTransfer().reproductions(None, SMALL, by_experiment["imagenet_resnet50"][0]) is None
 
 
-# ---- what is measured --------------------------------------------------------------------------
+# ---- measures --------------------------------------------------------------------------
 
 
-def test_a_probe_is_tested_on_examples_that_it_has_not_seen():
+def test_a_probe_is_evaluated_on_held_out_examples():
     from tfphen.phenomena.loss_transfer.measures import probe_accuracy
 
     generator = np.random.default_rng(0)
@@ -288,7 +296,7 @@ def a_view(**changes):
     )
 
 
-def test_separation_sees_a_member_s_own_examples_that_point_somewhere():
+def test_separation_is_that_of_own_examples_with_nonzero_features():
     from tfphen.metrics import class_separation
     from tfphen.phenomena.loss_transfer.measures import separation
 
@@ -298,18 +306,18 @@ def test_separation_sees_a_member_s_own_examples_that_point_somewhere():
     # The last two are padding.
     expected = class_separation(features[0, :10].astype("float64"), labels)
     assert separation(view) == pytest.approx([expected])
-    silent = features.copy()
-    silent[0, 2] = 0.0
+    zeroed = features.copy()
+    zeroed[0, 2] = 0.0
     expected = class_separation(np.delete(features[0, :10], 2, 0), np.delete(labels, 2))
-    assert separation(a_view(features=silent)) == pytest.approx([expected])
-    silent[0, :6] = 0.0
-    assert np.isnan(separation(a_view(features=silent))).all()
-    silent[0, 0] = np.nan
-    assert np.isnan(separation(a_view(features=silent))).all()
+    assert separation(a_view(features=zeroed)) == pytest.approx([expected])
+    zeroed[0, :6] = 0.0
+    assert np.isnan(separation(a_view(features=zeroed))).all()
+    zeroed[0, 0] = np.nan
+    assert np.isnan(separation(a_view(features=zeroed))).all()
 
 
 def test_a_trained_body_keeps_the_new_last_layer():
-    from tfphen.phenomena.loss_transfer.measures import trained_body
+    from tfphen.phenomena.loss_transfer.network import trained_body
 
     drawn = {"hidden_1/kernel": np.zeros((2, 3)), "logits/kernel": np.ones((3, 2))}
     weights, masks = trained_body(drawn, {"weights": np.arange(12.0)}, None)

@@ -1,17 +1,18 @@
-"""Records of the lottery-ticket plan with made-up curves, and their verdicts."""
+"""Records of the lottery-ticket grid with synthetic curves, and their verdicts."""
 
 import numpy as np
 import pandas as pd
 
-from tfphen.phenomena.lottery_ticket.phenomenon import Config, LotteryTicket
+from tfphen.phenomena.lottery_ticket.phenomenon import LotteryTicket
+from tfphen.phenomena.lottery_ticket.trials import Config
 from tfphen.verdicts import findings
 
 EVERYTHING = Config(seeds=6, seed=0)
 
-# Test accuracy where validation loss is lowest, early validation loss, and its step, by arm: what
-# shows the phenomenon.
+# Test accuracy where validation loss is lowest, early validation loss, and the step of the lowest,
+# by arm; with these every signature is present.
 DENSE, SLOW = (0.970, 0.2, 300), (0.945, 1.6, 500)
-SHOWN = {
+PRESENT = {
     "dense": DENSE,
     "dense_reinit": DENSE,
     "ticket": (0.968, 0.3, 200),
@@ -24,12 +25,12 @@ SHOWN = {
 }
 
 
-def a_table(config, shown):
-    """Records of a plan with made-up curves, as a table."""
+def a_table(config, values):
+    """Records of a grid with synthetic curves, as a table."""
     rows = []
     for trial in LotteryTicket().trials(config):
         tags, steps = trial.tags, np.asarray(trial.curve)
-        accuracy, early, lowest = shown[tags["arm"]]
+        accuracy, early, lowest = values[tags["arm"]]
         noise = 0.001 * np.sin(7.0 * tags["seed"] + len(tags["arm"]) + tags["draw"])
         losses = 5.0 + abs(steps - lowest)
         losses[steps == config.early_step] = early + noise
@@ -50,6 +51,6 @@ def a_table(config, shown):
     return pd.DataFrame(rows).sample(frac=1.0, random_state=3)
 
 
-def verdicts(shown, config=EVERYTHING):
-    found = list(LotteryTicket().findings(a_table(config, shown), config))
+def verdicts(values, config=EVERYTHING):
+    found = list(LotteryTicket().findings(a_table(config, values), config))
     return {finding.id: finding.verdict for finding in found}, findings.overall(found)

@@ -1,4 +1,4 @@
-"""Lottery tickets: the plan, the verdicts, published numbers, and the figure."""
+"""Lottery tickets: grid, verdicts, published numbers, and the figure."""
 
 import dataclasses
 
@@ -7,25 +7,26 @@ import pytest
 
 from tfphen.core.errors import UsageError
 from tfphen.experiment import plan
-from tfphen.phenomena.lottery_ticket.phenomenon import CONTROLS, METRICS, Config, LotteryTicket
+from tfphen.phenomena.lottery_ticket.phenomenon import LotteryTicket
+from tfphen.phenomena.lottery_ticket.trials import CONTROLS, Config
 from tfphen.verdicts import published
 
-from .lottery_ticket_tables import EVERYTHING, SHOWN, SLOW, a_table, verdicts
+from .lottery_ticket_tables import EVERYTHING, PRESENT, SLOW, a_table, verdicts
 
 SIGNATURES = {
-    "ticket_matches_dense_after_2_rounds",
-    "ticket_matches_dense_after_3_rounds",
-    "ticket_learns_faster_than_reinit",
-    "ticket_learns_faster_than_permuted",
-    "kept_signs_learns_faster_than_permuted",
-    "ticket_ends_above_reinit",
-    "ticket_ends_above_permuted",
-    "ticket_ends_above_random_mask",
+    "ticket_round_2/accuracy_minus_dense",
+    "ticket_round_3/accuracy_minus_dense",
+    "ticket/early_loss_minus_reinit",
+    "ticket/early_loss_minus_permuted",
+    "kept_signs/early_loss_minus_permuted",
+    "ticket/accuracy_minus_reinit",
+    "ticket/accuracy_minus_permuted",
+    "ticket/accuracy_minus_random_mask",
 }
 
 
-def test_shown_and_with_silent_controls():
-    by_id, verdict = verdicts(SHOWN)
+def test_present_with_absent_controls():
+    by_id, verdict = verdicts(PRESENT)
     assert verdict == "present"
     assert {name for name, found in by_id.items() if found == "present"} == SIGNATURES
 
@@ -33,55 +34,55 @@ def test_shown_and_with_silent_controls():
 @pytest.mark.parametrize(
     ("change", "absent"),
     [
-        ({"reinit": (0.945, 0.3, 500)}, {"ticket_learns_faster_than_reinit"}),
-        ({"reinit": (0.968, 1.6, 500)}, {"ticket_ends_above_reinit"}),
-        ({"random_mask": (0.968, 2.0, 500)}, {"ticket_ends_above_random_mask"}),
+        ({"reinit": (0.945, 0.3, 500)}, {"ticket/early_loss_minus_reinit"}),
+        ({"reinit": (0.968, 1.6, 500)}, {"ticket/accuracy_minus_reinit"}),
+        ({"random_mask": (0.968, 2.0, 500)}, {"ticket/accuracy_minus_random_mask"}),
         (
             {"permuted": (0.968, 0.3, 500)},
             {
-                "ticket_learns_faster_than_permuted",
-                "kept_signs_learns_faster_than_permuted",
-                "ticket_ends_above_permuted",
+                "ticket/early_loss_minus_permuted",
+                "kept_signs/early_loss_minus_permuted",
+                "ticket/accuracy_minus_permuted",
             },
         ),
-        ({"kept_signs": SLOW}, {"kept_signs_learns_faster_than_permuted"}),
+        ({"kept_signs": SLOW}, {"kept_signs/early_loss_minus_permuted"}),
     ],
     ids=lambda value: min(value),
 )
 def test_each_signature_can_be_absent(change, absent):
-    by_id, _ = verdicts(SHOWN | change)
+    by_id, _ = verdicts(PRESENT | change)
     assert {name for name in SIGNATURES if by_id[name] == "absent"} == absent
 
 
 def test_a_ticket_that_is_too_small_does_not_match():
-    by_id, verdict = verdicts(SHOWN | {"ticket": (0.955, 0.3, 200)})
-    assert by_id["ticket_matches_dense_after_3_rounds"] == "absent"
+    by_id, verdict = verdicts(PRESENT | {"ticket": (0.955, 0.3, 200)})
+    assert by_id["ticket_round_3/accuracy_minus_dense"] == "absent"
     assert verdict == "absent"
 
 
 @pytest.mark.parametrize(
     ("change", "control"),
     [
-        ({"redrawn_signs": (0.945, 0.3, 500)}, "redrawn_signs_learns_faster_than_permuted"),
-        ({"random_mask": (0.93, 1.5, 500)}, "random_mask_learns_faster_than_random_mask_reinit"),
-        ({"random_mask": (0.965, 2.0, 500)}, "random_mask_matches_dense"),
-        ({"dense_reinit": (0.970, 0.6, 300)}, "dense_learns_faster_than_dense_reinit"),
-        ({"dense_reinit": (0.960, 0.2, 300)}, "dense_ends_above_dense_reinit"),
+        ({"redrawn_signs": (0.945, 0.3, 500)}, "redrawn_signs/early_loss_minus_permuted"),
+        ({"random_mask": (0.93, 1.5, 500)}, "random_mask/early_loss_minus_random_mask_reinit"),
+        ({"random_mask": (0.965, 2.0, 500)}, "random_mask/accuracy_minus_dense"),
+        ({"dense_reinit": (0.970, 0.6, 300)}, "dense/early_loss_minus_dense_reinit"),
+        ({"dense_reinit": (0.960, 0.2, 300)}, "dense/accuracy_minus_dense_reinit"),
     ],
     ids=str,
 )
-def test_a_control_that_answers_makes_all_inconclusive(change, control):
-    by_id, verdict = verdicts(SHOWN | change)
+def test_a_present_control_makes_all_inconclusive(change, control):
+    by_id, verdict = verdicts(PRESENT | change)
     assert by_id[control] == "present"
     assert verdict == "inconclusive"
 
 
-def test_each_round_prunes_what_the_round_before_left():
+def test_each_round_prunes_the_previous_ticket():
     config = dataclasses.replace(EVERYTHING, seeds=2, draws=3)
     trials = list(LotteryTicket().trials(config))
     assert len({trial.id for trial in trials}) == len(trials)
     by_tags = {tuple(t.tags[k] for k in ("seed", "arm", "round", "draw")): t for t in trials}
-    # Two dense networks, a ticket each round, and the controls, of which one is drawn three times.
+    # Two dense networks, a ticket each round, and the controls, one of them with three draws.
     assert len(trials) == 2 * (2 + 6 + 2 * (len(CONTROLS) + 2))
     for (seed, arm, number, draw), trial in by_tags.items():
         assert (trial.seed_of("order"), trial.seed_of("split"), trial.steps) == (seed, seed, 600)
@@ -95,7 +96,7 @@ def test_each_round_prunes_what_the_round_before_left():
     assert {t.start.settings["mask"] for t in trials if "random" in t.tags["arm"]} == {"random"}
 
 
-def test_populations_and_what_they_keep():
+def test_populations_and_their_measures():
     groups = plan.groups(LotteryTicket().trials(EVERYTHING))
     # One a round: controls train together with the tickets.
     assert len(groups) == 1 + 6
@@ -148,11 +149,11 @@ def test_paper_experiments_reach_the_published_shares():
             assert round(100 * left / (convolutions + hidden + outputs), 1) == share
 
 
-def test_published_numbers_find_ours():
+def test_published_numbers_have_estimates():
     numbers = published.load("lottery_ticket")
     config = LotteryTicket.configure("paper", "lenet_mnist", {"seeds": 3, "seed": 0})
     config = dataclasses.replace(config, steps=600)
-    table = a_table(config, SHOWN)
+    table = a_table(config, PRESENT)
     expected = {
         ("pp above", "dense"): -0.2,
         ("pp above", "reinit"): 2.3,
@@ -160,7 +161,13 @@ def test_published_numbers_find_ours():
         ("times earlier", "reinit"): 2.5,
     }
     mine = [number for number in numbers if number.experiment == "lenet_mnist"]
-    assert {number.metric for number in mine} == set(METRICS)
+    assert {number.metric for number in mine} == {
+        "test accuracy at early stopping, pp above",
+        "final test accuracy, pp above",
+        "early-stopping iteration, % earlier",
+        "early-stopping iteration, times earlier",
+    }
+    assert {number.statistic for number in mine} == set(LotteryTicket.statistics)
     beyond = [number for number in mine if number.setting["round"] > config.rounds]
     assert [number.setting["round"] for number in beyond] == [16]
     assert LotteryTicket().reproductions(table, config, beyond[0]) is None
@@ -186,7 +193,7 @@ def test_figure(controls):
 
     config = dataclasses.replace(EVERYTHING, seeds=2, controls=controls)
     figure = Figure(layout="constrained")
-    LotteryTicket().figure(a_table(config, SHOWN), config, figure)
+    LotteryTicket().figure(a_table(config, PRESENT), config, figure)
     accuracy, stopping, losses = figure.axes
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels[:3] == ["dense", "ticket", "reinit"]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tfphen.experiment import plan
-from tfphen.phenomena.lottery_ticket.phenomenon import CONTROLS, Config, LotteryTicket
+from tfphen.phenomena.lottery_ticket.phenomenon import LotteryTicket
+from tfphen.phenomena.lottery_ticket.trials import CONTROLS, Config
 
 TINY = Config(
     train=400,
@@ -35,7 +36,7 @@ def with_rate(rate):
 
 
 @pytest.fixture(scope="module")
-def known(tensorflow, tmp_path_factory):
+def records(tensorflow, tmp_path_factory):
     """Records of the dense network, of a first round at each rate, and of a second one."""
     from tfphen.experiment import runner
 
@@ -52,13 +53,13 @@ def template():
     return models.get(TINY.model)((64,), 10, **TINY.model_settings)
 
 
-def begin(known, trial):
-    """Where a trial begins, given the records of others: weights and masks by path, and theta_0."""
+def begin(records, trial):
+    """Starting weights and masks of a trial by path, given the records of others, and theta_0."""
     from tfphen.population.initial_weights import initial_weights
     from tfphen.train import initialization
 
     model = template()
-    given = {name: known[r.trial.id].arrays[r.array] for name, r in trial.inputs.items()}
+    given = {name: records[r.trial.id].arrays[r.array] for name, r in trial.inputs.items()}
     weights, masks = initialization.begin(model, [trial], [given], LotteryTicket.starts)
     paths = [variable.path for variable in model.weights]
     return (
@@ -68,9 +69,9 @@ def begin(known, trial):
     )
 
 
-def test_a_ticket_begins_at_the_values_of_the_first_round_bit_for_bit(known):
+def test_a_ticket_begins_at_the_values_of_the_first_round_bit_for_bit(records):
     for number in (1, 2):
-        weights, masks, first = begin(known, trial_of(with_rate(0.4), "ticket", number))
+        weights, masks, first = begin(records, trial_of(with_rate(0.4), "ticket", number))
         assert list(masks) == [path for path in first if path.endswith("kernel")]
         for path, value in first.items():
             np.testing.assert_array_equal(weights[path], value)
@@ -79,15 +80,15 @@ def test_a_ticket_begins_at_the_values_of_the_first_round_bit_for_bit(known):
     assert [int(mask.sum()) for mask in masks.values()] == [922, 288, 128]
 
 
-def test_layers_pruned_together_lose_as_much_in_all(known):
+def test_layers_pruned_together_lose_as_much_in_all(records):
     config = dataclasses.replace(with_rate(0.4), scope="global")
-    _, layerwise, _ = begin(known, trial_of(with_rate(0.4), "ticket", 1))
-    weights, masks, first = begin(known, trial_of(config, "ticket", 1))
+    _, layerwise, _ = begin(records, trial_of(with_rate(0.4), "ticket", 1))
+    weights, masks, first = begin(records, trial_of(config, "ticket", 1))
     assert [int(mask.sum()) for mask in layerwise.values()] == [1536, 480, 160]
     counts = [int(mask.sum()) for mask in masks.values()]
     assert sum(counts) == round(0.6 * (2560 + 800 + 200))
     assert counts != [1536, 480, 160]
-    trained = known[trial_of(TINY, "dense", 0).id].arrays["weights"]
+    trained = records[trial_of(TINY, "dense", 0).id].arrays["weights"]
     left = np.concatenate([masks.get(p, np.zeros(v.shape, bool)).ravel() for p, v in first.items()])
     gone = np.concatenate(
         [~masks[p].ravel() if p in masks else np.zeros(v.size, bool) for p, v in first.items()]
@@ -96,10 +97,10 @@ def test_layers_pruned_together_lose_as_much_in_all(known):
     assert all((weights[path] == first[path]).all() for path in first)
 
 
-def test_a_random_mask_and_a_fresh_draw_change_one_thing_each(known):
+def test_a_random_mask_and_a_fresh_draw_change_one_thing_each(records):
     config = dataclasses.replace(with_rate(0.4), control_rounds=(2,))
     by_arm = {
-        t.tags["arm"]: begin(known, t)
+        t.tags["arm"]: begin(records, t)
         for t in LotteryTicket().trials(config)
         if t.tags["round"] == 2 and t.seed == 0
     }
@@ -115,62 +116,62 @@ def test_a_random_mask_and_a_fresh_draw_change_one_thing_each(known):
     np.testing.assert_array_equal(*left)
 
 
-def test_pruned_weights_stay_zero_and_the_others_move(known):
+def test_pruned_weights_stay_zero_and_the_others_move(records):
     for number, share in ((1, 0.6112), (2, 0.3758)):
-        record = known[trial_of(with_rate(0.4), "ticket", number).id]
+        record = records[trial_of(with_rate(0.4), "ticket", number).id]
         values, left = record.arrays["weights"], record.arrays["masks"]
         assert (values[~left] == 0).all()
         kernels = values[: 64 * 40]
         assert (kernels[left[: 64 * 40]] != 0).all()
         assert record.values["density"] == pytest.approx(share, abs=1e-4)
-    dense = known[trial_of(TINY, "dense", 0).id]
+    dense = records[trial_of(TINY, "dense", 0).id]
     assert dense.arrays["masks"].all()
     assert dense.values["density"] == 1.0
-    # The second mask is inside the first, and holds its largest weights.
-    first = known[trial_of(with_rate(0.4), "ticket", 1).id].arrays
+    # The second mask is nested in the first, and keeps its largest weights.
+    first = records[trial_of(with_rate(0.4), "ticket", 1).id].arrays
     assert not (left & ~first["masks"]).any()
     hidden = slice(0, 64 * 40)
     gone = abs(first["weights"][hidden])[first["masks"][hidden] & ~left[hidden]]
     assert gone.max() <= abs(first["weights"][hidden])[left[hidden]].min()
 
 
-def test_a_ticket_with_all_weights_is_the_dense_network(known):
+def test_a_ticket_with_all_weights_is_the_dense_network(records):
     for seed in (0, 1):
-        dense = known[trial_of(TINY, "dense", 0, seed).id]
-        ticket = known[trial_of(with_rate(0.0), "ticket", 1, seed).id]
+        dense = records[trial_of(TINY, "dense", 0, seed).id]
+        ticket = records[trial_of(with_rate(0.0), "ticket", 1, seed).id]
         assert ticket.values["density"] == 1.0
         for name in ("weights", "curve_validation_loss", "curve_test_error"):
             np.testing.assert_array_equal(ticket.arrays[name], dense.arrays[name])
 
 
-def test_accuracy_falls_when_nearly_everything_is_pruned(known):
+def test_accuracy_falls_when_nearly_everything_is_pruned(records):
     for seed in (0, 1):
-        few = known[trial_of(with_rate(0.993), "ticket", 1, seed).id]
-        dense = known[trial_of(TINY, "dense", 0, seed).id]
+        few = records[trial_of(with_rate(0.993), "ticket", 1, seed).id]
+        dense = records[trial_of(TINY, "dense", 0, seed).id]
         assert dense.values["test_error"] < 0.3
         assert few.values["test_error"] > 0.6
 
 
-def test_the_curve_holds_the_held_out_loss_at_each_look(known):
-    record = known[trial_of(TINY, "dense", 0).id]
+def test_the_curve_has_the_validation_loss_at_each_evaluation(records):
+    record = records[trial_of(TINY, "dense", 0).id]
     assert record.arrays["curve_step"].tolist() == [20, 40, 60, 80, 100]
     assert record.arrays["curve_test_error"][-1] == record.values["test_error"]
     assert record.arrays["curve_validation_loss"][-1] < record.arrays["curve_validation_loss"][0]
 
 
-def test_rewound_tickets_begin_where_the_dense_network_was(known, tmp_path):
+def test_rewound_tickets_begin_where_the_dense_network_was(records, tmp_path):
     from tfphen.experiment import runner
 
     config = dataclasses.replace(with_rate(0.4), rewind_steps=20, control_rounds=(1,))
     ticket, reinit = (trial_of(config, arm, 1) for arm in ("ticket", "reinit"))
     short = ticket.inputs["rewound"].trial
     assert (short.steps, short.curve, short.seed) == (20, (), 0)
-    ran = {**known, **runner.run(LotteryTicket(), [short], tmp_path)}
+    ran = {**records, **runner.run(LotteryTicket(), [short], tmp_path)}
     weights, masks, first = begin(ran, ticket)
     flat = np.concatenate([value.ravel() for value in weights.values()])
     np.testing.assert_array_equal(flat, ran[short.id].arrays["weights"])
     assert abs(weights["hidden_1/kernel"] - first["hidden_1/kernel"]).max() > 0.01
-    plain = begin(known, trial_of(with_rate(0.4), "ticket", 1))[1]
+    plain = begin(records, trial_of(with_rate(0.4), "ticket", 1))[1]
     assert all((masks[path] == plain[path]).all() for path in masks)
     fresh = begin(ran, reinit)[0]
     assert abs(fresh["hidden_1/kernel"] - weights["hidden_1/kernel"]).max() > 0.1

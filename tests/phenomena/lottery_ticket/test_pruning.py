@@ -1,4 +1,4 @@
-"""Masks: exact counts, nesting, order by magnitude, and what the controls keep."""
+"""Masks: exact counts, nesting, order by magnitude, and what the controls preserve."""
 
 import itertools
 
@@ -29,7 +29,7 @@ def counts(masks):
 
 
 def rounds(weights, number, rate=0.4, scope="layer"):
-    """Masks after each round, of weights that are drawn anew each time."""
+    """Masks after each round, of weights resampled each time."""
     masks, generator, found = pruning.all_ones(weights), np.random.default_rng(1), []
     for _ in range(number):
         trained = {path: generator.normal(size=value.shape) for path, value in weights.items()}

@@ -1,5 +1,6 @@
-"""Memorization: the plan, the verdicts, and that the measures see the trainings they are about."""
+"""Memorization: grid, verdicts, and what the measures see of the trainings they are about."""
 
+import dataclasses
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -7,10 +8,11 @@ import numpy as np
 import pytest
 
 from tfphen.core.errors import UsageError
+from tfphen.core.trial import Spec
 from tfphen.experiment import plan
 from tfphen.measures.basic import Measure
-from tfphen.phenomena.memorization import phenomenon
-from tfphen.phenomena.memorization.phenomenon import Config, Memorization
+from tfphen.phenomena.memorization.phenomenon import Memorization
+from tfphen.phenomena.memorization.trials import DATA, Config
 from tfphen.verdicts import findings, published
 
 EVERYTHING = Config(
@@ -25,8 +27,8 @@ EVERYTHING = Config(
     seed=0,
 )
 
-# What shows the phenomenon: numbers by name, of which tests change one.
-SHOWN = {
+# Measurements that make every signature present, by name; tests change one of them.
+PRESENT = {
     "spread of real": 0.45,
     "spread of randX_again": 0.02,
     "end of noisy": 0.70,
@@ -50,76 +52,75 @@ SHOWN = {
 }
 
 
-def a_row(trial, shown, generator):
+def a_row(trial, values, generator):
     """The record of a trial with made-up measurements, as a row."""
     tags, noise = trial.tags, 0.004 * generator.standard_normal(8)
     arm, row = tags["arm"], dict(tags)
     if tags["study"] == "short":
-        spread = shown.get(f"spread of {arm}", 0.02)
+        spread = values.get(f"spread of {arm}", 0.02)
         chances = 0.5 + spread * np.sign(np.arange(400) - 199.5)
         row["train_wrong"] = generator.random(400) > chances
     elif tags["study"] == "long":
-        row["train_error"] = shown.get(f"misfit of {arm}", 0.0) + noise[0]
-        row["validation_error"] = 1 - shown.get(f"end of {arm}", 0.5) + noise[1]
+        row["train_error"] = values.get(f"misfit of {arm}", 0.0) + noise[0]
+        row["validation_error"] = 1 - values.get(f"end of {arm}", 0.5) + noise[1]
         row["curve_step"] = np.asarray(trial.curve)
         row["curve_validation_error"] = np.r_[0.3, 0.05, 0.1, row["validation_error"]] + noise[:4]
         row["curve_train_error"] = np.r_[0.6, 0.4, 0.2, row["train_error"]]
         row["curve_clean_fit"] = np.r_[0.8, 0.97, 0.99, 1.0] + noise[4:]
-        ends = shown["first fit of flipped"], shown["last fit of flipped"]
+        ends = values["first fit of flipped"], values["last fit of flipped"]
         row["curve_flipped_fit"] = np.r_[0.1, ends[0], 0.4, ends[1]]
-        critical = shown.get(f"critical {arm}", 0.5) + noise[5]
+        critical = values.get(f"critical {arm}", 0.5) + noise[5]
         row["curve_critical_sample_ratio"] = np.r_[critical / 2, np.nan, np.nan, critical]
     elif tags["study"] == "replayed":
-        power = shown.get(f"power of {arm}", 1.0) + noise[0]
+        power = values.get(f"power of {arm}", 1.0) + noise[0]
         row["loss_sensitivity"] = np.linspace(0.02, 1, 50) ** power
     else:
-        test, fit = shown.get(f"test {arm}", 0.9), shown.get(f"fit of flipped {arm}", 0.5)
+        test, fit = values.get(f"test {arm}", 0.9), values.get(f"fit of flipped {arm}", 0.5)
         row["curve_step"] = np.asarray(trial.curve)
         last = len(trial.curve) - 1
-        early = shown.get(f"early test {arm}", 0.005), shown.get(f"early fit {arm}", 1.0)
+        early = values.get(f"early test {arm}", 0.005), values.get(f"early fit {arm}", 1.0)
         row["curve_test_error"] = np.r_[np.full(last, 1 - early[0]), 1 - test + noise[0]]
         row["curve_train_error"] = np.r_[np.zeros(last), 0.34 * (1 - fit)]
         row["curve_flipped_fit"] = np.r_[np.full(last, early[1]), fit] + noise[1]
     return row
 
 
-def a_table(shown, config=EVERYTHING):
+def a_table(values, config=EVERYTHING):
     import pandas as pd
 
     generator = np.random.default_rng(5)
-    rows = [a_row(trial, shown, generator) for trial in Memorization().trials(config)]
+    rows = [a_row(trial, values, generator) for trial in Memorization().trials(config)]
     # Findings must pair by seed, not by the order of rows.
     return pd.DataFrame(rows).sample(frac=1.0, random_state=3)
 
 
-def verdicts(shown, config=EVERYTHING):
-    found = list(Memorization().findings(a_table(shown, config), config))
+def verdicts(values, config=EVERYTHING):
+    found = list(Memorization().findings(a_table(values, config), config))
     return {finding.id: finding.verdict for finding in found}, findings.overall(found)
 
 
-def test_shown_and_with_silent_controls():
-    by_id, verdict = verdicts(SHOWN)
+def test_present_with_absent_controls():
+    by_id, verdict = verdicts(PRESENT)
     assert verdict == "present", by_id
-    assert len(by_id) == 19
 
 
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
-        ({"spread of real": 0.05}, "easy_for_all_runs_real"),
-        ({"end of noisy": 0.935}, "validation_drops_noisy"),
-        ({"first fit of flipped": 0.9}, "clean_labels_fitted_at_the_peak"),
-        ({"critical randY": 0.05}, "more_critical_samples_randY"),
-        ({"critical randX": 0.10}, "more_critical_samples_randX"),
-        ({"misfit of randY_dropout": 0.05}, "fit_hindered_randY_dropout"),
-        ({"end of real_dropout": 0.90}, "validation_kept_real_dropout"),
-        ({"power of real": 0.5}, "few_examples_matter_real"),
-        ({"fit of flipped 15": 0.9}, "decay_forgets_noise_at_the_end"),
-        ({"test 15": 0.3}, "rule_known_at_the_end"),
+        ({"spread of real": 0.05}, "real/success_rate_dispersion_ratio"),
+        ({"end of noisy": 0.935}, "label_noise/validation_accuracy_drop"),
+        ({"first fit of flipped": 0.9}, "label_noise/fit_gap_at_peak"),
+        ({"critical randY": 0.05}, "random_labels/critical_sample_ratio_increase"),
+        ({"critical randX": 0.10}, "random_inputs/critical_sample_ratio_increase"),
+        ({"misfit of randY_dropout": 0.05}, "random_labels_dropout/train_error_increase"),
+        ({"end of real_dropout": 0.90}, "real_dropout/validation_error_change"),
+        ({"power of real": 0.5}, "real/loss_sensitivity_gini_increase"),
+        ({"fit of flipped 15": 0.9}, "weight_decay/mislabeled_fit_reduction_at_the_end"),
+        ({"test 15": 0.3}, "weight_decay/test_accuracy_at_the_end"),
     ],
 )
 def test_each_signature_can_be_absent(change, finding):
-    by_id, verdict = verdicts(SHOWN | change)
+    by_id, verdict = verdicts(PRESENT | change)
     assert by_id[finding] == "absent"
     assert verdict == "absent"
 
@@ -127,32 +128,32 @@ def test_each_signature_can_be_absent(change, finding):
 @pytest.mark.parametrize(
     ("change", "control"),
     [
-        ({"spread of randX_again": 0.45}, "easy_for_all_runs_randX_again"),
-        ({"end of real": 0.80, "end of real_dropout": 0.80}, "validation_drops_real"),
-        ({"last fit of flipped": 0.1}, "clean_labels_fitted_at_the_end"),
-        ({"critical real_again": 0.5}, "more_critical_samples_real_again"),
-        ({"misfit of randY_again": 0.3}, "fit_hindered_randY_again"),
-        ({"end of noisy": 0.96}, "validation_kept_noisy"),
-        ({"power of randX_again": 4.0}, "few_examples_matter_randX_again"),
-        ({"early fit 15": 0.1}, "decay_forgets_noise_early"),
-        ({"early test 15": 0.99}, "rule_known_early"),
+        ({"spread of randX_again": 0.45}, "random_inputs_resampled/success_rate_dispersion_ratio"),
+        ({"end of real": 0.80, "end of real_dropout": 0.80}, "real/validation_accuracy_drop"),
+        ({"last fit of flipped": 0.1}, "label_noise/fit_gap_at_end"),
+        ({"critical real_again": 0.5}, "real_reinitialized/critical_sample_ratio_increase"),
+        ({"misfit of randY_again": 0.3}, "random_labels_resampled/train_error_increase"),
+        ({"end of noisy": 0.96}, "label_noise/validation_error_change"),
+        ({"power of randX_again": 4.0}, "random_inputs_resampled/loss_sensitivity_gini_increase"),
+        ({"early fit 15": 0.1}, "weight_decay/mislabeled_fit_reduction_early"),
+        ({"early test 15": 0.99}, "weight_decay/test_accuracy_early"),
     ],
 )
-def test_a_control_that_answers_makes_all_inconclusive(change, control):
-    by_id, verdict = verdicts(SHOWN | change)
+def test_a_present_control_makes_all_inconclusive(change, control):
+    by_id, verdict = verdicts(PRESENT | change)
     assert by_id[control] == "present"
     assert verdict == "inconclusive"
 
 
 def test_runs_that_all_agree_have_no_dispersion():
-    table = a_table(SHOWN)
+    table = a_table(PRESENT)
     agree = [np.zeros(400, bool)] * (table.study == "short").sum()
     table.loc[table.study == "short", "train_wrong"] = np.array([*agree, None], object)[:-1]
     found = {finding.id: finding for finding in Memorization().findings(table, EVERYTHING)}
-    assert found["easy_for_all_runs_real"].verdict == "inconclusive"
+    assert found["real/success_rate_dispersion_ratio"].verdict == "inconclusive"
 
 
-# ---- the plan ----------------------------------------------------------------------------------
+# ---- the grid ----------------------------------------------------------------------------------
 
 
 def by_arm(study, config=EVERYTHING):
@@ -185,8 +186,8 @@ def test_arms_of_a_seed_differ_in_one_thing():
     for (arm, seed), (trial,) in arms.items():
         kind = arm.partition("_")[0]
         assert trial.data.corruptions == {
-            "noisy": (phenomenon.Spec("label_noise", rate=0.4, kind="all"),)
-        }.get(kind, phenomenon.DATA.get(kind))
+            "noisy": (Spec("label_noise", rate=0.4, kind="all"),)
+        }.get(kind, DATA.get(kind))
         assert trial.seed_of("split") == seed and trial.data.validation == 300
         assert (trial.seed_of("init") == seed) != arm.endswith("again")
         assert trial.model.settings["dropout"] == (0.5 if arm.endswith("dropout") else 0.0)
@@ -232,9 +233,9 @@ def test_wrong_settings():
 # ---- published numbers and figure --------------------------------------------------------------
 
 
-def test_published_numbers_find_ours():
+def test_published_numbers_have_estimates():
     config = Memorization.configure("paper", "modular_random_labels", {"seeds": 2, "seed": 0})
-    table = a_table(SHOWN, config)
+    table = a_table(PRESENT, config)
     numbers = published.load("memorization")
     assert {number.provenance for number in numbers} == {"read"}
     found = {}
@@ -249,8 +250,9 @@ def test_published_numbers_find_ours():
     assert found[0.0, 200, "train"] == 1.0
     assert found[0.0, 1000, "train"] == pytest.approx(1 - 0.34 * 0.05)
     assert found[15.0, None, "test"] == pytest.approx(0.99, abs=0.01)
-    elsewhere = SimpleNamespace(metric="train accuracy", setting={"weight_decay": 0.0, "step": 7})
-    assert Memorization().reproductions(table, config, elsewhere) is None
+    unmeasured = dataclasses.replace(numbers[0], setting={"weight_decay": 0.0, "step": 7})
+    assert unmeasured.metric == "train accuracy"
+    assert Memorization().reproductions(table, config, unmeasured) is None
 
 
 def test_figure():
@@ -258,11 +260,11 @@ def test_figure():
 
     for size, experiment, panels in (("small", None, 5), ("paper", "modular_random_labels", 1)):
         config = Memorization.configure(size, experiment, {"seeds": 2, "seed": 0})
-        config = phenomenon.dataclasses.replace(config, runs=min(config.runs, 5))
+        config = dataclasses.replace(config, runs=min(config.runs, 5))
         if config.epochs:
-            config = phenomenon.dataclasses.replace(config, epochs=20, curve_epochs=(2, 5, 10))
+            config = dataclasses.replace(config, epochs=20, curve_epochs=(2, 5, 10))
         figure = Figure(layout="constrained")
-        Memorization().figure(a_table(SHOWN, config), config, figure)
+        Memorization().figure(a_table(PRESENT, config), config, figure)
         drawn = [axes for axes in figure.axes if axes.axison]
         assert len(drawn) == panels
         assert all(axes.get_title(loc="center") and len(axes.lines) >= 3 for axes in drawn)
@@ -271,7 +273,9 @@ def test_figure():
 # ---- measures ----------------------------------------------------------------------------------
 
 
-def test_fit_of_clean_and_of_wrong_labels():
+def test_fit_of_clean_and_of_flipped_labels(tensorflow):
+    from tfphen.phenomena.memorization.measures import fit
+
     labels = np.array([[0, 1, 1, 2], [0, 1, 2, 0]])
     clean = np.array([[0, 1, 2, 2], [0, 1, 2, 0]])
     guesses = np.array([[0, 0, 1, 2], [0, 1, 0, 0]])
@@ -279,7 +283,7 @@ def test_fit_of_clean_and_of_wrong_labels():
         labels=lambda split, kind="labels": labels if kind == "labels" else clean,
         logits=lambda split: np.eye(3)[guesses],
     )
-    fits = [phenomenon._fit("fit", flipped)(trained) for flipped in (False, True)]
+    fits = [fit(trained, flipped=flipped) for flipped in (False, True)]
     np.testing.assert_allclose(fits[0], [2 / 3, 3 / 4])
     np.testing.assert_array_equal(fits[1], [1.0, np.nan])
 
@@ -305,8 +309,6 @@ class Watched(Memorization):
 @pytest.fixture(scope="module")
 def watched(tensorflow, tmp_path_factory):
     """The populations whose measures are costly, on a few digits."""
-    import dataclasses
-
     from tfphen.experiment import runner
 
     config = Config(
@@ -331,7 +333,7 @@ def watched(tensorflow, tmp_path_factory):
 
 
 def test_the_replay_ends_where_the_training_did(watched, monkeypatch):
-    from tfphen import metrics
+    from tfphen.phenomena.memorization import measures
 
     kept = []
 
@@ -339,10 +341,10 @@ def test_the_replay_ends_where_the_training_did(watched, monkeypatch):
         kept.append(function(*arguments, **settings))
         return kept[-1]
 
-    function = metrics.loss_sensitivity
-    monkeypatch.setattr(metrics, "loss_sensitivity", recorded)
+    function = measures.loss_sensitivity
+    monkeypatch.setattr(measures, "loss_sensitivity", recorded)
     trained, weights = watched["replayed"]
-    sensitivity = phenomenon._loss_sensitivity(trained)
+    sensitivity = measures.replayed_loss_sensitivity(trained)
     assert sensitivity.shape == (4, 40) and sensitivity.min() > 0
     replayed = np.concatenate([value.reshape(4, -1) for value in kept[0].weights], axis=1)
     np.testing.assert_allclose(replayed, weights, rtol=1e-3, atol=1e-5)
@@ -353,7 +355,7 @@ def test_the_replay_ends_where_the_training_did(watched, monkeypatch):
 
 
 def test_each_member_is_searched_around_its_own_validation_examples(watched, monkeypatch):
-    from tfphen.phenomena.memorization import critical_samples as module
+    from tfphen.phenomena.memorization import critical_samples, measures
 
     seen = []
 
@@ -362,10 +364,10 @@ def test_each_member_is_searched_around_its_own_validation_examples(watched, mon
         seen.append((near, far, radius, settings))
         return search(function, inputs, radius, **settings)
 
-    search = module.critical_sample_ratio
-    monkeypatch.setattr(module, "critical_sample_ratio", recorded)
+    search = critical_samples.critical_sample_ratio
+    monkeypatch.setattr(critical_samples, "critical_sample_ratio", recorded)
     trained, _ = watched["long"]
-    ratios = phenomenon._critical_sample_ratio(trained)
+    ratios = measures.critical_sample_ratio(trained)
     assert ratios.shape == (4,) and ((ratios >= 0) & (ratios <= 1)).all()
     ((near, far, radius, settings),) = seen
     np.testing.assert_allclose(near, trained.logits("validation"), rtol=1e-4, atol=1e-5)
@@ -375,9 +377,9 @@ def test_each_member_is_searched_around_its_own_validation_examples(watched, mon
 
 
 def test_critical_samples_are_searched_at_every_third_point_from_the_last(tensorflow, monkeypatch):
-    from tfphen.phenomena.memorization import critical_samples as module
+    from tfphen.phenomena.memorization import measures
 
-    monkeypatch.setattr(module, "member_critical_sample_ratios", lambda *given: np.zeros(2))
+    monkeypatch.setattr(measures, "member_critical_sample_ratios", lambda *given: np.zeros(2))
     taken = []
     for step in (10, 20, 30, 40, 50):
         trained = SimpleNamespace(
@@ -386,6 +388,6 @@ def test_critical_samples_are_searched_at_every_third_point_from_the_last(tensor
             trials=[SimpleNamespace(curve=(10, 20, 30, 40, 50))],
             inputs=lambda split: np.zeros((2, 3, 4)),
         )
-        if np.isfinite(phenomenon._critical_sample_ratio(trained)).all():
+        if np.isfinite(measures.critical_sample_ratio(trained)).all():
             taken.append(step)
     assert taken == [20, 50]

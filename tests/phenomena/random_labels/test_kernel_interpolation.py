@@ -9,6 +9,7 @@ from tfphen.core.trial import Spec
 from tfphen.data import load
 from tfphen.phenomena.random_labels import kernel_interpolation
 from tfphen.phenomena.random_labels import kernel_solver as ks
+from tfphen.solvers.base import Problem
 
 
 @pytest.fixture(scope="module")
@@ -128,13 +129,19 @@ def test_the_same_input_twice_is_refused(digits):
 @pytest.fixture(scope="module")
 def solved(tensorflow):
     """Four members: true and random labels of two subsets of the digits."""
-    from tfphen.phenomena.random_labels.phenomenon import Config, RandomLabels
+    from tfphen.phenomena.random_labels.phenomenon import RandomLabels
+    from tfphen.phenomena.random_labels.trials import Config
     from tfphen.train.examples import Examples
 
     config = Config(arms=(), gamma=0.3, train=300, test=100, seed=0, seeds=2, controls=False)
     trials = list(RandomLabels().trials(config))
     examples, done = Examples(trials, None), []
-    return trials, examples, kernel_interpolation.solve(trials, examples, done.append), done
+    return (
+        trials,
+        examples,
+        kernel_interpolation.solve(Problem(trials, examples, done.append)),
+        done,
+    )
 
 
 def test_members_are_solved_and_predict_as_alone(solved):
@@ -142,7 +149,7 @@ def test_members_are_solved_and_predict_as_alone(solved):
     assert sum(done) == pytest.approx(len(trials))
     pool, rows, labels = examples.splits["train"]
     test_pool, test_rows, _ = examples.splits["test"]
-    outputs, fitted = predictor(test_pool, test_rows), predictor(pool, rows)
+    outputs, fitted = predictor.predict(test_pool, test_rows), predictor.predict(pool, rows)
     assert outputs.shape == (4, 100, 10)
     for index in range(4):
         points = pool[rows[index]].astype("float64")
@@ -153,17 +160,17 @@ def test_members_are_solved_and_predict_as_alone(solved):
         np.testing.assert_allclose(outputs[index], cross @ coefficients, atol=2e-4)
         np.testing.assert_allclose(fitted[index], targets, atol=1e-6)
         norm = np.sqrt((coefficients * targets).sum())
-        assert predictor.reports["norm"][index] == pytest.approx(norm, rel=1e-6)
+        assert predictor.diagnostics["norm"][index] == pytest.approx(norm, rel=1e-6)
     view = examples.view(predictor)
     assert (view.logits("train").argmax(-1) == view.labels("train")).all()
-    assert view.reports["residual"].max() < 1e-10
+    assert view.diagnostics["residual"].max() < 1e-10
 
 
 def test_training_inputs_by_themselves_give_the_fitted_values(solved):
     _, examples, predictor, _ = solved
     pool, rows, _ = examples.splits["train"]
-    expanded = predictor(pool.copy(), rows)  # another array: nothing is remembered of it
-    np.testing.assert_allclose(expanded, predictor(pool, rows), atol=1e-3)
+    expanded = predictor.predict(pool.copy(), rows)  # another array: nothing is remembered of it
+    np.testing.assert_allclose(expanded, predictor.predict(pool, rows), atol=1e-3)
 
 
 def test_wrong_settings(solved):
@@ -173,10 +180,10 @@ def test_wrong_settings(solved):
     for change, message in (
         ({"model": Spec("gaussian_kernel", gamma=0.0)}, "`gamma`"),
         ({"model": Spec("laplace_kernel")}, "Unknown model 'laplace_kernel'"),
-        ({"optimizer": Spec("kernel_interpolation", tolerence=1.0)}, "tolerence"),
+        ({"solver": Spec("kernel_interpolation", tolerence=1.0)}, "tolerence"),
     ):
         wrong = [dataclasses.replace(trial, **change) for trial in trials]
         with pytest.raises(UsageError, match=message):
-            kernel_interpolation.solve(wrong, examples, lambda share: None)
+            kernel_interpolation.solve(Problem(wrong, examples, lambda share: None))
     with pytest.raises(UsageError, match="has no layers"):
-        predictor(*examples.splits["test"][:2], ("features",))
+        predictor.predict(*examples.splits["test"][:2], ("features",))

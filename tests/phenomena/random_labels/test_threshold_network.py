@@ -5,6 +5,7 @@ import pytest
 
 from tfphen.core.errors import UsageError
 from tfphen.phenomena.random_labels import threshold_network as tn
+from tfphen.solvers.base import Problem
 
 
 def test_weights_of_three_points_by_hand():
@@ -90,7 +91,8 @@ def test_the_keras_model_has_2n_plus_d_weights_and_survives_saving(tensorflow, t
 
 @pytest.fixture(scope="module")
 def solved(tensorflow):
-    from tfphen.phenomena.random_labels.phenomenon import Config, RandomLabels
+    from tfphen.phenomena.random_labels.phenomenon import RandomLabels
+    from tfphen.phenomena.random_labels.trials import Config
     from tfphen.train.examples import Examples
 
     config = Config(arms=(), construction=80, test=50, seed=0, seeds=2, controls=False)
@@ -101,23 +103,23 @@ def solved(tensorflow):
 
 def test_members_are_classifiers_by_the_nearest_class_number(solved):
     (examples, trials), _ = solved
-    predictor = tn.solve(trials, examples, lambda share: None)
+    predictor = tn.solve(Problem(trials, examples, lambda share: None))
     view = examples.view(predictor)
-    assert predictor.parameters == 2 * 80 + 64
+    assert predictor.num_parameters == 2 * 80 + 64
     assert view.logits("train").shape == (2, 80, 10)
     assert (view.logits("train").argmax(-1) == view.labels("train")).all()
-    assert view.reports["misfit"].max() < 1e-6
+    assert view.diagnostics["misfit"].max() < 1e-6
     assert (view.logits("test") <= 0).all()
 
 
 def test_half_the_units_fit_half_the_examples(solved):
     _, (examples, trials) = solved
     done = []
-    predictor = tn.solve(trials, examples, done.append)
+    predictor = tn.solve(Problem(trials, examples, done.append))
     assert sum(done) == len(trials)
     view = examples.view(predictor)
     right = (view.logits("train").argmax(-1) == view.labels("train")).sum(1)
     assert ((right >= 40) & (right < 60)).all()
-    assert predictor.reports["misfit"].min() > 1.0
+    assert predictor.diagnostics["misfit"].min() > 1.0
     with pytest.raises(UsageError, match="has no layers"):
-        predictor(*examples.splits["test"][:2], ("features",))
+        predictor.predict(*examples.splits["test"][:2], ("features",))

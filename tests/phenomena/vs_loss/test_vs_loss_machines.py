@@ -90,7 +90,7 @@ def test_exact_errors_match_test_errors(tensorflow):
     spec = Spec("cost_sensitive", deltas=[1.0, 4.0])
     solution = solved("cost_sensitive", data, spec, {"mean": 1.2})
     labels, rows = data.test_labels, np.arange(1000)[None]
-    wrong = solution(data.test_inputs, rows)[0].argmax(-1) != labels
+    wrong = solution.predict(data.test_inputs, rows)[0].argmax(-1) != labels
     for name, label in (("minority_error", 1), ("majority_error", 0)):
         exact = solution.diagnostics[name][0]
         assert wrong[labels == label].mean() == pytest.approx(exact[0], abs=0.06)
@@ -106,7 +106,7 @@ def test_exact_errors_of_groups_match_test_errors(tensorflow):
     spec = Spec("group_sensitive", exponents=[0.0, 0.4])
     solution = solved("group_sensitive", data, spec, options)
     cells = data.test_labels
-    wrong = solution(data.test_inputs, np.arange(2000)[None])[0].argmax(-1) != cells // 2
+    wrong = solution.predict(data.test_inputs, np.arange(2000)[None])[0].argmax(-1) != cells // 2
     for cell, exact in enumerate(solution.diagnostics["cell_errors"][0, 1]):
         assert wrong[cells == cell].mean() == pytest.approx(exact, abs=0.06)
     assert np.ptp(solution.diagnostics["cell_errors"][0, 0]) > 0.2

@@ -1,12 +1,12 @@
-"""Nonlinear independent component analysis: an invertible flow, trained by telling domains apart.
+"""Nonlinear independent component analysis: an invertible flow, trained to discriminate domains.
 
-A flow h takes examples z apart into components. The score of domain u is a sum of functions of one
+A flow h maps examples z to components. The score of domain u is a sum of functions of one
 component each,
 
     r(z, u) = sum_d psi_{d,u}(h_d(z)),
 
-so that scores can tell true pairs of examples and domains from false ones only through components
-that are independent in each domain (generalized contrastive learning).
+so that scores can discriminate true from false pairs of examples and domains only through
+components that are independent in each domain (generalized contrastive learning).
 
 Reference:
     A. Hyvärinen, H. Sasaki, R. Turner, "Nonlinear ICA Using Auxiliary Variables and Generalized

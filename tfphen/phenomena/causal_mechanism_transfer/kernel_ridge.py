@@ -1,4 +1,4 @@
-"""Kernel least squares with a penalty on the coefficients, chosen by leaving one point out.
+"""Kernel least squares with a penalty on the coefficients, chosen by leave-one-out error.
 
 Not the usual kernel ridge regression: with the kernel matrix K of the points,
 
@@ -14,28 +14,28 @@ from scipy.spatial.distance import cdist, pdist, squareform
 from tfphen.core.checks import require
 
 PENALTIES = tuple(2.0**power for power in range(-10, 11))
-# What a pivoted Cholesky factor may leave out of a diagonal of ones, and the least eigenvalue of K
-# that is kept: the least penalty shrinks by 1e-9 what belongs to it.
+# Tolerance of the pivoted Cholesky factorization of a matrix with unit diagonal, and the smallest
+# eigenvalue of K that is kept: the smallest penalty shrinks its component by 1e-9.
 _TOLERANCE, _LEAST = 1e-8, 1e-6
 
 
 class KernelRidge:
     """A function fitted with a Gaussian kernel, exp(-|x - x'|² / (2 m²)).
 
-    The width m is the median distance of the inputs, anew for each fit. The kernel matrix is
-    factorised to its numerical rank, which is far below its size where many points are close.
+    The width m is the median distance of the inputs of each fit. The kernel matrix is
+    factorized to its numerical rank, which is far below its size where many points are close.
 
     Args:
         inputs: `[points, d]`.
         targets: `[points]`.
-        validated: How many of the points, the first ones, are left out one at a time to choose the
-            penalty; None for all.
+        validated: Number of the first points that are left out one at a time to choose the penalty;
+            None for all.
         penalties: Candidates.
 
     Attributes:
         width: Median distance of two of the inputs.
         penalty: The chosen one.
-        score: Mean squared error of the points that were left out, with this penalty.
+        score: Leave-one-out mean squared error with this penalty.
         coefficients: `[points]`.
 
     Example:
@@ -45,7 +45,7 @@ class KernelRidge:
     >>> bool(abs(fitted(np.asarray([[1.3]])) - np.sin(1.3)) < 0.01)
     True
 
-    When not to use: where coefficients are to be penalised in the norm of the kernel, as kernel
+    When not to use: where coefficients are to be penalized in the norm of the kernel, as kernel
     ridge regression and Gaussian processes do.
     """
 
@@ -90,7 +90,7 @@ class KernelRidge:
 
 def _eigenpairs(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns eigenvectors `[points, rank]` and eigenvalues `[rank]`; overwrites the matrix."""
-    # Symmetric, so that its transpose is the matrix in the order that LAPACK wants.
+    # Symmetric, so that its transpose is the matrix in the order that LAPACK expects.
     factor, pivots, rank, _ = lapack.dpstrf(kernel.T, tol=_TOLERANCE, lower=1, overwrite_a=1)
     lower = np.empty((len(kernel), rank))
     lower[pivots - 1] = np.tril(factor[:, :rank])

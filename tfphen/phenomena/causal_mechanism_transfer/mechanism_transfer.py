@@ -1,8 +1,8 @@
 """Few-shot domain adaptation by a causal mechanism: combine components, then fit a kernel function.
 
-What a mechanism made of independent components is taken apart into them. All combinations of the
-components of n target points, n to the power of their number, are put together again: each is as
-likely a point of the target domain as those that were seen.
+The inverse of the mechanism maps points to independent components. All combinations of the
+components of n target points, n to the power of their number, are mapped back to points: each is
+as likely under the target domain as the observed points.
 
 Reference:
     T. Teshima, I. Sato, M. Sugiyama, "Few-shot Domain Adaptation by Causal Mechanism Transfer",
@@ -16,14 +16,17 @@ from typing import NamedTuple
 
 import numpy as np
 import threadpoolctl
+from sklearn.decomposition import FastICA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.svm import OneClassSVM
 
 from tfphen.core import checks, references
 from tfphen.core.checks import require
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
-from tfphen.core.trial import Trial
 from tfphen.phenomena.causal_mechanism_transfer.kernel_ridge import KernelRidge
 from tfphen.phenomena.causal_mechanism_transfer.shared_mechanism import MECHANISMS
+from tfphen.solvers.base import Problem
 
 Transform = Callable[[np.ndarray], np.ndarray]
 
@@ -50,7 +53,7 @@ def combinations(components: np.ndarray) -> np.ndarray:
 
 
 class NoveltyFilter:
-    """Tells points that lie among those of the sources from others.
+    """Rejects points outside the distribution of the sources.
 
     A point passes if all of its numbers are finite and a one-class support vector machine (nu 0.1,
     Gaussian kernel with gamma one over the dimensions) takes it for one of the sources' own.
@@ -60,8 +63,6 @@ class NoveltyFilter:
     """
 
     def __init__(self, sources: np.ndarray):
-        from sklearn.svm import OneClassSVM
-
         self._machine = OneClassSVM(nu=0.1, gamma="auto").fit(sources)
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
@@ -73,12 +74,12 @@ class NoveltyFilter:
 
 
 class Fit(NamedTuple):
-    """A fitted function, and what it was fitted to.
+    """A fitted function with its training points.
 
     Args:
         ridge: From all variables but the last to the last.
-        kept: Share of the combinations that were used; 0 where none were made.
-        points: `[n, d]`: the points that it was fitted to, those that were given first.
+        kept: Share of the combinations that were used; 0 without combinations.
+        points: `[n, d]`: its training points, those of the target first.
     """
 
     ridge: KernelRidge
@@ -87,7 +88,7 @@ class Fit(NamedTuple):
 
     @property
     def score(self) -> float:
-        """Mean squared error of the given points when they are left out one by one."""
+        """Leave-one-out mean squared error of the target's points."""
         return self.ridge.score
 
 
@@ -96,8 +97,8 @@ def fit(points: np.ndarray, more: np.ndarray | None = None, kept: float = 0.0) -
 
     Args:
         points: `[n, d]`: the penalty is chosen by leaving out each of these.
-        more: `[m, d]`: further points, or None.
-        kept: Goes into the result.
+        more: `[m, d]`: additional points, or None.
+        kept: Passed to the result.
     """
     every = points if more is None else np.concatenate([points, more])
     return Fit(KernelRidge(every[:, :-1], every[:, -1], len(points)), kept, every)
@@ -111,8 +112,8 @@ def transfer(
     Args:
         points: `[n, d]`: the target's.
         components: `[n, d]`: theirs.
-        to_points: Makes points of components, `[m, d]` each.
-        passes: Says which points to keep, see `NoveltyFilter`; None keeps those that are finite.
+        to_points: From components to points, `[m, d]` each.
+        passes: Selects points, see `NoveltyFilter`; None keeps all finite ones.
     """
     made = to_points(combinations(components))
     finite = np.isfinite(made).all(1)
@@ -120,17 +121,17 @@ def transfer(
     return fit(points, made[kept], float(kept.mean()))
 
 
-# ---- what a trial of the solver may name as its model --------------------------------------------
+# ---- models of the solver's trials ---------------------------------------------------------------
 
 
 class Task(NamedTuple):
-    """What a fit may use.
+    """Data of a fit.
 
     Args:
         sources: `[m, d]`.
         labels: The domain of each of them, `[m]`.
         target: `[n, d]`.
-        test: `[k, d]`: further points of the target domain.
+        test: `[k, d]`: test points of the target domain.
         seed: Of the trial.
     """
 
@@ -142,33 +143,30 @@ class Task(NamedTuple):
 
 
 def _mechanism(task: Task, *, kind: str) -> Fit:
-    """Combines by a mechanism that is known, or taken for known."""
-    known = MECHANISMS[checks.one_of("kind", kind, tuple(MECHANISMS))]
-    return transfer(task.target, known.components(task.target), known.points, None)
+    """Combines by a given mechanism, true or not."""
+    mechanism = MECHANISMS[checks.one_of("kind", kind, tuple(MECHANISMS))]
+    return transfer(task.target, mechanism.components(task.target), mechanism.points, None)
 
 
 def _fast_ica(task: Task, *, rotation: float = 0.0) -> Fit:
-    """Combines by a linear mechanism that FastICA finds in the sources, perhaps turned by degrees.
+    """Combines by a linear mechanism that FastICA estimates, optionally rotated by some degrees.
 
-    Each domain is centred first: pooled over laws of many means, components look Gaussian. Turned
-    components of two variables are still uncorrelated, and no longer independent.
+    Each domain is centered first: pooled over distributions with many means, components look
+    Gaussian. Rotated components of two variables are still uncorrelated, but not independent.
     """
-    from sklearn.decomposition import FastICA
-    from sklearn.exceptions import ConvergenceWarning
-
     angle = math.radians(checks.number("rotation", rotation, -360, 360))
     turn = np.eye(task.sources.shape[1])
     turn[:2, :2] = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
     means = {label: task.sources[task.labels == label].mean(0) for label in np.unique(task.labels)}
-    centred = task.sources - np.stack([means[label] for label in task.labels])
+    centered = task.sources - np.stack([means[label] for label in task.labels])
     seed = int(stream(task.seed, "fast_ica").integers(2**31))
-    found = FastICA(whiten="unit-variance", max_iter=1000, random_state=seed)
+    ica = FastICA(whiten="unit-variance", max_iter=1000, random_state=seed)
     with warnings.catch_warnings():
-        # Where the mechanism is not linear there is nothing to converge to.
+        # FastICA need not converge where the mechanism is not linear.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        found.fit(centred)
-    components = found.transform(task.target) @ turn
-    return transfer(task.target, components, lambda s: found.inverse_transform(s @ turn.T), None)
+        ica.fit(centered)
+    components = ica.transform(task.target) @ turn
+    return transfer(task.target, components, lambda s: ica.inverse_transform(s @ turn.T), None)
 
 
 def _source_only(task: Task) -> Fit:
@@ -180,12 +178,12 @@ def _target_only(task: Task) -> Fit:
 
 
 def _source_and_target(task: Task) -> Fit:
-    """Fits to both, with the penalty that the target's points choose."""
+    """Fits to both; the target's points select the penalty."""
     return fit(task.target, task.sources)
 
 
 def _all_target(task: Task) -> Fit:
-    """What is left to err when all but one of the target's points are known, test points too."""
+    """Fits to all points of the target, for their leave-one-out error."""
     return fit(np.concatenate([task.target, task.test]))
 
 
@@ -203,53 +201,56 @@ class TransferPredictor:
     """The fitted functions of all members.
 
     Attributes:
-        how: How they were found.
-        parameters: Most coefficients of one of them.
-        fits: A `Fit` a member.
-        reports: `"score"`, `"kept"` and `"points"` of each, see `Fit`; points that are fewer than
-            those of another member are followed by NaN, `[members, n, d]`.
+        execution: The method of the fit.
+        num_parameters: Largest number of coefficients of a member.
+        fits: One `Fit` per member.
+        diagnostics: `"score"`, `"kept"` and `"points"` of each, see `Fit`; points are padded with
+            NaN to the largest number, `[members, n, d]`.
     """
 
-    how = "kernel least squares, eigenvalues of the kernel matrix"
+    execution = "kernel least squares, eigenvalues of the kernel matrix"
 
     def __init__(self, fits: Sequence[Fit]):
         self.fits = tuple(fits)
-        self.parameters = max(len(one.ridge.coefficients) for one in self.fits)
-        self.reports = {
+        self.num_parameters = max(len(one.ridge.coefficients) for one in self.fits)
+        self.diagnostics = {
             "score": np.asarray([one.score for one in self.fits]),
             "kept": np.asarray([one.kept for one in self.fits]),
             "points": np.stack([self._padded(one.points) for one in self.fits]),
         }
 
     def _padded(self, points: np.ndarray) -> np.ndarray:
-        missing = self.parameters - len(points)
+        missing = self.num_parameters - len(points)
         return np.pad(points, ((0, missing), (0, 0)), constant_values=np.nan)
 
-    def __call__(self, inputs: np.ndarray, rows: np.ndarray, layers: Sequence[str] = ()):
+    def predict(
+        self, inputs: np.ndarray, rows: np.ndarray | None = None, layers: Sequence[str] = ()
+    ) -> np.ndarray:
         """Returns predictions of the last variable from the others, `[members, n, 1]`, float32."""
         if layers:
             raise UsageError(f"A kernel function has no layers. Received: {list(layers)}")
+        if rows is None:
+            rows = np.broadcast_to(np.arange(len(inputs)), (len(self.fits), len(inputs)))
         pairs = zip(self.fits, rows, strict=True)
         values = [one.ridge(inputs[row][:, :-1]) for one, row in pairs]
         return np.stack(values)[..., None].astype("float32")
 
 
 def small_problems():
-    """Keeps linear algebra to one thread, for the `with` around many small fits.
+    """Context manager that limits linear algebra to one thread, for many small fits.
 
-    Threads that wait for each other at every matrix of a few hundred rows take ten times as long.
+    Synchronizing threads at every matrix of a few hundred rows takes ten times as long.
     """
     return threadpoolctl.threadpool_limits(1, user_api="blas")
 
 
-def solve(trials: Sequence[Trial], examples, tick: Callable[[float], None]) -> TransferPredictor:
-    """Fits the function of each member, as its model says, see `ARMS`.
+def solve(problem: Problem) -> TransferPredictor:
+    """Fits the function of each member according to its model, see `ARMS`.
 
     Args:
-        trials: The members.
-        examples: Their data, `tfphen.train.examples.Examples`: the last label is the target domain.
-        tick: Called with the number of trials' worth of work just done.
+        problem: Its trials name the model; the last label of the data is the target domain.
     """
+    trials, examples = problem.trials, problem.examples
     spec = trials[0].model
     arm = references.look_up("model", ARMS, spec)
     fits = []
@@ -261,7 +262,7 @@ def solve(trials: Sequence[Trial], examples, tick: Callable[[float], None]) -> T
             parts = points[~is_target], labels[~is_target], points[is_target]
             task = Task(*parts, test, trial.seed)
             fits.append(references.call("model", arm, spec, task))
-            tick(1)
+            problem.tick(1)
     return TransferPredictor(fits)
 
 

@@ -1,6 +1,6 @@
-"""Domains that share a mechanism: two variables made of independent components whose laws differ.
+"""Synthetic domains that share a mechanism, and differ in the distributions of its components.
 
-Every domain draws s_1 and s_2 from uniform laws of its own. All make of them, by one mechanism,
+Every domain draws s_1 and s_2 from its own uniform distributions. One mechanism maps them to
 
     z_1 = s_1,    z_2 = 0.5 sinh(1.2 z_1) + s_2 (1.2 + tanh z_1)    ("nonlinear"), or
     z_1 = s_1,    z_2 = 1.5 z_1 + s_2                               ("linear").
@@ -15,32 +15,32 @@ from tfphen.core import checks
 from tfphen.core.seeds import stream
 from tfphen.data.dataset import Dataset
 
-# Examples are given in these units, in which both variables have a variance near 1.
+# Units of the examples, in which both variables have a variance near 1.
 UNITS = np.asarray([1.2, 3.2])
-# Half-widths of the laws are these times a number between .4 and 1.
+# Half-widths of the distributions are the first times a number between the second and 1.
 _HALF_WIDTH, _LEAST = 1.7, 0.4
-# The middle share of a law on which predictions are held against the truth.
+# Central share of a distribution on which predictions are compared with the truth.
 _CENTRAL = 0.9
 
 
 class Mechanism(NamedTuple):
-    """How variables follow from components, and back.
+    """A map from components to variables, and its inverse.
 
     Args:
-        offset: The part of z_2 that follows from z_1 alone.
-        scale: What s_2 is multiplied by.
+        offset: The part of z_2 that depends on z_1 alone.
+        scale: Factor of s_2.
     """
 
     offset: Callable[[np.ndarray], np.ndarray]
     scale: Callable[[np.ndarray], np.ndarray]
 
     def points(self, components: np.ndarray) -> np.ndarray:
-        """Returns what components `[n, 2]` make, `[n, 2]`, in units of `UNITS`."""
+        """Maps components `[n, 2]` to points, `[n, 2]`, in units of `UNITS`."""
         first, second = components.T
         return np.stack([first, self.offset(first) + second * self.scale(first)], 1) / UNITS
 
     def components(self, points: np.ndarray) -> np.ndarray:
-        """Returns the components of points, `[n, 2]`."""
+        """Maps points `[n, 2]` to components, `[n, 2]`."""
         first, second = (points * UNITS).T
         return np.stack([first, (second - self.offset(first)) / self.scale(first)], 1)
 
@@ -61,11 +61,11 @@ def shared_mechanism(
     shift: float = 1.0,
     generator_seed: int = 0,
 ) -> Dataset:
-    """Draws source domains, a few points of a target domain, and the truth about it.
+    """Draws source domains, a few points of a target domain, and its true regression function.
 
     Inputs are (z_1, z_2) in units of `UNITS`, labels are domains, the last of which is the target.
-    The target's test examples stand at equal steps on the middle 90% of the law of z_1, and have
-    in the place of z_2 its mean given z_1, without noise.
+    The target's test examples are evenly spaced on the central 90% of the distribution of z_1, with
+    the mean of z_2 given z_1 in place of z_2.
 
     Args:
         mechanism: `"nonlinear"` or `"linear"`.
@@ -73,8 +73,8 @@ def shared_mechanism(
         per_domain: Examples of each.
         points: Examples of the target domain in the training set.
         evaluations: Test examples.
-        shift: Standard deviation of the means of the laws from domain to domain. At 0 all domains
-            have the same laws, of mean 0 and the greatest width.
+        shift: Standard deviation of the means over domains. At 0 all domains have the same
+            distributions, of mean 0 and the largest width.
         generator_seed: Seed of the data.
 
     Raises:

@@ -1,6 +1,6 @@
-"""Quadratic programmes in a box, one for each member, inside a compiled training step.
+"""Box-constrained quadratic programs, one per member, inside a compiled training step.
 
-    minimise ½ w'(L L' + diag(d)) w - k'w   subject to   0 ≤ w ≤ B,   a ≤ Σ w ≤ b
+    minimize ½ w'(L L' + diag(d)) w - k'w   subject to   0 ≤ w ≤ B,   a ≤ Σ w ≤ b
 
 The method is that of `tfphen.density_ratio.box_quadratic_programme`. Since L has few columns, an
 iteration costs what a product with it costs, by Woodbury's formula.
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-# Share of the way to the boundary that an interior step goes at most.
+# Largest share of the way to the boundary that an interior step takes.
 _SHY = 0.995
 
 
@@ -27,30 +27,30 @@ def gaussian_features(values, gamma, real, rank: int):
     Args:
         values: Of each row, float64, `[members, n]`.
         gamma: `[members]`.
-        real: 1.0 for rows that count, else 0.0; those get neither features nor a rest.
-        rank: Columns.
+        real: 1.0 for rows that count, else 0.0; those get neither features nor a residual.
+        rank: Number of columns.
 
     Returns:
         L, `[members, n, rank]`, and the diagonal of K - L L', `[members, n]`, which is not
-        negative. The rest vanishes where the kernel is wide.
+        negative. It vanishes where the kernel is wide.
     """
     size, rank = values.shape[1], min(rank, values.shape[1])
 
-    def add(j, features, rest):
-        pivot = tf.argmax(rest, axis=1, output_type=tf.int32)
+    def add(j, features, residual):
+        pivot = tf.argmax(residual, axis=1, output_type=tf.int32)
         at = tf.gather(values, pivot, axis=1, batch_dims=1)[:, None]
         own = tf.gather(features, pivot, axis=1, batch_dims=1)
         column = tf.exp(-gamma[:, None] * tf.square(values - at)) * real
         column -= tf.linalg.matvec(features, own)
-        length = tf.gather(rest, pivot, axis=1, batch_dims=1)[:, None]
+        length = tf.gather(residual, pivot, axis=1, batch_dims=1)[:, None]
         column = tf.where(length > 1e-14, column / tf.sqrt(tf.maximum(length, 1e-14)), 0.0)
         features += column[..., None] * tf.one_hot(j, rank, dtype=values.dtype)
-        return j + 1, features, tf.maximum(rest - tf.square(column), 0.0)
+        return j + 1, features, tf.maximum(residual - tf.square(column), 0.0)
 
     start = tf.constant(0), tf.zeros((*values.shape, rank), values.dtype), real
     shapes = start[0].shape, tf.TensorShape((values.shape[0], size, rank)), values.shape
-    _, features, rest = tf.while_loop(lambda j, *_: j < rank, add, start, shapes)
-    return features, rest
+    _, features, residual = tf.while_loop(lambda j, *_: j < rank, add, start, shapes)
+    return features, residual
 
 
 def solve(features, diagonal, linear, real, upper: float, slack, gap: float, iterations: int):
@@ -64,7 +64,7 @@ def solve(features, diagonal, linear, real, upper: float, slack, gap: float, ite
         upper: B, above 1.
         slack: The sum lies within this of the number of rows that count, `[members]`.
         gap: Members stop where the duality gap is at most this share of the objective.
-        iterations: At most so many.
+        iterations: Maximum number.
     """
     count = tf.reduce_sum(real, 1)
     linear = tf.where(real > 0, linear, -1.0)
@@ -82,16 +82,16 @@ def solve(features, diagonal, linear, real, upper: float, slack, gap: float, ite
         return tf.reduce_sum(parts[0] + parts[1], 1) + parts[2] + parts[3]
 
     def state(point):
-        """A point, what K makes of it, its gap, and whether to go on from there."""
-        made, found = product(point.w), gap_of(point)
-        objective = tf.reduce_sum(point.w * (0.5 * made - linear), 1)
-        return point, made, found, found > gap * tf.maximum(tf.abs(objective), 1.0)
+        """A point, its product with K, its gap, and whether to continue."""
+        products, gaps = product(point.w), gap_of(point)
+        objective = tf.reduce_sum(point.w * (0.5 * products - linear), 1)
+        return point, products, gaps, gaps > gap * tf.maximum(tf.abs(objective), 1.0)
 
     def transposed(low, high, least, most):
         """G'z, with the constraints G w ≤ h in the order of the dual variables."""
         return high - low + (most - least)[:, None] * real
 
-    def iterate(i, point, made, found, goes):
+    def iterate(i, point, products, gaps, running):
         distances = slacks(point.w)
         ratios = [z / s for s, z in zip(distances, point.duals, strict=True)]
         system = diagonal + ratios[0] + ratios[1]
@@ -100,7 +100,7 @@ def solve(features, diagonal, linear, real, upper: float, slack, gap: float, ite
         scaled = columns / system[..., None]
         inner = tf.matmul(columns, scaled, transpose_a=True)
         inner = inverse(inner + tf.eye(inner.shape[-1], dtype=inner.dtype))
-        residual = made - linear + transposed(*point.duals)
+        residual = products - linear + transposed(*point.duals)
 
         def direction(aims):
             """Newton's step towards distance * dual = distance * dual + aim."""
@@ -115,7 +115,7 @@ def solve(features, diagonal, linear, real, upper: float, slack, gap: float, ite
             return changes, others
 
         def moved(changes, others, shy):
-            """The point ahead, at most as far as the boundary is."""
+            """The next point, at most as far as the boundary."""
             step = tf.ones_like(count)
             before = (*distances, *point.duals)
             for value, change in zip(before, (*changes, *others), strict=True):
@@ -131,16 +131,16 @@ def solve(features, diagonal, linear, real, upper: float, slack, gap: float, ite
 
         pairs = list(zip(distances, point.duals, strict=True))
         changes, others = direction([-s * z for s, z in pairs])
-        center = (gap_of(moved(changes, others, 1.0)) / found) ** 3 * found
+        center = (gap_of(moved(changes, others, 1.0)) / gaps) ** 3 * gaps
         center /= 2.0 * linear.shape[1] + 2.0
         corrections = zip(pairs, changes, others, strict=True)
         aims = [_like(center, s) - s * z - c * o for (s, z), c, o in corrections]
         ahead = state(moved(*direction(aims), _SHY))
-        # Where rounding lets the gap grow, or spoils the point, the last one stays.
-        takes = goes & (ahead[2] < found)
-        here = point, made, found, tf.zeros_like(goes)
+        # Where rounding increases the gap, or corrupts the point, the last one is kept.
+        accepted = running & (ahead[2] < gaps)
+        here = point, products, gaps, tf.zeros_like(running)
         kept = [
-            tf.where(_like(takes, old), new, old)
+            tf.where(_like(accepted, old), new, old)
             for new, old in zip(tf.nest.flatten(ahead), tf.nest.flatten(here), strict=True)
         ]
         return i + 1, *tf.nest.pack_sequence_as(here, kept)
@@ -152,7 +152,9 @@ def solve(features, diagonal, linear, real, upper: float, slack, gap: float, ite
     bounds = [tf.maximum(sign * slope, 0.0) + level[:, None] for sign in (1.0, -1.0)]
     start = tf.constant(0), *state(_Point(w, (*bounds, level, level)))
     *_, point, _, _, _ = tf.while_loop(
-        lambda i, point, made, found, goes: (i < iterations) & tf.reduce_any(goes), iterate, start
+        lambda i, point, products, gaps, running: (i < iterations) & tf.reduce_any(running),
+        iterate,
+        start,
     )
     return tf.clip_by_value(point.w, 0.0, upper) * real
 

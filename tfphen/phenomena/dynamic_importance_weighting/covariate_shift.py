@@ -1,7 +1,7 @@
-"""Fits a line where training and test inputs differ in distribution, with importance weights.
+"""Importance-weighted regression lines where training and test inputs differ in distribution.
 
 The regression data of Shimodaira and of Sugiyama: inputs N(1, ½²) for training and N(2, ¼²) for
-testing; the targets are a sinc curve, which no line is, or a line.
+testing; the target function is a sinc curve, which no line fits, or a line.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,8 +12,8 @@ from tfphen import density_ratio
 from tfphen.core import checks, references
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
-from tfphen.core.trial import Trial
 from tfphen.data.dataset import Dataset
+from tfphen.solvers.base import Problem
 
 # Mean and deviation of the inputs.
 TRAIN, TEST = (1.0, 0.5), (2.0, 0.25)
@@ -35,7 +35,7 @@ def covariate_shift(
         train: Number of training examples.
         test: Number of test examples, whose targets have no noise.
         noise: Standard deviation of the training targets' noise.
-        generator_seed: Where the random numbers start from.
+        generator_seed: Seed of the data.
     """
     curve = TRUTHS[checks.one_of("truth", truth, tuple(TRUTHS))]
     checks.wholes(train=train, test=test)
@@ -55,7 +55,7 @@ def covariate_shift(
 
 
 def true_weights(inputs) -> np.ndarray:
-    """Returns p_test(x) / p_train(x)."""
+    """The density ratio p_test(x) / p_train(x)."""
     logs = [-0.5 * ((inputs - mean) / sd) ** 2 - np.log(sd) for mean, sd in (TEST, TRAIN)]
     return np.exp(logs[0] - logs[1])
 
@@ -87,18 +87,20 @@ class LinePredictor:
     """The lines of all members.
 
     Attributes:
-        how: How they were found.
-        parameters: Numbers of one line.
-        reports: `"slope"`, `[members]`.
+        execution: The method of the fit.
+        num_parameters: Numbers of one line.
+        diagnostics: `"slope"`, `[members]`.
     """
 
-    how, parameters = "weighted least squares", 2
+    execution, num_parameters = "weighted least squares", 2
 
     def __init__(self, lines: np.ndarray):
-        self._lines, self.reports = lines, {"slope": lines[:, 1]}
+        self._lines, self.diagnostics = lines, {"slope": lines[:, 1]}
 
-    def __call__(self, inputs: np.ndarray, rows: np.ndarray, layers: Sequence[str] = ()):
-        """Returns the lines' values, `[members, n, 1]`, float64.
+    def predict(
+        self, inputs: np.ndarray, rows: np.ndarray | None = None, layers: Sequence[str] = ()
+    ) -> np.ndarray:
+        """Returns the values of the lines, `[members, n, 1]`, float64.
 
         Args:
             inputs: A pool of examples, `[pool, 2]`.
@@ -106,10 +108,12 @@ class LinePredictor:
             layers: Empty: there are none.
 
         Raises:
-            UsageError: Outputs of layers are asked for.
+            UsageError: Outputs of layers are requested.
         """
         if layers:
             raise UsageError(f"A line has no layers. Received: {list(layers)}")
+        if rows is None:
+            rows = np.broadcast_to(np.arange(len(inputs)), (len(self._lines), len(inputs)))
         return (self._lines[:, :1] + self._lines[:, 1:] * inputs[rows][..., 0])[..., None]
 
 
@@ -117,28 +121,20 @@ def _line(*, method: str = "unweighted") -> Callable:
     return METHODS[checks.one_of("method", method, tuple(METHODS))]
 
 
-def solve(trials: Sequence[Trial], examples, tick: Callable[[float], None]) -> LinePredictor:
+def solve(problem: Problem) -> LinePredictor:
     """Fits a line to the training examples of each member.
 
-    The model is `line(method="unweighted")`, with one of `METHODS`. The test inputs, without their
-    targets, are what weights are estimated from.
+    The model is `line(method="unweighted")`, with one of `METHODS`. Weights are estimated from the
+    test inputs, without their targets.
 
     Args:
-        trials: The members.
-        examples: Their data, `tfphen.train.examples.Examples`.
-        tick: Called with the number of trials' worth of work just done.
+        problem: Its trials name the model.
     """
-    spec = trials[0].model
+    spec = problem.trials[0].model
     method = references.call("model", references.look_up("model", {"line": _line}, spec), spec)
     lines = []
-    for one in examples.resolved:
+    for one in problem.examples.resolved:
         train, test = one.train_inputs.astype("float64"), one.test_inputs.astype("float64")
         lines.append(method(train[:, 0], train[:, 1], test[:, 0]))
-        tick(1.0)
+        problem.tick(1.0)
     return LinePredictor(np.stack(lines))
-
-
-def squared_error(trained) -> np.ndarray:
-    """Mean squared error of lines on test inputs, where targets have no noise, `[members]`."""
-    targets = trained.inputs("test")[..., 1]
-    return trained.mean("test", (trained.logits("test")[..., 0] - targets) ** 2)

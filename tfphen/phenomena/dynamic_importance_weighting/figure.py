@@ -1,9 +1,14 @@
-"""Draws what weights do: accuracy along the training, the weights themselves, and fitted lines."""
+"""Test accuracy along the training, mean weights, and squared errors of lines."""
 
 import numpy as np
 
 from tfphen.experiment import plots
-from tfphen.phenomena.dynamic_importance_weighting import findings as statistics
+from tfphen.phenomena.dynamic_importance_weighting.findings import (
+    curves,
+    networks,
+    recorded,
+    shift_errors,
+)
 
 NAMES = {
     "uniform": "uniform",
@@ -25,31 +30,26 @@ METHODS = {
 
 
 def draw(table, config, figure) -> None:
-    """Draws into an empty Matplotlib figure.
-
-    Args:
-        table: The records.
-        config: The settings.
-        figure: Empty.
-    """
+    """Draws accuracies, weights and, with a part on covariate shift, errors of lines."""
     shift = config.shift is not None
     widths = [1.5, 1.25, 1.0] if shift else [1.5, 1.25]
     figure.set_size_inches(4.2 * sum(widths) - 2.5, 3.8)
     axes = figure.subplots(1, len(widths), width_ratios=widths)
-    _accuracies(axes[0], table, config)
-    _weights(axes[1], table, config)
+    _draw_accuracies(axes[0], table, config)
+    _draw_weights(axes[1], table, config)
     if shift:
-        _lines(axes[2], table)
+        _draw_lines(axes[2], table)
 
 
-def _accuracies(axes, table, config) -> None:
-    steps = np.asarray(statistics.networks(table, "dynamic").curve_step.iloc[0])
+def _draw_accuracies(axes, table, config) -> None:
+    """Draws the test accuracy of each arm."""
+    steps = np.asarray(networks(table, "dynamic").curve_step.iloc[0])
     epochs = steps / steps[-1] * config.epochs
     for index, arm in enumerate(config.arms):
         style = {"color": plots.SERIES[index % len(plots.SERIES)], "label": NAMES[arm]}
-        plots.interval_band(axes, epochs, statistics.curves(table, arm), **style)
+        plots.interval_band(axes, epochs, curves(table, arm), **style)
     if config.controls:
-        values = statistics.curves(table, "dynamic", "noisy_validation")
+        values = curves(table, "dynamic", "noisy_validation")
         style = {"color": plots.INK, "linestyle": ":", "label": "noisy held-out"}
         plots.interval_band(axes, epochs, values, **style)
     axes.set(title=f"{config.rate:.0%} of labels flipped", xlabel="epoch", ylabel="test accuracy")
@@ -57,11 +57,11 @@ def _accuracies(axes, table, config) -> None:
     plots.direct_labels(axes)
 
 
-def _weights(axes, table, config) -> None:
-    """Mean weights of clean and of flipped rows, smoothed over an epoch or so."""
+def _draw_weights(axes, table, config) -> None:
+    """Draws mean weights of clean and of flipped labels, smoothed over about an epoch."""
     window = max(1, config.epochs // 20)
     for index, (column, name) in enumerate((("clean", "clean"), ("flipped", "flipped"))):
-        shares, values = statistics.recorded(table, "dynamic", f"{column}_weight")
+        shares, values = recorded(table, "dynamic", f"{column}_weight")
         whole = values[:, : values.shape[1] // window * window]
         values = np.nanmean(whole.reshape(len(values), -1, window), -1)
         epochs = config.epochs * shares[: whole.shape[1] : window]
@@ -75,18 +75,18 @@ def _weights(axes, table, config) -> None:
     plots.direct_labels(axes)
 
 
-def _lines(axes, table) -> None:
-    """Squared error of weighted lines over that of the unweighted one, each seed."""
+def _draw_lines(axes, table) -> None:
+    """Draws squared errors of weighted lines, relative to the unweighted line, by seed."""
     for index, (truth, name) in enumerate((("sinc", "a sinc curve"), ("line", "a line"))):
-        colour, marker = plots.SERIES[index], plots.MARKERS[index]
-        plain = statistics.shift_errors(table, truth, "unweighted")
+        color, marker = plots.SERIES[index], plots.MARKERS[index]
+        plain = shift_errors(table, truth, "unweighted")
         label = f"truth: {name}"
         for row, method in enumerate(METHODS):
-            ratios = statistics.shift_errors(table, truth, method) / plain
+            ratios = shift_errors(table, truth, method) / plain
             height = row + 0.3 * (index - 0.5)
             heights = np.full(len(ratios), height)
-            axes.plot(ratios, heights, marker, color=colour, alpha=0.45, ms=3, label=label)
-            axes.plot(np.exp(np.log(ratios).mean()), height, "|", color=colour, ms=9, mew=2)
+            axes.plot(ratios, heights, marker, color=color, alpha=0.45, ms=3, label=label)
+            axes.plot(np.exp(np.log(ratios).mean()), height, "|", color=color, ms=9, mew=2)
             label = None
     plots.threshold_line(axes, 1.0, "no weights", vertical=True)
     axes.set(xscale="log", yticks=range(len(METHODS)), yticklabels=list(METHODS.values()))

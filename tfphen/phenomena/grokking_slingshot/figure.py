@@ -1,11 +1,11 @@
-"""Accuracies and waves of a network that groks; losses and norms of slingshots."""
+"""Figure: accuracy and periodicity of a network that groks; loss and norm through slingshots."""
 
 import numpy as np
 
 from tfphen.experiment import plots
 from tfphen.phenomena._shared.tables import rows_of
 from tfphen.phenomena.grokking_slingshot.findings import slingshots_of
-from tfphen.phenomena.grokking_slingshot.phenomenon import Grokking, Slingshot
+from tfphen.phenomena.grokking_slingshot.trials import Grokking, Slingshot
 
 
 def draw(table, config, figure) -> None:
@@ -18,29 +18,29 @@ def draw(table, config, figure) -> None:
 
 
 def _draw_grokking(left, right, table, part: Grokking) -> None:
-    """Draws accuracies, and how periodic the first layer becomes, against the step."""
+    """Draws accuracies and the periodicity of the first layer over steps."""
 
-    def band(axes, arm, column, label, colour, **line):
+    def band(axes, arm, column, label, color, **line):
         if arm in part.arms() and f"curve_{column}" in table:
             rows = rows_of(table, arm=arm)
             curves = np.stack(list(rows[f"curve_{column}"]))
             curves = curves if column == "periodicity" else 1 - curves
-            line |= {"color": colour, "marker": ""}
+            line |= {"color": color, "marker": ""}
             plots.interval_band(axes, rows.curve_step.iloc[0], curves, label, **line)
 
     shares = {arm: f"{100 * share:g}% of the table" for arm, share in part.arms().items()}
     blue, orange, green, purple, *_ = plots.SERIES
     band(left, "main", "train_error", f"training, {shares['main']}", blue)
-    colours = {"main": orange, "larger": green, "sparse": purple}
-    for arm, colour in colours.items():
-        band(left, arm, "test_error", f"test, {shares.get(arm)}", colour)
-    left.set(xlabel="step", ylabel="accuracy", title="Memorised first, understood later")
+    colors = {"main": orange, "larger": green, "sparse": purple}
+    for arm, color in colors.items():
+        band(left, arm, "test_error", f"test, {shares.get(arm)}", color)
+    left.set(xlabel="step", ylabel="accuracy", title="Memorized first, generalized later")
     left.legend(loc="center right")
-    for arm, colour in colours.items():
-        band(right, arm, "periodicity", shares.get(arm), colour)
+    for arm, color in colors.items():
+        band(right, arm, "periodicity", shares.get(arm), color)
     band(right, "random_labels", "periodicity", "random labels", blue)
     right.set(xlabel="step", ylabel="inverse participation ratio", ylim=(0, 1))
-    right.set_title("Rows of the first layer become waves")
+    right.set_title("Rows of the first layer become periodic")
     if right.lines:
         right.legend(loc="upper left")
     else:
@@ -48,7 +48,7 @@ def _draw_grokking(left, right, table, part: Grokking) -> None:
 
 
 def _draw_slingshots(left, right, table, part: Slingshot) -> None:
-    """Draws the first seed of each arm; of the loss, the largest of each of 500 stretches."""
+    """Draws the first seed of each arm; the loss as its maximum in each of 500 intervals."""
     for number, arm in enumerate(part.arms()):
         rows = rows_of(table, arm=arm)
         row = rows.iloc[0]
@@ -62,5 +62,5 @@ def _draw_slingshots(left, right, table, part: Slingshot) -> None:
             for axes, values in ((left, losses), (right, norms)):
                 axes.plot(steps[at], values[at], "v", color=plots.INK, label="slingshot")
     left.set(yscale="log", xlabel="step", ylabel="training loss", title="The loss spikes")
-    right.set(xlabel="step", ylabel="norm of the last layer", title="The norm grows, then rests")
+    right.set(xlabel="step", ylabel="norm of the last layer", title="The norm grows, then plateaus")
     right.legend(loc="lower right")

@@ -1,19 +1,20 @@
-"""Trainings with class weights: of models of points in the plane, and of networks on images.
-
-Reference:
-    J. Byrd, Z. C. Lipton, "What is the Effect of Importance Weighting in Deep Learning?",
-    ICML 2019, arXiv 1812.03372.
-"""
+"""Trainings with class weights, on points in the plane and on images of two classes."""
 
 import dataclasses
 import functools
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from tfphen.core import checks
+from tfphen.core import config as configs
 from tfphen.core.errors import UsageError
 from tfphen.core.trial import Data, Spec, Trial
-from tfphen.phenomena.importance_weighting import findings as readings
+from tfphen.phenomena.importance_weighting.blobs import blobs
+
+# Measures along each training.
+CURVE = ("ambiguous_share", "test_share", "noise_share", "train_error", "margin", "logit_norm")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Points:
         learning_rate: Of gradient descent.
         relative: Whether the rate is divided by the largest singular value of the training inputs.
         epochs: Length of a training, a multiple of 10.
-        l2: Penalty on the kernel, not on the bias, of a further arm; None leaves it out.
-        alpha: Exponent of the poly-tailed loss of a further arm; None leaves it out.
+        l2: Penalty on the kernel, not on the bias, of an additional arm; None leaves it out.
+        alpha: Exponent of the poly-tailed loss of an additional arm; None leaves it out.
     """
 
     options: dict = dataclasses.field(default_factory=dict)
@@ -54,7 +55,7 @@ class Points:
             raise UsageError(f"`l2` is for the linear model. Received: model={self.model}")
 
     def curve(self) -> tuple[int, ...]:
-        """Returns the epochs at which there are measures: four in each power of ten."""
+        """Epochs at which measures are taken: four per power of ten."""
         points = {round(10 ** (k / 4)) for k in range(math.ceil(4 * math.log10(self.epochs)))}
         return tuple(sorted({p for p in points if p < self.epochs} | {self.epochs // 10}))
 
@@ -73,8 +74,8 @@ class Networks:
         dropout_learning_rate: That of the arm with dropout; None for the same.
         batch_size: Of each update.
         epochs: Length of a training.
-        early: The effect of the first so many epochs is what may fade.
-        weight_decay: Of the arm with an L2 penalty; half of it is tried too.
+        early: Number of first epochs whose mean effect is the reference.
+        weight_decay: Of the arm with an L2 penalty; another arm has half of it.
         dropout: Rate of the arm with dropout.
         noise: Share of flipped training labels under which a linear model is a control.
     """
@@ -110,10 +111,30 @@ class Networks:
         checks.number("noise", self.noise, 0, 0.5, low_open=True, high_open=True)
 
     def curve(self) -> tuple[int, ...]:
-        """Returns the epochs at which there are measures: the early ones, then four in each ten."""
+        """Epochs at which measures are taken: the early ones, then four per power of ten."""
         later = (round(10 ** (k / 4)) for k in range(math.ceil(4 * math.log10(self.epochs))))
         later = {epoch for epoch in later if self.early < epoch < self.epochs}
         return (*range(1, self.early + 1), *sorted(later))
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(configs.Config):
+    """Settings.
+
+    Args:
+        points: Settings of the models of points in the plane, or None to leave them out.
+        networks: Settings of the networks on images, or None to leave them out.
+        differs: Deviations of a paper experiment from the published one, as far as they matter.
+    """
+
+    points: Points | None = None
+    networks: Networks | None = None
+    differs: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.points is None and self.networks is None:
+            raise UsageError("One of `points` and `networks` is needed. Received: neither")
 
 
 def _check_weights(ratios: tuple[float, ...], divide_by: str) -> None:
@@ -122,50 +143,8 @@ def _check_weights(ratios: tuple[float, ...], divide_by: str) -> None:
     checks.one_of("divide_by", divide_by, ("examples", "weights"))
 
 
-def blobs(
-    *,
-    count: int = 20,
-    distance: float = 50**0.5,
-    radius: float = 2.0,
-    mirrored: bool = False,
-    test_count: int = 200,
-    generator_seed: int = 0,
-):
-    """Two Gaussian clouds in the plane, of unit variance, on either side of (2.5, 2.5).
-
-    They lie along (1, -1): at the default distance around (0, 5) and (5, 0). Both have the same
-    place on (1, 1), which lets weights of the classes act through the kernel as through a bias.
-
-    Args:
-        count: Training points of each class.
-        distance: Between the centres.
-        radius: Points farther from their centre are pulled back to this distance.
-        mirrored: Whether class 1 is the mirror image of class 0.
-        test_count: Test points of each class.
-        generator_seed: Seed of the data.
-    """
-    import numpy as np
-
-    from tfphen.core.seeds import stream
-    from tfphen.data import Dataset
-
-    checks.wholes(count=count, test_count=test_count)
-    away = distance / 2 * np.array([-1.0, 1.0]) / np.sqrt(2)
-
-    def draw(number, fold):
-        offsets = stream(generator_seed, "blobs", fold).standard_normal((2, number, 2))
-        offsets *= np.minimum(1.0, radius / np.linalg.norm(offsets, axis=-1, keepdims=True))
-        if mirrored:
-            offsets[1] = offsets[0, :, ::-1]
-        points = 2.5 + offsets + np.stack([away, -away])[:, None]
-        return points.reshape(-1, 2), np.repeat([0, 1], number)
-
-    parts = *draw(count, 0), *draw(test_count, 1)
-    return Dataset(*parts, num_classes=2, name="blobs", description="two clouds in the plane")
-
-
 def _constants(ratio: float) -> dict[str, tuple[float, float]]:
-    """Weights of the classes, `ratio` : 1 for class 1, with mean 1 over two classes of one size."""
+    """Class weights, `ratio` : 1 for class 1, with mean 1 over two classes of equal size."""
     return {"class_weights": (2 / (1 + ratio), 2 * ratio / (1 + ratio))}
 
 
@@ -175,15 +154,20 @@ def _objective(name: str, divide_by: str, **settings) -> Spec:
 
 @functools.lru_cache(maxsize=256)
 def _largest_singular_value(options: tuple, seed: int) -> float:
-    """That of the training inputs, to four digits, which any linear algebra library agrees on."""
-    import numpy as np
-
+    """Of the training inputs, to four digits, on which linear algebra libraries agree."""
     inputs = blobs(**dict(options), generator_seed=seed).train_inputs.astype("float64")
     return float(f"{np.linalg.norm(inputs, 2):.4g}")
 
 
+def trials(config: Config) -> Iterator[Trial]:
+    """Yields all trainings, seed by seed."""
+    for seed in config.seed_range():
+        yield from points_trials(config.points, seed) if config.points else ()
+        yield from networks_trials(config.networks, seed) if config.networks else ()
+
+
 def points_trials(points: Points, seed: int) -> Iterator[Trial]:
-    """Yields the trainings of one seed on points in the plane."""
+    """Trainings of one seed on points in the plane."""
     plain = _objective("cross_entropy", points.divide_by)
     arms = [("points", points.options, points.model, plain)]
     if points.l2 is not None:
@@ -208,14 +192,14 @@ def points_trials(points: Points, seed: int) -> Iterator[Trial]:
                 steps=steps * points.epochs,
                 curve=[steps * epoch for epoch in points.curve()],
                 constants=_constants(ratio),
-                measures=[m for m in ("test_error", *readings.CURVE) if m != "noise_share"],
+                measures=[m for m in ("test_error", *CURVE) if m != "noise_share"],
                 seed=seed,
                 tags={"arm": arm, "ratio": ratio, "seed": seed},
             )
 
 
 def networks_trials(networks: Networks, seed: int) -> Iterator[Trial]:
-    """Yields the trainings of one seed on images of two classes."""
+    """Trainings of one seed on images of two classes."""
     steps, model = -(-networks.train // networks.batch_size), networks.model
 
     def trial(arm, ratio, weighting=1.0, corruptions=(), model=model, rate=None, decay=0.0):
@@ -236,7 +220,7 @@ def networks_trials(networks: Networks, seed: int) -> Iterator[Trial]:
             steps=steps * networks.epochs,
             curve=[steps * epoch for epoch in networks.curve()],
             constants=_constants(weighting),
-            measures=("test_error", *readings.CURVE),
+            measures=("test_error", *CURVE),
             seed=seed,
             tags={"arm": arm, "ratio": ratio, "seed": seed},
         )

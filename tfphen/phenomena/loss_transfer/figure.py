@@ -1,13 +1,20 @@
-"""Separation against transfer, transfer by stage, and similarity by layer, a colour a loss."""
+"""Separation and transfer, transfer by stage, and similarity by layer, one color per loss."""
 
 import numpy as np
 
 from tfphen.experiment import plots
-from tfphen.phenomena.loss_transfer import findings as readings
+from tfphen.phenomena.loss_transfer.findings import (
+    TRUE_SIMILARITY,
+    separation,
+    similarities,
+    transfer_accuracies,
+    values,
+)
+from tfphen.phenomena.loss_transfer.trials import INDICES
 from tfphen.verdicts import stats
 
-# Two markers a colour: there are nine losses, and fewer colours that all readers tell apart.
-_STYLES = [(colour, marker) for marker in ("o", "^") for colour in plots.SERIES]
+# Two markers per color: there are nine losses, and fewer colors that all readers can distinguish.
+_STYLES = [(color, marker) for marker in ("o", "^") for color in plots.SERIES]
 
 _TICKS = (0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99)
 
@@ -33,25 +40,25 @@ def draw(table, config, figure) -> None:
 
 
 def _draw_transfer(axes, table, styles) -> None:
-    """Class separation and accuracy of a linear probe: seeds, and means with intervals."""
+    """Draws class separation and probe accuracy: seeds, and means with intervals."""
     references = (
         ("untrained", "probe_penultimate", "untrained network"),
         ("softmax", "probe_first", "first layer, softmax"),
         ("softmax", "probe_inputs", "inputs"),
     )
     for (arm, column, label), style in zip(references, (":", "--", "-."), strict=True):
-        height = readings.values(table, arm, column).mean()
+        height = values(table, arm, column).mean()
         axes.axhline(height, color=plots.INK, lw=0.8, ls=style, label=label)
-    for arm, (colour, marker) in styles.items():
-        x = readings.separation(table, arm)
-        y = readings.values(table, arm, "probe_penultimate")
-        axes.plot(x, y, marker, color=colour, ms=2.5, alpha=0.25)
-        centre, reach = _mean_and_reach(np.stack([x, y]))
+    for arm, (color, marker) in styles.items():
+        x = separation(table, arm)
+        y = values(table, arm, "probe_penultimate")
+        axes.plot(x, y, marker, color=color, ms=2.5, alpha=0.25)
+        center, reach = _mean_and_reach(np.stack([x, y]))
         axes.errorbar(
-            *centre, reach[1], reach[0], marker, color=colour, ms=6, label=arm.replace("_", " ")
+            *center, reach[1], reach[0], marker, color=color, ms=6, label=arm.replace("_", " ")
         )
-    # Equal steps are equal factors of what separation lacks to 1.
-    axes.set_xscale("function", functions=(_log_lack, lambda x: -np.expm1(-x)))
+    # Equal steps are equal factors of 1 - separation.
+    axes.set_xscale("function", functions=(_negative_log_complement, lambda x: -np.expm1(-x)))
     low, high = axes.get_xlim()
     axes.set_xticks([tick for tick in _TICKS if low < tick < high])
     axes.set(xlabel="class separation R², training set", ylabel="accuracy of a linear probe")
@@ -59,12 +66,12 @@ def _draw_transfer(axes, table, styles) -> None:
 
 
 def _draw_fine_tuning(axes, table, styles) -> None:
-    """Accuracy on other classes with a frozen and with a fine-tuned body, a line a loss."""
+    """Draws accuracy on other classes with a frozen and a fine-tuned body, one line per loss."""
     stages = ("trained", "fine_tuned")
-    for arm, (colour, marker) in styles.items():
-        found = [readings.transfer_accuracies(table, [arm], stage)[0] for stage in stages]
-        axes.plot((0, 1), np.mean(found, 1), marker, ls="-", color=colour)
-    scratch = readings.transfer_accuracies(table, ["untrained"], "fine_tuned").mean()
+    for arm, (color, marker) in styles.items():
+        accuracies = [transfer_accuracies(table, [arm], stage)[0] for stage in stages]
+        axes.plot((0, 1), np.mean(accuracies, 1), marker, ls="-", color=color)
+    scratch = transfer_accuracies(table, ["untrained"], "fine_tuned").mean()
     axes.plot(1, scratch, "_", color=plots.INK, ms=12)
     axes.annotate("from scratch", (1, scratch), (-12, -2), textcoords="offset points", ha="right")
     axes.set(xticks=(0, 1), xticklabels=("linear probe", "fine-tuned"), xlim=(-0.3, 1.3))
@@ -72,40 +79,41 @@ def _draw_fine_tuning(axes, table, styles) -> None:
 
 
 def _draw_similarity(axes, table, styles, depth: int) -> None:
-    """CKA of each layer with that of a softmax network of other seeds."""
+    """Draws the CKA of each layer with that of a softmax network of other seeds."""
     places = np.arange(1, depth + 1)
-    for arm, (colour, marker) in styles.items():
-        found = readings.similarities(table, arm, depth)
-        settings = {"color": colour, "marker": marker}
+    for arm, (color, marker) in styles.items():
+        by_layer = similarities(table, arm, depth)
+        settings = {"color": color, "marker": marker}
         if arm == "softmax":
-            plots.interval_band(axes, places, found, lw=2.4, **settings)
+            plots.interval_band(axes, places, by_layer, lw=2.4, **settings)
         else:
-            axes.plot(places, found.mean(0), **settings, lw=1.2)
+            axes.plot(places, by_layer.mean(0), **settings, lw=1.2)
     names = [str(place) for place in places[:-1]]
     axes.set(xticks=places, xticklabels=[*names, "penultimate"], xlabel="layer")
     axes.set(ylabel="CKA with softmax, other seeds", title="Losses differ in late layers")
 
 
 def _draw_draws(axes, table) -> None:
-    """Each index over draws of one hundred examples, and its published value."""
-    for row, index in enumerate(readings.INDICES):
-        found = readings.values(table, "drawn", f"{index}_cka", "draw")
-        heights = row + np.linspace(-0.2, 0.2, len(found))
-        axes.plot(found, heights, "o", color=plots.SERIES[0], ms=2.5, alpha=0.3)
-        axes.plot(found.mean(), row, "|", color=plots.SERIES[0], ms=26, mew=2)
-        published = readings.values(table, "published", f"{index}_cka", "draw")[0]
+    """Draws each index for draws of one hundred examples, and its published value."""
+    for row, index in enumerate(INDICES):
+        drawn = values(table, "drawn", f"{index}_cka", "draw")
+        heights = row + np.linspace(-0.2, 0.2, len(drawn))
+        axes.plot(drawn, heights, "o", color=plots.SERIES[0], ms=2.5, alpha=0.3)
+        axes.plot(drawn.mean(), row, "|", color=plots.SERIES[0], ms=26, mew=2)
+        published = values(table, "published", f"{index}_cka", "draw")[0]
         axes.plot(published, row, "D", color=plots.SERIES[1], ms=6)
-    plots.threshold_line(axes, readings.TRUE_SIMILARITY, "all examples, linear", vertical=True)
-    axes.set(yticks=range(len(readings.INDICES)), yticklabels=["linear", "unbiased", "RBF"])
+    plots.threshold_line(axes, TRUE_SIMILARITY, "all examples, linear", vertical=True)
+    axes.set(yticks=range(len(INDICES)), yticklabels=["linear", "unbiased", "RBF"])
     axes.set(xlabel="CKA of 100 examples (diamond: published draw)", ylim=(2.5, -0.5))
     axes.set(title="Only the unbiased index aims at its limit")
 
 
-def _mean_and_reach(values: np.ndarray):
-    """Returns means over seeds and the half widths of their intervals, for `[rows, seeds]`."""
-    found = [stats.mean(row) for row in values]
-    return [one.value for one in found], np.nan_to_num([one.high - one.value for one in found])
+def _mean_and_reach(rows: np.ndarray):
+    """Means over seeds and the half-widths of their intervals, for `[rows, seeds]`."""
+    means = [stats.mean(row) for row in rows]
+    return [mean.value for mean in means], np.nan_to_num([mean.high - mean.value for mean in means])
 
 
-def _log_lack(values):
-    return -np.log1p(-np.minimum(values, 1 - 1e-9))
+def _negative_log_complement(separations):
+    """-log(1 - separation), the scale of its axis."""
+    return -np.log1p(-np.minimum(separations, 1 - 1e-9))

@@ -1,9 +1,10 @@
-"""Lottery tickets and their controls, from dense to sparse."""
+"""Figure: tickets and their controls, from dense to sparse."""
 
 from tfphen.experiment import plots
-from tfphen.phenomena.lottery_ticket.phenomenon import CONTROLS, read_curves
+from tfphen.phenomena.lottery_ticket.findings import read_curves
+from tfphen.phenomena.lottery_ticket.trials import CONTROLS
 
-_DRAWN = ("dense", "ticket", *CONTROLS[:-1])
+_ARMS = ("dense", "ticket", *CONTROLS[:-1])
 
 
 def draw(table, config, figure) -> None:
@@ -12,9 +13,9 @@ def draw(table, config, figure) -> None:
     figure.set_size_inches(11.5, 4.2)
     accuracy, stopping, losses = figure.subplots(1, 3)
     _draw(accuracy, runs, "accuracy")
-    accuracy.set(title="where validation loss is lowest", ylabel="test accuracy")
+    accuracy.set(title="at early stopping", ylabel="test accuracy")
     _draw(stopping, runs, "stopped_step")
-    stopping.set(title="when it is lowest", ylabel="step")
+    stopping.set(title="early stopping", ylabel="step")
     share = 100 * runs[runs["round"] == number].density.mean()
     _draw(losses, runs[runs["round"].isin((0, number))], "curve_validation_loss")
     losses.set(title=f"with {share:.2g}% of the weights", ylabel="validation loss")
@@ -22,14 +23,14 @@ def draw(table, config, figure) -> None:
 
 
 def _draw(axes, runs, column: str) -> None:
-    """Draws curves over steps, or another column over the share of weights that is left."""
+    """Draws curves over steps, or another column over the percentage of weights left."""
     curves = column.startswith("curve_")
-    for index, arm in enumerate(_DRAWN):
-        colour, marker = (plots.INK, *plots.SERIES)[index], ("", *plots.MARKERS)[index]
+    for index, arm in enumerate(_ARMS):
+        color, marker = (plots.INK, *plots.SERIES)[index], ("", *plots.MARKERS)[index]
         # Kept signs hide the ticket wherever they are all that matters.
         line = {"dense": "--", "kept_signs": ":"}.get(arm, "-")
         label = arm.replace("_", " ")
-        look = {"color": colour, "marker": marker, "linestyle": line, "label": label}
+        look = {"color": color, "marker": marker, "linestyle": line, "label": label}
         rows = runs[runs.arm.isin(("dense", arm) if arm == "ticket" and not curves else (arm,))]
         if not len(rows):
             continue

@@ -1,4 +1,4 @@
-"""Which weights of a network are cut off: masks by magnitude and at random, and their controls.
+"""Pruning masks by magnitude and at random, and initial values of tickets and controls.
 
 Weights and masks are dictionaries of arrays by path, such as `"hidden_1/kernel"`, in
 the order of the layers. Masks are bool arrays, True where a weight is left. Only kernels are ever
@@ -30,7 +30,7 @@ def layer_rates(
     output_rate: float | None = None,
     convolution_rate: float | None = None,
 ) -> dict[str, float]:
-    """Returns the share of its remaining weights that each kernel loses in one round, by path.
+    """Returns the fraction of its remaining weights that each kernel loses in a round, by path.
 
     Args:
         weights: Arrays by path; the last kernel is that of the output layer.
@@ -48,9 +48,9 @@ def layer_rates(
     paths = prunable(weights)
     checks.require(bool(paths), "weights", list(weights), "must have a path that ends in 'kernel'")
     dense, convolution = rate, rate if convolution_rate is None else convolution_rate
-    found = {path: convolution if weights[path].ndim > 2 else dense for path in paths}
-    found[paths[-1]] = rate / 2 if output_rate is None else output_rate
-    return found
+    rate_by_path = {path: convolution if weights[path].ndim > 2 else dense for path in paths}
+    rate_by_path[paths[-1]] = rate / 2 if output_rate is None else output_rate
+    return rate_by_path
 
 
 def all_ones(weights: Arrays) -> dict[str, np.ndarray]:
@@ -68,11 +68,11 @@ def prune_by_layer(
 
     Args:
         weights: Trained weights by path.
-        masks: What was left before, bool, for each path of `rates`.
-        rates: Share of what is left, by path, see `layer_rates`.
+        masks: Masks before this round, bool, for each path of `rates`.
+        rates: Fraction of the remaining weights to remove, by path, see `layer_rates`.
 
     Returns:
-        The new masks. None of their weights was missing before: masks of all rounds are nested.
+        The new masks, nested in the old ones.
 
     Raises:
         UsageError: Weights that are not finite, or a mask of another shape.
@@ -93,14 +93,14 @@ def prune_globally(weights: Arrays, masks: Arrays, rate: float) -> dict[str, np.
 
     Args:
         weights: Trained weights by path.
-        masks: What was left before, bool, by path.
-        rate: Share of what is left, in [0, 1).
+        masks: Masks before this round, bool, by path.
+        rate: Fraction of the remaining weights to remove, in [0, 1).
 
     Returns:
         The new masks, nested in the old ones.
 
     Raises:
-        UsageError: Weights that are not finite, a mask of another shape, or a wrong `rate`.
+        UsageError: Weights that are not finite, a mask of another shape, or an invalid `rate`.
     """
     checks.number("rate", rate, 0, 1, high_open=True)
     pairs = [_magnitudes(weights, masks, path) for path in masks]
@@ -127,24 +127,24 @@ def random_masks(masks: Arrays, generator: np.random.Generator) -> dict[str, np.
 
 
 def density(masks: Arrays) -> float:
-    """Returns the share of the prunable weights that is left, in [0, 1]."""
+    """Returns the fraction of the prunable weights that is left, in [0, 1]."""
     return sum(np.count_nonzero(m) for m in masks.values()) / sum(m.size for m in masks.values())
 
 
 def densities(masks: Arrays, variables: Sequence, members: int) -> np.ndarray:
-    """Returns the share of the prunable weights that is left in each member of a population.
+    """Returns the fraction of the prunable weights that is left in each member.
 
     Args:
-        masks: Arrays `[members, ...]` by path; what has none is unpruned.
+        masks: Arrays `[members, ...]` by path; a kernel without one is unpruned.
         variables: The model's weights.
-        members: How many members there are.
+        members: Number of members.
     """
     kernels = {v.path: np.broadcast_to(True, (members, *v.shape)) for v in variables}
     kernels = {path: masks.get(path, kernels[path]) for path in prunable(kernels)}
     return np.asarray([density({p: m[i] for p, m in kernels.items()}) for i in range(members)])
 
 
-# ---- where tickets and their controls begin ----------------------------------------------------
+# ---- initial values of tickets and their controls ----------------------------------------------
 
 
 def ticket(
@@ -163,9 +163,9 @@ def ticket(
     """Returns the weights and masks from which the network of one round is trained.
 
     Args:
-        drawn: All weights by path as they come from the seed: those of the first round, or, for a
-            control, a fresh draw.
-        inputs: Flat arrays `[numbers]`, as `starts.flatten` makes them of all weights: those at the
+        drawn: All initial weights by path, as sampled from the seed: those of the first round, or,
+            for a control, a fresh draw.
+        inputs: Flat arrays of all weights, as `initialization.flatten` returns them: those at the
             end of the round before, `"weights"`, and its `"masks"`; `"rewound"`, see there.
         generator: For all that is random.
         rate, output_rate, convolution_rate: As in `layer_rates`.
@@ -173,10 +173,10 @@ def ticket(
         mask: `"magnitude"`, or `"random"` for as many weights of each layer at random places.
         values: `"original"`; `"permuted"` among the survivors of each layer; `"kept_signs"`, where
             only their magnitudes are permuted; or `"redrawn_signs"`.
-        rewound: Begin from the input of this name instead of `drawn`.
+        rewound: Start from the input of this name instead of `drawn`.
 
     Raises:
-        UsageError: An unknown `scope`, `mask` or `values`, or a wrong rate.
+        UsageError: An unknown `scope`, `mask` or `values`, or an invalid rate.
     """
     changes = {
         "permuted": permute_values,
@@ -202,7 +202,7 @@ def ticket(
 
 
 def permute_values(weights: Arrays, masks: Arrays, generator: np.random.Generator) -> dict:
-    """Gives the surviving values of each layer to one another's places: same values, new order."""
+    """Permutes the surviving values within each layer."""
     return _of_survivors(weights, masks, generator.permutation)
 
 
@@ -214,7 +214,7 @@ def permute_magnitudes(weights: Arrays, masks: Arrays, generator: np.random.Gene
 
 
 def redraw_signs(weights: Arrays, masks: Arrays, generator: np.random.Generator) -> dict:
-    """Keeps the surviving magnitude at each place and gives it a sign by the toss of a coin."""
+    """Keeps the surviving magnitude at each place and samples its sign."""
 
     def redraw(values):
         return np.where(generator.random(values.shape) < 0.5, -values, values)

@@ -1,4 +1,4 @@
-"""Critical samples of a population whose members have examples of their own."""
+"""Critical sample ratios of population members, each around its own examples."""
 
 import numpy as np
 from keras import ops

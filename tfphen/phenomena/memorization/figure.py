@@ -1,11 +1,12 @@
-"""Easy examples, the order of learning, complexity, regularizers, loss sensitivity, arithmetic."""
+"""Figure: easy examples, order of learning, complexity, regularizers, sensitivity, arithmetic."""
 
 import numpy as np
 
+from tfphen.core.seeds import stream
 from tfphen.experiment import plots
 from tfphen.phenomena._shared.tables import rows_of
 from tfphen.phenomena.memorization.findings import curves_of, values_of
-from tfphen.phenomena.memorization.phenomenon import DATA
+from tfphen.phenomena.memorization.trials import DATA
 
 
 def draw(table, config, figure) -> None:
@@ -26,20 +27,20 @@ def draw(table, config, figure) -> None:
 
 
 def _draw_easy(axes, table) -> None:
-    """Success rates of the examples of one seed, from the hardest on, and those of coin tosses."""
-    from tfphen.core.seeds import stream
-
+    """Draws sorted success rates of the examples of one seed, and those of coin tosses."""
     for arm in DATA:
         rows = rows_of(table, study="short", arm=arm)
-        right = ~np.stack(list(rows[rows.seed == rows.seed.min()].train_wrong))
-        axes.plot(np.sort(right.mean(0)), label=arm)
+        correct = ~np.stack(list(rows[rows.seed == rows.seed.min()].train_wrong))
+        axes.plot(np.sort(correct.mean(0)), label=arm)
         if arm == "randX":
-            draws = stream(0, "coin_tosses").binomial(len(right), right.mean(), right.shape[1])
-            axes.plot(
-                np.sort(draws) / len(right), color=plots.INK, lw=0.9, ls=":", label="coin tosses"
+            draws = stream(0, "coin_tosses").binomial(
+                len(correct), correct.mean(), correct.shape[1]
             )
-    axes.set(title="After one epoch, some are easy for all", xlabel="training examples, sorted")
-    axes.set(ylabel="share of runs that are right")
+            axes.plot(
+                np.sort(draws) / len(correct), color=plots.INK, lw=0.9, ls=":", label="coin tosses"
+            )
+    axes.set(title="After one epoch, some examples are easy", xlabel="training examples, sorted")
+    axes.set(ylabel="fraction of correct runs")
 
 
 def _draw_curves(axes, table, curves: dict, title: str, ylabel: str) -> None:
@@ -55,11 +56,11 @@ def _draw_curves(axes, table, curves: dict, title: str, ylabel: str) -> None:
 def _draw_order(axes, table) -> None:
     curves = {
         "clean labels fitted": ("noisy", "clean_fit", False),
-        "wrong labels fitted": ("noisy", "flipped_fit", False),
+        "flipped labels fitted": ("noisy", "flipped_fit", False),
         "validation": ("noisy", "validation_error", True),
         "validation, no noise": ("real", "validation_error", True),
     }
-    _draw_curves(axes, table, curves, "Patterns first, wrong labels later", "accuracy")
+    _draw_curves(axes, table, curves, "Patterns first, flipped labels later", "accuracy")
 
 
 def _draw_critical(axes, table) -> None:
@@ -68,7 +69,7 @@ def _draw_critical(axes, table) -> None:
 
 
 def _draw_regularizers(axes, table) -> None:
-    """Training accuracy on random labels against validation accuracy on real data."""
+    """Draws training accuracy on random labels against validation accuracy on real data."""
     names = {"": "none", "_decay": "weight decay", "_dropout": "dropout"}
     for (suffix, name), marker in zip(names.items(), plots.MARKERS, strict=False):
         x = 1 - values_of(rows_of(table, study="long", arm=f"randY{suffix}"), "train_error")
@@ -79,25 +80,27 @@ def _draw_regularizers(axes, table) -> None:
 
 
 def _draw_sensitivity(axes, table) -> None:
-    """Lorenz curves of loss sensitivity, the mean over seeds."""
+    """Draws Lorenz curves of loss sensitivity, the mean over seeds."""
     for arm in ("real", "randX"):
         rows = rows_of(table, study="replayed", arm=arm)
         ordered = np.sort(np.stack(list(rows.loss_sensitivity)), 1).cumsum(1)
         shares = np.linspace(0, 1, ordered.shape[1] + 1)[1:]
         gini = values_of(rows, "loss_sensitivity").mean()
         axes.plot(shares, (ordered / ordered[:, -1:]).mean(0), label=f"{arm}, Gini {gini:.2f}")
-    axes.axline((0, 0), slope=1, color=plots.INK, lw=0.8, ls=":", label="all alike")
-    axes.set(title="Few real examples matter most", xlabel="share of examples, least first")
-    axes.set(ylabel="share of loss sensitivity")
+    axes.axline((0, 0), slope=1, color=plots.INK, lw=0.8, ls=":", label="uniform")
+    axes.set(
+        title="Few real examples matter most", xlabel="fraction of examples, least sensitive first"
+    )
+    axes.set(ylabel="fraction of loss sensitivity")
 
 
 def _draw_arithmetic(axes, table) -> None:
-    """Accuracies at the end of training under each weight decay."""
+    """Draws accuracies at the end of training for each weight decay."""
     rows = table[table.study == "arithmetic"].sort_values(["weight_decay", "seed"])
     arms = list(dict.fromkeys(rows.arm))
     for label, column, flip in (
         ("test", "curve_test_error", True),
-        ("wrong labels fitted", "curve_flipped_fit", False),
+        ("mislabeled sums fitted", "curve_flipped_fit", False),
         ("training", "curve_train_error", True),
     ):
         values = [values_of(rows[rows.arm == arm], column) for arm in arms]

@@ -20,7 +20,7 @@ from tfphen.density_ratio.kernels import gaussian_kernel
 
 # A tile of 4 MB is read from memory once and multiplied twice out of the cache.
 _TILE = 1024
-# How often conjugate gradients start at most, each time from the true residual.
+# Maximum number of restarts of conjugate gradients, each from the true residual.
 _REFINEMENTS = 4
 
 
@@ -201,7 +201,7 @@ def interpolate(
     Raises:
         UsageError: K is not positive definite in float64, as where two points are the same.
     """
-    # Members that differ in nothing but their seed may ask for the same columns.
+    # Members that differ only in their seed may have the same columns.
     targets, back = np.unique(np.asarray(targets, "float64"), axis=1, return_inverse=True)
     norms = np.linalg.norm(targets, axis=0)
     solve = _by_factoring
@@ -241,7 +241,7 @@ def _by_gradients(points, targets, gamma, landmarks, limits, tick):
     kernel = TiledKernel(points, gamma)
     solution, fitted = np.zeros(targets.shape), np.zeros(targets.shape)
     iterations = np.zeros(targets.shape[1], int)
-    # The products round, so the residual that was kept up to date is not quite the true one.
+    # The products round, so the recursively updated residual drifts from the true one.
     for _ in range(_REFINEMENTS):
         correction, taken = conjugate_gradients(
             kernel.product, targets - fitted, goals, precondition, max_iterations, tick

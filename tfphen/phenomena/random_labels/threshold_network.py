@@ -9,7 +9,7 @@ after the other. The arithmetic needs float64: the smallest gap zᵢ - bᵢ fall
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from tfphen.core import checks, references
 from tfphen.core.errors import UsageError
 from tfphen.core.seeds import stream
-from tfphen.core.trial import Trial
+from tfphen.solvers.base import Problem
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +90,7 @@ def fit_threshold_network(
     (8, [5.0, -1.0, 4.0])
 
     When not to use:
-        To learn: it fits noise as readily as anything else, and says nothing about new inputs.
+        To learn: it fits noise as readily as anything else, and does not generalize.
 
     Reference:
         C. Zhang, S. Bengio, M. Hardt, B. Recht, O. Vinyals, "Understanding deep learning requires
@@ -181,32 +181,36 @@ class ThresholdPredictor:
     """The constructed networks of all members, as classifiers by the nearest class number.
 
     Attributes:
-        how: How they were found.
-        parameters: Weights of the first member's network.
-        reports: `"misfit"`, `[members]`: the largest distance of a training example's value from
-            its class number.
+        execution: The method that built them.
+        num_parameters: Weights of the first member's network.
+        diagnostics: `"misfit"`, `[members]`: the largest distance of a training example's value
+            from its class number.
     """
 
-    how = "construction"
+    execution = "construction"
 
     def __init__(
         self, networks: Sequence[ThresholdNetwork], classes: int, misfits: Sequence[float]
     ):
         self._networks, self._classes = networks, classes
-        self.parameters = networks[0].num_weights
-        self.reports = {"misfit": np.asarray(misfits)}
+        self.num_parameters = networks[0].num_weights
+        self.diagnostics = {"misfit": np.asarray(misfits)}
 
-    def __call__(self, inputs: np.ndarray, rows: np.ndarray, layers: Sequence[str] = ()):
+    def predict(
+        self, inputs: np.ndarray, rows: np.ndarray | None = None, layers: Sequence[str] = ()
+    ) -> np.ndarray:
         """Returns `-(c - k)²` for the class numbers k, `[members, n, classes]`, float64.
 
         Args:
             inputs: A pool of examples, `[pool, ...]`.
-            rows: Rows of the pool for each member, `[members, n]`.
-            layers: Empty: there are no layers to look at.
+            rows: Rows of the pool for each member, `[members, n]`; None for the whole pool.
+            layers: Empty: there are no layers to return.
 
         Raises:
             UsageError: Outputs of layers are asked for.
         """
+        if rows is None:
+            rows = np.broadcast_to(np.arange(len(inputs)), (len(self._networks), len(inputs)))
         if layers:
             raise UsageError(f"A threshold network has no layers. Received: {list(layers)}")
         flat = inputs.reshape(len(inputs), -1)
@@ -219,18 +223,17 @@ def _threshold_network_model(*, units: int | None = None) -> int | None:
     return units if units is None else checks.whole("units", units)
 
 
-def solve(trials: Sequence[Trial], examples, tick: Callable[[float], None]) -> ThresholdPredictor:
+def solve(problem: Problem) -> ThresholdPredictor:
     """Builds a network for each member that gives each input its class number.
 
     The model is `threshold_network(units=None)`: with fewer units than examples, only that many of
-    them, drawn at random, are fitted. The settings of the optimizer are those of
+    them, drawn at random, are fitted. The settings of the solver are those of
     `fit_threshold_network`.
 
     Args:
-        trials: The members.
-        examples: Their data, `tfphen.train.examples.Examples`.
-        tick: Called with the number of trials' worth of work just done.
+        problem: Its trials name the model, and the solver with its settings.
     """
+    trials, examples = problem.trials, problem.examples
     pool, rows, labels = examples.splits["train"]
     spec = trials[0].model
     models = {"threshold_network": _threshold_network_model}
@@ -242,8 +245,8 @@ def solve(trials: Sequence[Trial], examples, tick: Callable[[float], None]) -> T
         targets = labels["labels"][index, :size]
         fitted = generator.permutation(size)[: size if units is None else units]
         arguments = inputs[fitted], targets[fitted], generator
-        network = references.call("optimizer", fit_threshold_network, trial.optimizer, *arguments)
+        network = references.call("solver", fit_threshold_network, trial.solver, *arguments)
         networks.append(network)
         misfits.append(abs(network(inputs) - targets).max())
-        tick(1.0)
+        problem.tick(1.0)
     return ThresholdPredictor(networks, examples.num_classes, misfits)

@@ -1,4 +1,4 @@
-"""What the flows of a population, trained on the sources, make of the few points of the target."""
+"""Errors and predictions of fits, and fits to combinations made by learned flows."""
 
 from typing import NamedTuple
 
@@ -15,13 +15,33 @@ from tfphen.phenomena.causal_mechanism_transfer.mechanism_transfer import (
 )
 
 
+def error(trained: Trained) -> np.ndarray:
+    """Mean squared error of the last variable of the test points, `[members]`."""
+    return ((trained.logits("test")[..., 0] - trained.inputs("test")[..., -1]) ** 2).mean(1)
+
+
+def sources(trained: Trained) -> np.ndarray:
+    """Training points of all domains, `[members, n, d]`."""
+    return trained.inputs("train")
+
+
+def predicted(trained: Trained) -> np.ndarray:
+    """Test points with predictions of their last variable, `[members, n, d + 1]`."""
+    return np.concatenate([trained.inputs("test"), trained.logits("test")], axis=-1)
+
+
+def learned(trained: Trained, name: str) -> np.ndarray:
+    """One of the numbers of `Learned` with a flow as it is, `[members]`."""
+    return getattr(trained.once(transfer), name)
+
+
 class Learned(NamedTuple):
-    """One number a member, `[members]` each.
+    """Results of fits with learned flows, `[members]` each.
 
     Args:
         error: Mean squared error of the test points.
-        score: Mean squared error of the target's points when they are left out one by one.
-        kept: Share of the combinations that look like the sources' points.
+        score: Leave-one-out mean squared error of the target's points.
+        kept: Share of the combinations that pass the novelty filter.
     """
 
     error: np.ndarray
@@ -30,7 +50,7 @@ class Learned(NamedTuple):
 
 
 def transfer(trained: Trained) -> Learned:
-    """Combines the target's components as each member's flow sees them, and fits, and tests.
+    """Combines the target's components according to each member's flow, fits, and evaluates.
 
     Args:
         trained: A population of `contrastive_flow.model`s; the last label is the target domain.
@@ -45,8 +65,8 @@ def transfer(trained: Trained) -> Learned:
     with small_problems():
         for index, (target, more) in enumerate(zip(targets, made, strict=True)):
             passed = NoveltyFilter(inputs[index, ~is_target[index]])(more)
-            found = fit(target, more[passed], float(passed.mean()))
+            fitted = fit(target, more[passed], float(passed.mean()))
             test = trained.inputs("test")[index]
-            error = np.mean((found.ridge(test[:, :-1]) - test[:, -1]) ** 2)
-            rows.append((error, found.score, found.kept))
+            error = np.mean((fitted.ridge(test[:, :-1]) - test[:, -1]) ** 2)
+            rows.append((error, fitted.score, fitted.kept))
     return Learned(*np.asarray(rows).T)

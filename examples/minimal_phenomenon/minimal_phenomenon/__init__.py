@@ -1,0 +1,1 @@
+"""Wider networks err less on handwritten digits."""

@@ -41,8 +41,7 @@ def pytest_generate_tests(metafunc):
     for kind in KINDS:
         if kind in metafunc.fixturenames:
             # Of the module: all tests of a row run one after the other, in one process.
-            rows = [pytest.param(r, marks=pytest.mark.xdist_group(r)) for r in ROWS[kind]]
-            metafunc.parametrize(kind, rows, scope="module")
+            metafunc.parametrize(kind, list(ROWS[kind]), scope="module")
 
 
 @pytest.fixture(scope="session")

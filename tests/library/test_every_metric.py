@@ -95,37 +95,53 @@ def test_batches_give_what_all_examples_give(metric_class, rows):
     np.testing.assert_array_equal(np.asarray(made.result()), np.asarray(again.result()))
 
 
-def build(row):
+def build():
     start = keras.initializers.GlorotUniform(seed=1)
     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, kernel_initializer=start)])
 
 
-def evaluate(name, row, jit=False):
+def evaluate(rows, jit=False):
+    """Fits and evaluates with the metrics of some rows. Returns the model and {name: value}."""
     generator = np.random.default_rng(0)
     inputs = generator.normal(size=(16, 4)).astype("float32")
     labels = generator.integers(0, 3, 16)
-    model = build(row)
+    model = build()
     model.compile(
         keras.optimizers.SGD(0.05),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[make(name, row, name="mine")],
+        metrics=[make(name, row, name=name) for name, row in rows.items()],
         jit_compile=jit,
     )
     history = model.fit(inputs, labels, batch_size=8, epochs=1, shuffle=False, verbose=0)
-    assert np.isfinite(history.history["mine"]).all()
-    return model, model.evaluate(inputs, labels, batch_size=8, verbose=0, return_dict=True)["mine"]
+    assert all(np.isfinite(history.history[name]).all() for name in rows)
+    return model, model.evaluate(inputs, labels, batch_size=8, verbose=0, return_dict=True)
 
 
 @pytest.fixture(scope="module")
 def evaluated(rows):
     """Fits and evaluates once, without the compiler and in one replica; by metric."""
-    return functools.cache(lambda name: evaluate(name, rows["metric_class"][name]))
+    return functools.cache(lambda name: evaluate({name: rows["metric_class"][name]}))
 
 
-def test_fit_with_and_without_compiler_and_a_saved_model(metric_class, rows, evaluated, tmp_path):
-    model, plain = evaluated(metric_class)
-    _, compiled = evaluate(metric_class, rows["metric_class"][metric_class], jit=True)
-    assert compiled == pytest.approx(plain, rel=1e-5)
+@pytest.fixture(scope="module")
+def compiled(rows):
+    """What every metric says in one model, fitted by the compiler."""
+    return evaluate(rows["metric_class"], jit=True)[1]
+
+
+@pytest.fixture(scope="module")
+def replicated(rows, two_replicas):
+    """What every metric says in one model, fitted in two replicas."""
+    with two_replicas.scope():
+        return evaluate(rows["metric_class"])[1]
+
+
+def test_fit_with_and_without_compiler_and_a_saved_model(
+    metric_class, evaluated, compiled, tmp_path
+):
+    model, values = evaluated(metric_class)
+    plain = values[metric_class]
+    assert compiled[metric_class] == pytest.approx(plain, rel=1e-5)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     generator = np.random.default_rng(0)
@@ -133,13 +149,12 @@ def test_fit_with_and_without_compiler_and_a_saved_model(metric_class, rows, eva
     found = loaded.evaluate(
         inputs, generator.integers(0, 3, 16), batch_size=8, verbose=0, return_dict=True
     )
-    assert found["mine"] == pytest.approx(plain, rel=1e-6)
+    assert found[metric_class] == pytest.approx(plain, rel=1e-6)
 
 
-def test_one_replica_equals_two(metric_class, rows, evaluated, two_replicas):
-    with two_replicas.scope():
-        _, two = evaluate(metric_class, rows["metric_class"][metric_class])
-    assert evaluated(metric_class)[1] == pytest.approx(two, rel=1e-5)
+def test_one_replica_equals_two(metric_class, evaluated, replicated):
+    _, one = evaluated(metric_class)
+    assert one[metric_class] == pytest.approx(replicated[metric_class], rel=1e-5)
 
 
 def test_wrong_settings_are_refused(metric_class, rows):

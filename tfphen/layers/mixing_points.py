@@ -11,6 +11,8 @@ from typing import Any
 
 import keras
 
+from tfphen.core import keras_internals
+
 INPUT = 0
 
 

@@ -92,6 +92,7 @@ def test_statistics__printed_example__prints_its_comment(capsys):
     assert capsys.readouterr().out.strip() == block.rpartition("# ")[2].strip()
 
 
+@pytest.mark.slow
 def test_notes__run_from_python__gives_what_is_said(tensorflow, tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 
@@ -108,20 +109,18 @@ def test_notes__run_from_python__gives_what_is_said(tensorflow, tmp_path, monkey
 @pytest.fixture
 def shrinking(tmp_path, monkeypatch):
     """The phenomenon of the walkthrough, its files written where their first lines say."""
-    package = tmp_path / "my_package"
     for block in (*blocks(WALKTHROUGH), *blocks(WALKTHROUGH, "toml")):
         first = block.partition("\n")[0]
-        if first.startswith("# my_package/"):
+        if first.startswith("# shrinking/"):
             path = tmp_path / first.removeprefix("# ")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block, encoding="utf-8")
-    for folder in (package, package / "shrinking"):
-        (folder / "__init__.py").touch()
+    (tmp_path / "shrinking" / "__init__.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
     (point,) = re.findall(r'shrinking = "(.*)"', WALKTHROUGH.read_text(encoding="utf-8"))
     module, _, name = point.partition(":")
     yield getattr(importlib.import_module(module), name)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "my_package"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "shrinking"]:
         del sys.modules[name]
 
 

@@ -92,6 +92,7 @@ def test_statistics__printed_example__prints_its_comment(capsys):
     assert capsys.readouterr().out.strip() == block.rpartition("# ")[2].strip()
 
 
+@pytest.mark.slow
 def test_notes__run_from_python__gives_what_is_said(tensorflow, tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 

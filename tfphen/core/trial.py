@@ -276,7 +276,7 @@ class Trial:
 
     @functools.cached_property
     def former_id(self) -> str:
-        """The id of this trial in records before 0.2, in which solvers were optimizers."""
+        """The id of this trial in records from before solvers had a field of their own."""
         text = json.dumps(_former(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

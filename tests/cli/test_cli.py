@@ -256,7 +256,7 @@ def test_interrupt(toy, tmp_path, tfphen_command, monkeypatch):
     monkeypatch.setattr(api, "run", run)
     code, _, error = tfphen_command("run", "toy_width", "--size", "smoke", "--out", tmp_path)
     assert code == 130
-    assert error == "Interrupted. Finished trials are kept: run the command again to go on.\n"
+    assert error == "Interrupted. Finished trials are kept: run the command again to resume.\n"
 
 
 def test_shards(toy_runs, tfphen_command):

@@ -1,4 +1,4 @@
-"""A record that is not what was written is never read."""
+"""A damaged record is never read."""
 
 import base64
 import json
@@ -95,24 +95,24 @@ def _data(text):
         (lambda d: d.update(more=1), "fields"),
         (lambda d: d.update(finished=None), "str"),
         (lambda d: d.update(finished="yesterday"), "yesterday"),
-        (lambda d: d.update(seconds="long"), "is not what was written"),
-        (lambda d: d.update(values=[1]), "is not what was written"),
+        (lambda d: d.update(seconds="long"), "is damaged"),
+        (lambda d: d.update(values=[1]), "is damaged"),
         (lambda d: d["values"].update(x={"$float": "one"}), "one"),
-        (lambda d: d["values"].update(x={"$float": "nan", "y": 1}), "is not what was written"),
-        (lambda d: d.update(arrays=[]), "is not what was written"),
+        (lambda d: d["values"].update(x={"$float": "nan", "y": 1}), "is damaged"),
+        (lambda d: d.update(arrays=[]), "is damaged"),
         (lambda d: d["arrays"]["errors"].update(dtype="object"), "known dtype"),
         (lambda d: d["arrays"]["errors"].update(dtype="float64"), "do not fill"),
         (lambda d: d["arrays"]["errors"].update(shape=[3, 5]), "do not fill"),
         (lambda d: d["arrays"]["errors"].update(shape=[3, 3]), "do not fill"),
         (lambda d: d["arrays"]["errors"].update(shape=[-3, -4]), "shape"),
         (lambda d: d["arrays"]["errors"].update(shape=[True, 12]), "shape"),
-        (lambda d: d["arrays"]["errors"].update(shape=12), "is not what was written"),
+        (lambda d: d["arrays"]["errors"].update(shape=12), "is damaged"),
         (lambda d: d["arrays"]["errors"].update(shape=[2**40, 2**40]), "more than"),
-        (lambda d: d["arrays"]["errors"].update(data="%"), "is not what was written"),
-        (lambda d: d["arrays"]["errors"].update(data="AAAA"), "is not what was written"),
+        (lambda d: d["arrays"]["errors"].update(data="%"), "is damaged"),
+        (lambda d: d["arrays"]["errors"].update(data="AAAA"), "is damaged"),
         (lambda d: d["arrays"]["errors"].update(data=_data(bytes(10**7))), "do not fill"),
-        (lambda d: d["arrays"]["errors"].update(data=None), "is not what was written"),
-        (lambda d: d["arrays"].update(errors=[]), "is not what was written"),
+        (lambda d: d["arrays"]["errors"].update(data=None), "is damaged"),
+        (lambda d: d["arrays"].update(errors=[]), "is damaged"),
     ],
 )
 def test_a_wrong_record_with_a_right_checksum_is_refused(tmp_path, change, message):

@@ -66,7 +66,7 @@ def _settings(a: Run, b: Run) -> str:
 
 
 def _records(a: Run, b: Run) -> str:
-    """Returns how many records the two share, and how those differ, in words."""
+    """Returns a summary of the records that two runs share, and of their differences."""
     both = [name for name in a.records if name in b.records]
     differ = [
         name

@@ -23,13 +23,13 @@ def describe(identifier: str, path: Path | None) -> dict[str, Any]:
 
     Args:
         identifier: The phenomenon's id.
-        path: Its config; None if only its class knows where that is.
+        path: Its config; None to ask its class.
     """
     file = None if path is None else configs.read(path)
     if file is not None and file.about.keys() >= set(configs.ABOUT):
         title, claim, paper = (file.about[name] for name in configs.ABOUT)
     else:
-        # By reference, since a class can be had by importing its phenomenon only.
+        # By reference, since this imports the phenomenon.
         phenomenon = references.load("tfphen.experiment.phenomenon:get")(identifier)
         title, claim, paper = phenomenon.title, phenomenon.claim, phenomenon.paper
         file = configs.read(phenomenon.config_path())
@@ -44,7 +44,7 @@ def describe(identifier: str, path: Path | None) -> dict[str, Any]:
 
 
 def config_paths() -> Iterator[tuple[str, Path | None]]:
-    """Yields the id and config of each phenomenon, None where only its class knows the config."""
+    """Yields the id and config of each phenomenon, with None if only its class has the path."""
     folder = resource_folder("configs")
     for name in discovery.rooms():
         yield name, folder / f"{name}.toml"

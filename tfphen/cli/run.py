@@ -91,7 +91,7 @@ def run(
             codes.append(_one(kind, settings, strict, alone=len(kinds) == 1))
     except KeyboardInterrupt:
         typer.echo(
-            "Interrupted. Finished trials are kept: run the command again to go on.", err=True
+            "Interrupted. Finished trials are kept: run the command again to resume.", err=True
         )
         raise typer.Exit(130) from None
     if len(kinds) > 1:

@@ -193,7 +193,7 @@ def select(
         schema: The phenomenon's `Config`.
         path: Its TOML file.
         size: `"smoke"`, `"small"` or `"paper"`.
-        experiment: Which `[paper.<experiment>]`; needed where there are several.
+        experiment: Name of a section `[paper.<experiment>]`; required if there are several.
         overrides: Nested values that replace those of the file.
     """
     if size not in SIZES:

@@ -48,7 +48,7 @@ def _version(package: str) -> str | None:
 
 @functools.cache
 def _checkout() -> tuple[str | None, bool | None]:
-    # Once per process: the code that runs is the code at start-up, whatever is committed meanwhile.
+    # Once per process: the running code is that of start-up, even if it is edited meanwhile.
     package = Path(__file__).resolve().parents[1]
     # Inside a git hook these variables point to the repository of the hook.
     variables = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}

@@ -9,13 +9,13 @@ from typing import Any
 
 from tfphen.core import references
 
-# Where each name is found, as a public class and the attribute.
+# Attributes by public class, each with its meaning.
 NAMES = {
     "Sequential._functional": "the graph of a built sequential model",
     "Functional._run_through_graph": "runs a model with other operations in place of its layers",
     "Functional._standardize_inputs": "the model's inputs as a list of tensors",
     "Layer._flatten_layers": "a layer and everything nested in it",
-    "Layer._inbound_nodes": "where a layer is called",
+    "Layer._inbound_nodes": "calls of a layer",
     "Layer._trainable_variables": "a layer's own variables, without those of nested layers",
     "Layer._non_trainable_variables": "a layer's own state, without that of nested layers",
     "Layer._call_has_training_arg": "whether a layer behaves differently in training",
@@ -35,9 +35,9 @@ NAMES = {
 
 
 def missing() -> list[str]:
-    """Returns the names of `NAMES` that classes of the installed Keras do not have.
+    """Returns the names of `NAMES` that the installed Keras does not have.
 
-    Names that only instances have are looked for on small layers.
+    They are looked up on small layers, since some belong to instances only.
     """
     keras = references.module("keras")
     inputs = keras.Input((2,))
@@ -77,7 +77,7 @@ def run_through_graph(
 
 
 def standardized_inputs(graph: Any, inputs: Any) -> Any:
-    """Returns the inputs of a graph as it expects them."""
+    """Returns inputs in the form that a graph expects."""
     return graph._standardize_inputs(inputs)
 
 

@@ -16,7 +16,7 @@ from tfphen.core.trial import Spec
 
 
 def module(name: str) -> Any:
-    """Returns a module that is imported only now, such as a backend."""
+    """Imports a module on demand, such as a backend."""
     return importlib.import_module(name)
 
 
@@ -46,7 +46,7 @@ def look_up(kind: str, table: Mapping[str, Callable[..., Any] | str | None], spe
     """Resolves `table[spec.name]`.
 
     Raises:
-        UsageError: There is no such name; the message calls it a `kind`.
+        UsageError: The name is unknown; the message calls it a `kind`.
     """
     if spec.name not in table:
         raise UsageError(

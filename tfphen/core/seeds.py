@@ -2,7 +2,7 @@
 
 Every random number that affects a result (initial weights, order of the data, label noise, splits,
 dropout keys) is drawn on the host by NumPy from a stream, because TensorFlow's own generators
-give other numbers under XLA than without it.
+give different numbers with and without XLA.
 """
 
 import zlib

@@ -1,16 +1,16 @@
-"""Names of the tf.distribute strategies, for those who do not import TensorFlow."""
+"""Names of the tf.distribute strategies, for modules that do not import TensorFlow."""
 
 from tfphen.core.errors import UsageError, nearest
 
-# What each is: see `tfphen.train.strategy.get`.
+# `tfphen.train.strategy.get` describes them.
 AVAILABLE = ("auto", "one", "mirrored")
 
 
 def check_strategy(name: str) -> str:
-    """Returns the name of a strategy.
+    """Returns a name after checking that it is one of a strategy.
 
     Raises:
-        UsageError: There is none of this name.
+        UsageError: It is unknown.
     """
     if name not in AVAILABLE:
         raise UsageError(

@@ -36,7 +36,7 @@ def freeze(value: Any) -> Any:
 
 
 class FrozenMapping(Mapping[str, Any]):
-    """An immutable mapping of plain data. Equal and hash-equal whatever the order of its keys."""
+    """An immutable mapping of plain data. Equality and hash ignore the order of keys."""
 
     def __init__(self, items: Mapping[str, Any] | None = None):
         self._items = {str(key): freeze(value) for key, value in sorted((items or {}).items())}
@@ -181,19 +181,19 @@ class Trial:
     """One training run as plain data.
 
     Args:
-        model: Builder in `tfphen.models`, or one of the phenomenon's own.
+        model: Model builder of `tfphen.models`, or of the phenomenon.
         data: The examples.
         objective: The training objective, see `tfphen.train.objectives`.
         optimizer: A stock Keras optimizer by name with its settings.
-        schedule: Learning rate over steps, relative to the optimizer's own rate.
+        schedule: Learning-rate schedule, relative to the optimizer's own rate.
         batch_size: Global batch size; None trains on the full batch.
         epochs: Length in passes over the trial's own training set; or give `steps`.
         steps: Length in updates.
-        seed: Where all random streams start from.
-        stream_seeds: Streams that start from another seed, such as `{"split": 3}`.
+        seed: Seed of all random streams.
+        stream_seeds: Seeds of single streams that differ from it, such as `{"split": 3}`.
         curve: Steps after which the curve measures are taken, besides the end.
-        stop_at_loss: Freezes the weights once the mean training loss is at most this.
-        inputs: Arrays from other trials' records, by the name that the objective or `start` uses.
+        stop_at_loss: Mean training loss at or below which the weights are frozen.
+        inputs: Arrays from other trials' records, by their names in the objective or `start`.
         start: Initial weights: `drawn` from the seed, or one of the phenomenon's `starts`.
         measures: Names of the measures to take, of the phenomenon's `measures` and
             `curve_measures`; None takes all.
@@ -203,7 +203,7 @@ class Trial:
         mixing: Mixing of the examples of a batch, see `tfphen.population.mixup`.
         constants: Numbers, or lists of them, that the objective reads by name. Trials that differ
             only in these train in one population.
-        solver: The solver that fits instead of gradient descent: `least_squares`, or one of the
+        solver: A solver to use instead of gradient descent: `least_squares`, or one of the
             phenomenon's `solvers`. It needs neither `epochs` nor `steps`.
         tags: Columns of the findings table; not part of the identity.
     """
@@ -276,7 +276,7 @@ class Trial:
 
     @functools.cached_property
     def former_id(self) -> str:
-        """The id of this training in records before 0.2, where a solver was named as optimizer."""
+        """The id of this trial in records before 0.2, in which solvers were optimizers."""
         text = json.dumps(_former(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -22,13 +22,13 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[Any]
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 Integers: TypeAlias = npt.NDArray[np.integer[Any]]
-# What `numpy.asarray` takes: an array, or numbers in nested sequences.
+# An argument of `numpy.asarray`: an array, or numbers in nested sequences.
 ArrayLike: TypeAlias = npt.ArrayLike
 # A list of numbers on the host.
 Values: TypeAlias = Sequence[float] | Floats
 # A tensor of the Keras backend, a Keras variable or a symbolic tensor.
 Tensor: TypeAlias = Any
-# What `keras.ops.convert_to_tensor` takes: a tensor, an array, or numbers in nested sequences.
+# An argument of `keras.ops.convert_to_tensor`: a tensor, an array, or numbers in nested sequences.
 TensorLike: TypeAlias = Any
-# A shape as Keras hands it around: integers, or None where the size is open, as that of a batch.
+# A shape as in Keras: integers, or None for an unknown size, such as that of a batch.
 Shape: TypeAlias = tuple[Any, ...]

@@ -18,7 +18,7 @@ def rooms() -> dict[str, str]:
 
 
 def entry_points() -> dict[str, importlib.metadata.EntryPoint]:
-    """Returns the entry points by which installed packages bring phenomena, by id.
+    """Returns the entry points of phenomena in other installed packages, by id.
 
     Raises:
         UsageError: One has the id of another phenomenon.
@@ -33,14 +33,14 @@ def entry_points() -> dict[str, importlib.metadata.EntryPoint]:
 
 
 def config_beside(point: importlib.metadata.EntryPoint) -> Path | None:
-    """Returns the config beside the module of an entry point, or None if only an import tells.
+    """Returns the config beside the module of an entry point, or None if it must be imported.
 
     The module itself is not imported: its folder follows from that of its top package.
     """
     package, *rest = point.module.split(".")
     try:
         spec = importlib.util.find_spec(package)
-    except ValueError:  # A module that is imported already, and does not say from where.
+    except ValueError:  # An imported module without a spec.
         return None
     if spec is None or spec.origin is None:
         return None

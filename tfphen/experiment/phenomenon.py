@@ -187,10 +187,10 @@ class Phenomenon:
 
     @classmethod
     def current_finding_id(cls, name: str) -> str:
-        """Returns the id that a finding has now, for one in a report that is older.
+        """Returns the current id of a finding from an older report.
 
-        Former ids are in `renamed_findings.json` beside the phenomenon's module, where there are
-        any. An id that is not there is returned unchanged.
+        Former ids are in `renamed_findings.json` beside the phenomenon's module, if any. Other ids
+        are returned unchanged.
         """
         path = Path(inspect.getfile(cls)).with_name("renamed_findings.json")
         if not path.exists():

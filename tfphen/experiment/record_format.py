@@ -172,7 +172,7 @@ def from_bytes(data: bytes, path: Path, file_format: str) -> dict[str, Any]:
 def corrupt(path: Path, what: str) -> CorruptRecord:
     """Returns the error for a file whose contents have changed."""
     return CorruptRecord(
-        f"The record {path} is not what was written: {what}. "
+        f"The record {path} is damaged: {what}. "
         "Delete the file and run again, or restore it from a copy."
     )
 

@@ -1,8 +1,8 @@
 """Results of trials on disk: one checksummed JSON file a trial, written atomically.
 
 A record is either complete or absent, and reading detects one that was damaged or edited. Trials
-that trained together are written all or none, through a journal that `recover` completes after a
-kill. Nothing is pickled: a record is plain data.
+that trained together are written all or none, through a journal that `recover` completes after an
+interruption. Nothing is pickled: a record is plain data.
 """
 
 import contextlib
@@ -141,7 +141,7 @@ def read(path: str | Path) -> Record:
 def read_all(folder: str | Path, ids: Iterable[str] | None = None) -> dict[str, Record]:
     """Reads the records of a folder, by trial id in alphabetical order.
 
-    Call `recover` first, to complete groups that a kill left half written.
+    Call `recover` first, to complete groups that an interrupted process left half written.
 
     Args:
         folder: Folder of the records. A folder that does not exist holds none.
@@ -173,7 +173,7 @@ def read_trials(folder: str | Path, trials: Iterable[Trial]) -> dict[str, Record
 
 
 def write_group(records: Iterable[Record], folder: str | Path) -> list[Path]:
-    """Writes the records of trials that trained together: after a kill, all or none.
+    """Writes the records of trials that trained together, all or none of them.
 
     All of them go into one journal file first. Once that is on disk, the group counts as finished:
     if the single files are not written, `recover` completes them.
@@ -196,7 +196,7 @@ def write_group(records: Iterable[Record], folder: str | Path) -> list[Path]:
 
 
 def recover(folder: str | Path) -> list[Path]:
-    """Finishes every group that a kill left half written. Call it at the start of each run.
+    """Completes groups that an interrupted process left half written. Call it before each run.
 
     May be called any number of times, and while other processes write in the same folder.
     Temporary files older than `STALE_SECONDS` are removed.

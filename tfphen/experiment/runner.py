@@ -21,7 +21,7 @@ class Progress:
     """Progress callbacks of a run. These do nothing; the command line shows a bar."""
 
     def begin(self, total: int, done: int) -> None:
-        """Called first, with the number of trials and how many of them are finished already."""
+        """Called first, with the number of trials and that of finished ones among them."""
 
     def group(self, description: str) -> None:
         """Called when a population begins to train."""

@@ -40,11 +40,7 @@ class _Value:
 
 def graph_of(model: Any) -> Any:
     """Returns the graph of a functional or built sequential model, or None for any other thing."""
-    if isinstance(model, keras.Sequential):
-        return model._functional
-    return (
-        model if isinstance(model, keras.Model) and hasattr(model, "_run_through_graph") else None
-    )
+    return keras_internals.functional_of(model) if isinstance(model, keras.Model) else None
 
 
 def _walk(graph: Any) -> tuple[list[_Value], list[tuple[Any, list[_Value]]], list[_Value]]:
@@ -61,7 +57,7 @@ def _walk(graph: Any) -> tuple[list[_Value], list[tuple[Any, list[_Value]]], lis
         return apply
 
     inputs = [_Value() for _ in graph.inputs]
-    outputs = graph._run_through_graph(inputs, operation_fn=note)
+    outputs = keras_internals.run_through_graph(graph, inputs, note)
     return inputs, steps, keras.tree.flatten(outputs)
 
 
@@ -93,7 +89,7 @@ def _refusal(operation: Any, values: list[_Value], calls: int) -> str:
     output = keras.tree.flatten(operation.output)[0]
     if not keras.backend.is_float_dtype(output.dtype):
         return f"its output is no float but {output.dtype}"
-    if getattr(output, "_keras_mask", None) is not None:
+    if keras_internals.mask_of(output) is not None:
         return "its output carries a mask, and two examples differ in what they mask"
     return ""
 
@@ -164,7 +160,7 @@ def checked_points(graph: Any, layers: Sequence[str | int]) -> list[str | int]:
             f"automatic choice. Received: layers={layers!r}"
         )
     points = {point.path: point for point in mixing_points(graph)}
-    inputs = [x._keras_history.operation.name for x in graph.inputs]
+    inputs = [keras_internals.operation_of(x).name for x in graph.inputs]
     wanted = [INPUT if name in inputs else name for name in layers]
     for name in wanted:
         if name == INPUT and isinstance(name, int):

@@ -1,1 +1,1 @@
-"""What is measured on trained members."""
+"""Measures of trained members, and adversarial attacks on them."""

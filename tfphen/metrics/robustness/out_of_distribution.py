@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from tfphen.core.types import Array, TensorLike
 from tfphen.metrics.probabilities import float64_array, log_softmax
@@ -103,6 +102,8 @@ def ood_scores(
         Neural Networks", ICLR 2018, arXiv 1706.02690.
     """
     # Here, because the uncertainties below do without scikit-learn, which is slow to import.
+    from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
     inside = _scores(in_distribution_scores, "in_distribution_scores")
     outside = _scores(out_of_distribution_scores, "out_of_distribution_scores")
     _check_class(positive, "positive")

@@ -146,6 +146,7 @@ ALLOWED_INSIDE = {
     "tfphen.layers.replicas": _BACKENDS,
     "tfphen.losses.sparse_labels": _BACKENDS,
     "tfphen.metrics.flatness.hessian_products": _BACKENDS,
+    "tfphen.metrics.robustness.out_of_distribution": "scikit-learn takes a second to import",
     "tfphen.phenomena.feature_deviation_cdt.findings": _SCIPY,
     "tfphen.phenomena.vs_loss.statistics": _SCIPY,
     "tfphen.verdicts.comparison": _SCIPY,

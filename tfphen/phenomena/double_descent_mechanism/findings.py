@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfphen.phenomena._shared.interior_peak import interior_peak
-from tfphen.phenomena.double_descent_mechanism.measures import SHUFFLES
-from tfphen.phenomena.double_descent_mechanism.trials import Config
+from tfphen.phenomena.double_descent_mechanism.trials import SHUFFLES, Config
 from tfphen.verdicts import stats
 from tfphen.verdicts.estimate import Estimate
 from tfphen.verdicts.findings import Control, Signature

@@ -10,12 +10,10 @@ from tfphen.metrics.representation.class_activations import (
     class_activation_cosine,
 )
 from tfphen.metrics.representation.noisy_neighbours import noisy_neighbours
+from tfphen.phenomena.double_descent_mechanism.trials import SHUFFLES
 
 if TYPE_CHECKING:
     from tfphen.measures.trained import Trained
-
-# Shuffles of the feature rows: a statistic of shuffled rows is its mean over them.
-SHUFFLES = 10
 
 
 def vote(trained: "Trained", field: str = "clean_vote") -> np.ndarray:

@@ -7,6 +7,9 @@ from tfphen.core import checks
 from tfphen.core import config as configs
 from tfphen.core.trial import Data, Spec, Trial
 
+# Shuffles of the feature rows: a statistic of shuffled rows is its mean over them.
+SHUFFLES = 10
+
 
 @dataclasses.dataclass(frozen=True)
 class Config(configs.Config):

@@ -210,7 +210,7 @@ def test_votes_of_trained_and_untrained_networks_and_of_inputs(trained_records):
         assert 0.6 < votes["clean_vote"] <= 1.0
         assert sum(votes.values()) <= 1.0
         assert record.arrays["curve_clean_vote"][0] != votes["clean_vote"]
-        # Nearest neighbours of the digits themselves are mostly of one class.
+        # Nearest neighbors of the digits themselves are mostly of one class.
         assert record.values["input_clean_vote"] > 0.85
         shuffled = record.arrays["shuffled_clean_votes"]
         assert shuffled.shape == (SHUFFLES,)

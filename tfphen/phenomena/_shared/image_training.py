@@ -11,7 +11,7 @@ from tfphen.core.trial import Spec
 
 
 def crop_and_flip(crop: int | None, options: Mapping[str, Any], **settings: Any) -> Spec:
-    """Returns what is done to the images of a batch; black stays black when standardised.
+    """Returns what is done to the images of a batch; black stays black when standardized.
 
     Args:
         crop: Pixels of black around an image before a random crop; None for images as they are.

@@ -118,7 +118,7 @@ def long_tail_trial(
     Args:
         config: The settings.
         seed: Of the trial; with `config.redraw` of the data too.
-        objective: What is minimised.
+        objective: What is minimized.
         balanced: Whether all classes have `config.balanced_count` examples instead.
         head: `"linear"`, or `"cosine"` for logits that are cosines.
         **settings: Further fields of the trial, such as `tags` and `curve`; `stream_seeds` are

@@ -102,7 +102,7 @@ class ContrastiveFlow(keras.layers.Layer):
     """Scores of domains through a flow and functions of single components.
 
     Initial values are those of the published code: the couplings start as constant scales and
-    shifts, V is uniform up to one over the root of the dimensions. Standardise the inputs: the
+    shifts, V is uniform up to one over the root of the dimensions. Standardize the inputs: the
     first scale and shift start as the identity, and do not look at the data.
 
     Args:

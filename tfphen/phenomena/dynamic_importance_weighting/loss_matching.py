@@ -76,7 +76,7 @@ def matched_weights(
 ):
     """Kernel mean matching of losses, for many batches at once; compiles under XLA.
 
-        minimise ½ w'K w - k'w,   kᵢ = (n / m) Σⱼ exp(-γ (lᵢ - l'ⱼ)²),   0 ≤ w ≤ B,
+        minimize ½ w'K w - k'w,   kᵢ = (n / m) Σⱼ exp(-γ (lᵢ - l'ⱼ)²),   0 ≤ w ≤ B,
         |Σ w - n| ≤ n (√n - 1) / √n
 
     The kernel is nearly singular, so weights depend on the solver's tolerance: like the released

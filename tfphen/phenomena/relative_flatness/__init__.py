@@ -1,1 +1,1 @@
-"""Relative flatness and generalisation."""
+"""Relative flatness and generalization."""

@@ -334,3 +334,13 @@ def test_a_joint_objective_couples_members():
     free = train(mlp, [0, 1, 2], 60)
     inputs, _ = examples(mlp(), 3)
     assert coupled.predict(inputs).std(0).mean() > 1.1 * free.predict(inputs).std(0).mean()
+
+
+def test_the_package_has_its_main_names():
+    import tfphen.population as package
+
+    assert package.Population is Population
+    assert package.MemberOptimizer is MemberOptimizer
+    assert set(package.__all__) <= set(dir(package))
+    with pytest.raises(AttributeError, match="no attribute 'Populations'"):
+        package.Populations  # noqa: B018

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from tfphen.cli import data
 from tfphen.core.errors import MissingData, UsageError
 from tfphen.data import available, check, fetch, gasoline, load
 from tfphen.data.sources import search_folders
@@ -105,13 +104,14 @@ def test_missing_it_says_where_to_get_it_and_is_never_fetched(tmp_path):
             function("gasoline", tmp_path)
 
 
-def test_the_command_line_lists_and_checks_it(folder, capsys):
+def test_the_command_line_lists_and_checks_it(folder, tfphen_command):
     assert {row.name: row.found for row in available(folder)}["gasoline"].endswith("gasoline.csv")
-    assert data.check_sets(["gasoline"], folder) == 0
-    assert "gasoline: whole" in capsys.readouterr().out
-    assert data.check_sets(["gasoline"], folder / "none") == 1
-    data.list_sets(folder / "none")
-    assert "see tfphen data check" in " ".join(capsys.readouterr().out.split())
+    code, out, _ = tfphen_command("data", "check", "gasoline", "--data-dir", folder)
+    assert code == 0 and "gasoline: OK" in out
+    code, _, _ = tfphen_command("data", "check", "gasoline", "--data-dir", folder / "none")
+    assert code == 1
+    _, out, _ = tfphen_command("data", "list", "--data-dir", folder / "none")
+    assert "see tfphen data check" in " ".join(out.split())
 
 
 def test_the_real_panel(monkeypatch):

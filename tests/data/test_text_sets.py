@@ -201,7 +201,7 @@ def test_the_reviews_are_found_under_their_name_alone(folder, tfphen_command):
     assert prepared.found_names([folder]).count("imdb_reviews") == 1
     assert "imdb_reviews/plain_text" not in prepared.found_names([folder])
     code, out, _ = tfphen_command("data", "check", "imdb_reviews", "--data-dir", folder)
-    assert (code, out) == (0, f"imdb_reviews: whole ({reviews})\n")
+    assert (code, out) == (0, f"imdb_reviews: OK ({reviews})\n")
     code, out, _ = tfphen_command("data", "list")
     assert code == 0 and "imdb_reviews" in out
     with pytest.raises(MissingData, match="DIR/imdb_reviews/plain_text/VERSION"):

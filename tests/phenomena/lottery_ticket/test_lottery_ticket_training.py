@@ -55,12 +55,14 @@ def template():
 
 def begin(records, trial):
     """Starting weights and masks of a trial by path, given the records of others, and theta_0."""
+    from tfphen.experiment.resolve import recipe_of
     from tfphen.population.initial_weights import initial_weights
     from tfphen.train import initialization
 
     model = template()
     given = {name: records[r.trial.id].arrays[r.array] for name, r in trial.inputs.items()}
-    weights, masks = initialization.begin(model, [trial], [given], LotteryTicket.starts)
+    recipe = recipe_of(LotteryTicket(), [trial])
+    weights, masks = initialization.initialize(model, [trial], [given], recipe.initializers)
     paths = [variable.path for variable in model.weights]
     return (
         {path: value[0] for path, value in zip(paths, weights, strict=True)},

@@ -39,10 +39,10 @@ def test_the_objective_is_that_of_networks_one_by_one(tensorflow, hidden):
 
     model = network_set((5,), 2, models=3, hidden_units=hidden)
     members = population.Population(model, [0, 1])
-    weights = population.weight_values(members, False)
+    weights = population.Weights(members, unrolled=False)
 
     def apply(inputs):
-        return population.run(model, inputs, weights, False).outputs
+        return population.run(model, inputs, weights).outputs
 
     generator = np.random.default_rng(0)
     inputs = tf.constant(generator.normal(size=(2, 7, 5)).astype("float32"))

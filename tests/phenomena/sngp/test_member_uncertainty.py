@@ -15,7 +15,7 @@ def trained_by(trials):
     """Trains one population; returns the view that its measures get, and the outcomes."""
     import tensorflow as tf
 
-    from tfphen.train.outcomes import train
+    from tfphen.experiment.training import train
 
     seen = []
 

@@ -23,6 +23,8 @@ def test_a_string_is_loaded_and_anything_else_is_itself():
         ("tfphen.core.trial", 'A reference is "package.module:name"'),
         (":Spec", 'A reference is "package.module:name"'),
         ("tfphen.core.trial:Spek", "Did you mean 'Spec'"),
+        ("tfphen.core.trials:Spec", "There is no module 'tfphen.core.trials'"),
+        ("no_such_package.trial:Spec", "There is no module 'no_such_package'"),
     ],
 )
 def test_a_wrong_reference_is_named(reference, said):

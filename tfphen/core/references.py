@@ -34,7 +34,13 @@ def load(reference: Any) -> Any:
     place, colon, name = reference.partition(":")
     if not (place and colon and name):
         raise UsageError(f'A reference is "package.module:name". Received: {reference!r}')
-    loaded = module(place)
+    try:
+        loaded = module(place)
+    except ModuleNotFoundError as error:
+        # A module that the named one imports is another matter, and keeps its traceback.
+        if error.name is None or not f"{place}.".startswith(f"{error.name}."):
+            raise
+        raise UsageError(f"There is no module {error.name!r}. Received: {reference!r}") from error
     if not hasattr(loaded, name):
         raise UsageError(
             f"There is no {name!r} in {place}.{nearest(name, vars(loaded))} Received: {reference!r}"

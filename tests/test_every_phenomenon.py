@@ -12,6 +12,7 @@ import time
 import pytest
 
 from tfphen.core import config as configs
+from tfphen.core import references
 from tfphen.core.trial import Trial
 from tfphen.experiment import api, plan, runner
 from tfphen.experiment.phenomenon import discover
@@ -117,6 +118,19 @@ def test_every_size_has_settings(kind):
         assert isinstance(config, kind.Config)
         assert math.isfinite(config.minutes), f"{size} {experiment or ''}: minutes are not stated"
         assert config.machine
+
+
+@every
+def test_every_reference_loads(kind, tensorflow):
+    """Also those that only a paper experiment uses, which no test trains."""
+    registries = (kind.models, kind.objectives, kind.sources, kind.starts, kind.solvers)
+    entries = [entry for registry in (*registries, kind.statistics) for entry in registry.values()]
+    for size, experiment in sections(kind):
+        for trial in kind().trials(kind.configure(size, experiment)):
+            entries += [m.function for group in kind().measures_of(trial) for m in group]
+    for entry in {*entries, kind.step_hook}:
+        loaded = references.load(entry)
+        assert loaded is None or callable(getattr(loaded, "function", loaded)), entry
 
 
 @every

@@ -82,7 +82,7 @@ COMPARISONS = ("reproduced", "direction only", "inconclusive", "not comparable",
 
 
 def compared(runs):
-    """Yields each run of a paper experiment with the published numbers that it was held against."""
+    """Yields each run of a paper experiment with the published numbers that it is compared with."""
     for run in runs:
         if found := [one for one in run.published if one.estimate is not None]:
             yield run, found
